@@ -1,0 +1,185 @@
+"""The ruler, and the Verdict that it writes: two outputs compared by numbers that can fail."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from pydantic import Field, JsonValue, computed_field, model_validator
+
+from .errors import ParityFailed, ShapeError
+from .spec import Frozen, read_record
+
+VERDICT_VERSION = (1, 0)
+
+
+def difference(got: ArrayLike, want: ArrayLike) -> tuple[float, float]:
+    """Measure how far `got` is from `want`.
+
+    Args:
+        got: array under test, any shape.
+        want: reference, same shape; must not be all zeros.
+
+    Returns:
+        (nmse, peak): squared error over squared signal, and the largest absolute error over the RMS of `want`.
+        Both are 0 for equal arrays and 1 or more for an all-zero `got`.
+
+    Raises:
+        ShapeError: the shapes differ.
+        ParityFailed: a value is NaN or infinite, or `want` is all zeros, so that nothing could fail.
+
+    >>> difference(np.array([1.0, 2.0]), np.array([1.0, 2.0]))
+    (0.0, 0.0)
+    """
+    got, want = np.asarray(got, np.float64), np.asarray(want, np.float64)
+    if got.shape != want.shape:
+        raise ShapeError(f"the output has shape {got.shape}, the reference {want.shape}; they must be equal")
+    for name, array in (("output", got), ("reference", want)):
+        bad = int(np.count_nonzero(~np.isfinite(array)))
+        if bad:
+            raise ParityFailed(f"{bad} of {array.size} values of the {name} are NaN or infinite")
+    scale = float(np.abs(want).max()) if want.size else 0.0
+    if scale == 0:
+        raise ParityFailed("the reference is all zeros, so this comparison could not fail")
+    error, want = (got - want) / scale, want / scale  # scaled: squares of huge or tiny values stay finite
+    power = float(np.mean(want**2))
+    return float(np.mean(error**2) / power), float(np.abs(error).max() / power**0.5)
+
+
+class Limits(Frozen):
+    """The largest errors that pass."""
+
+    nmse: float = 1e-9
+    peak: float = 1e-4
+
+
+class _Judged(Frozen):
+    """A record whose `passed` is written for readers, but derived again when read, never believed."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_passed(cls, raw: Any) -> Any:
+        return {k: v for k, v in raw.items() if k != "passed"} if isinstance(raw, dict) else raw
+
+
+class Comparison(_Judged):
+    """One output on one input.
+
+    Attributes:
+        on: the input: ``photo``, ``noise``, …, or a block's name with the input.
+        output: name of the output tensor.
+        nmse: squared error over squared signal.
+        peak: largest absolute error over the RMS of the reference.
+        limits: what passes.
+        same_top1: whether the largest value stands at the same index; None where that means nothing.
+    """
+
+    on: str
+    output: str
+    nmse: float
+    peak: float
+    limits: Limits
+    same_top1: bool | None = None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def passed(self) -> bool:
+        """Whether both errors are within their limits."""
+        return self.nmse <= self.limits.nmse and self.peak <= self.limits.peak
+
+
+class Verdict(_Judged):
+    """What was compared with what, on which inputs, with which result.
+
+    Attributes:
+        kind: what was done to the network: ``fold``, ``export``, ``verify``, ``bench``.
+        subject: the form under test.
+        reference: the form that it is held against.
+        comparisons: one row per input and output; never empty.
+        facts: further findings, for example parameters before and after.
+        notes: sentences for a person.
+        versions: versions of the software that took part.
+    """
+
+    verdict_version: str = "{}.{}".format(*VERDICT_VERSION)
+    kind: str
+    subject: str
+    reference: str
+    comparisons: tuple[Comparison, ...] = Field(min_length=1)
+    facts: dict[str, JsonValue] = Field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    versions: dict[str, str] = Field(default_factory=dict)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def passed(self) -> bool:
+        """Whether every comparison passed."""
+        return all(c.passed for c in self.comparisons)
+
+    @property
+    def worst(self) -> Comparison:
+        """The comparison that is nearest to its limits, or farthest beyond them."""
+        return max(self.comparisons, key=lambda c: max(_excess(c.nmse, c.limits.nmse), _excess(c.peak, c.limits.peak)))
+
+    def __str__(self) -> str:
+        w = self.worst
+        state = "passed" if self.passed else "FAILED"
+        top1 = "" if w.same_top1 is None else f", top-1 {'same' if w.same_top1 else 'differs'}"
+        return (
+            f"{self.kind} {state}: {self.subject} against {self.reference}, {len(self.comparisons)} comparisons; "
+            f"worst on {w.on!r} ({w.output}): nmse {w.nmse:.1e} (limit {w.limits.nmse:.0e}), "
+            f"peak {w.peak:.1e} (limit {w.limits.peak:.0e}){top1}"
+        )
+
+    def require(self) -> None:
+        """Do nothing when all passed.
+
+        Raises:
+            ParityFailed: a comparison is beyond its limits; the worst one is named.
+        """
+        if not self.passed:
+            raise ParityFailed(str(self))
+
+    def to_json(self) -> str:
+        """Write the record as JSON, with the derived `passed` beside the numbers."""
+        return self.model_dump_json(indent=1)
+
+    @classmethod
+    def from_json(cls, text: str | bytes, where: str = "verdict") -> "Verdict":
+        """Read what `to_json` wrote.
+
+        Raises:
+            BadFile: no verdict, or one of a newer major version.
+        """
+        return read_record(cls, text, VERDICT_VERSION, "verdict_version", where)
+
+
+def compare_outputs(
+    on: str, got: Mapping[str, Any], want: Mapping[str, Any], limits: Limits, top1: bool = False
+) -> list[Comparison]:
+    """Compare the named outputs of two runs on one input.
+
+    Args:
+        on: name of the input, for the record.
+        got: outputs under test.
+        want: reference outputs; every name must be in `got` too.
+        limits: what passes.
+        top1: also record whether the largest value along the last axis stands at the same index.
+
+    Raises:
+        ParityFailed: an output is missing, NaN or infinite, or a reference is all zeros.
+        ShapeError: shapes differ.
+    """
+    missing = sorted(set(want) - set(got))
+    if missing:
+        raise ParityFailed(f"on {on!r} the outputs {missing} are missing; there are {sorted(got)}")
+    rows = []
+    for name, reference in want.items():
+        nmse, peak = difference(got[name], reference)
+        same = bool(np.array_equal(np.argmax(got[name], -1), np.argmax(reference, -1))) if top1 else None
+        rows.append(Comparison(on=on, output=name, nmse=nmse, peak=peak, limits=limits, same_top1=same))
+    return rows
+
+
+def _excess(value: float, limit: float) -> float:
+    return value / limit if limit > 0 else float("inf") * value if value else 0.0

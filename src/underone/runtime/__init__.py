@@ -1,0 +1,1 @@
+"""Load a file and run it on an engine."""

@@ -1,0 +1,1 @@
+"""Trained weights: store, hub, key maps."""
