@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import Field, JsonValue, computed_field, model_validator
+from pydantic import Field, JsonValue, computed_field
 
 from .errors import ParityFailed, ShapeError
 from .spec import Frozen, read_record
@@ -53,16 +53,7 @@ class Limits(Frozen):
     peak: float = 1e-4
 
 
-class _Judged(Frozen):
-    """A record whose `passed` is written for readers, but derived again when read, never believed."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _drop_passed(cls, raw: Any) -> Any:
-        return {k: v for k, v in raw.items() if k != "passed"} if isinstance(raw, dict) else raw
-
-
-class Comparison(_Judged):
+class Comparison(Frozen):
     """One output on one input.
 
     Attributes:
@@ -88,7 +79,7 @@ class Comparison(_Judged):
         return self.nmse <= self.limits.nmse and self.peak <= self.limits.peak
 
 
-class Verdict(_Judged):
+class Verdict(Frozen):
     """What was compared with what, on which inputs, with which result.
 
     Attributes:

