@@ -56,9 +56,11 @@ def sha256_of(path: Path) -> str:
 
 
 class Source(Protocol):
-    """A place where a pinned file may be had; `network`: getting it may touch the network."""
+    """A place where a pinned file may be had."""
 
-    network: bool
+    @property
+    def network(self) -> bool:
+        """Whether getting it may touch the network."""
 
     def __str__(self) -> str: ...
 
