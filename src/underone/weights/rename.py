@@ -72,14 +72,21 @@ def _collisions(renamed: dict[str, str]) -> list[str]:
 
 
 def _apply(rule: Rule, key: str) -> str | None:
+    """Rename one key; None where the rule does not fit."""
     match = _pattern(rule.theirs).fullmatch(key)
     if match is None:
         return None
-    offsets = {field: int(offset or 0) for field, offset in _FIELD.findall(rule.theirs)}
-    fields = {f: int(v) - offsets[f] if len(f) == 1 else v for f, v in match.groupdict().items()}
-    if any(isinstance(value, int) and value < 0 for value in fields.values()):
+    numbers = {
+        field: int(match[field]) - int(offset or 0) for field, offset in _FIELD.findall(rule.theirs) if len(field) == 1
+    }
+    if any(number < 0 for number in numbers.values()):
         return None
-    return _FIELD.sub(lambda m: str(fields[m[1]] + int(m[2])) if m[2] else str(fields[m[1]]), rule.ours)
+
+    def fill(field: re.Match[str]) -> str:
+        name, offset = field.groups()
+        return str(numbers[name] + int(offset or 0)) if name in numbers else match[name]
+
+    return _FIELD.sub(fill, rule.ours)
 
 
 @lru_cache(maxsize=1024)
