@@ -1,0 +1,30 @@
+"""Feature maps: what a backbone can give, and the choice among them."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from ..errors import BadValue, UnknownName
+
+
+class Feature(NamedTuple):
+    """One feature map (N, channels, ceil(H / stride), ceil(W / stride)) of an image (N, C, H, W)."""
+
+    name: str
+    channels: int
+    stride: int
+
+
+def choose(available: Sequence[Feature], wanted: Iterable[str]) -> tuple[Feature, ...]:
+    """Return the wanted features in the order of the network.
+
+    Raises:
+        UnknownName: a name is not available.
+        BadValue: nothing is wanted.
+    """
+    names = set(wanted)
+    known = [feature.name for feature in available]
+    for name in sorted(names - set(known)):
+        raise UnknownName("feature", name, known)
+    if not names:
+        raise BadValue(f"no feature is wanted; name at least one of {', '.join(known)}")
+    return tuple(feature for feature in available if feature.name in names)
