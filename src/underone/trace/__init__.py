@@ -1,0 +1,5 @@
+"""torch model → Graph."""
+
+from .program import trace
+
+__all__ = ["trace"]
