@@ -40,4 +40,4 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         arrays, spec = read_torch_file(path), None
     else:
         raise BadFile(f"{path}: no weight file; .safetensors, {', '.join(SUFFIXES)} are read")
-    return Checkpoint(path, recognise(arrays, str(path)), spec)
+    return Checkpoint(path, recognise(arrays, str(path), spec.name if spec else None), spec)

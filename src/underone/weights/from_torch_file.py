@@ -1,6 +1,7 @@
 """Read the tensors of a .pth, .pth.tar, .pt or .ckpt file, never a program."""
 
 import pickle
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,9 @@ def _load(path: Path) -> Any:
         raise MissingExtra(f"reading {path.name}", "torch", "train") from error
     try:
         _refuse_inflation(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch remarks on pickle protocols; the file is read or refused below
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise BadFile(
             f"{path} holds Python code or is damaged, and was not run: only tensors are read; "

@@ -141,12 +141,13 @@ def preparation_for(source: str, model: str, interpolation: Literal["bilinear", 
     return IMAGENET_PREPARATION.model_copy(update={"crop_ratio": ratio, "interpolation": interpolation})
 
 
-def recognise(weights: Weights, where: str) -> Recognised:
+def recognise(weights: Weights, where: str, model: str | None = None) -> Recognised:
     """Tell what a checkpoint holds.
 
     Args:
         weights: arrays under the names of the file.
         where: the file, for errors.
+        model: the network, if the file itself says so; told from the channels otherwise.
 
     Raises:
         BadFile: the names are of no layout we know, or the shapes of no network.
@@ -158,7 +159,7 @@ def recognise(weights: Weights, where: str) -> Recognised:
     head, stem = ours.get("head.weight"), ours.get(f"backbone.stem{ends}")
     return Recognised(
         layout,
-        _model_of(ours, layout, ends, where),
+        model or _model_of(ours, layout, ends, where),
         ours,
         num_classes=None if head is None or head.ndim == 0 else head.shape[0],
         in_chans=3 if stem is None or stem.ndim != 4 else stem.shape[1],

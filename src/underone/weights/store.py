@@ -31,14 +31,17 @@ def write_safetensors(path: str | Path, weights: Mapping[str, NDArray[Any]], spe
         The path.
 
     Raises:
-        BadFile: another suffix, or the file cannot be written.
+        BadFile: another suffix, a dtype that the format has not, or the file cannot be written.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
         raise BadFile(f"{path}: weights are written as .safetensors; give a name with that suffix")
-    arrays = {name: np.ascontiguousarray(array) for name, array in weights.items()}
-    with atomic_write(path) as temporary:
-        save_file(arrays, temporary, metadata={SPEC_KEY: spec.to_json()})
+    arrays = {name: np.asarray(array, order="C") for name, array in weights.items()}
+    try:
+        with atomic_write(path) as temporary:
+            save_file(arrays, temporary, metadata={SPEC_KEY: spec.to_json()})
+    except SafetensorError as error:
+        raise BadFile(f"{path} was not written, the old file is untouched: {error}") from error
     return path
 
 
