@@ -1,0 +1,95 @@
+"""The engines: a literal table, each opened through its own adapter at first use."""
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+from numpy.typing import NDArray
+
+from ..errors import MissingExtra, UnknownName, Unsupported
+from .model_file import ModelFile
+
+Array = NDArray[Any]
+
+
+class Adapter(Protocol):
+    """One network, ready to run in one library; inputs come checked, one call at a time."""
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Return every output by name, in arrays that nobody else holds."""
+
+    def clone(self) -> Self:
+        """Return another adapter on the same weights, which may run at the same time."""
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One row of the table.
+
+    Attributes:
+        module: module of this package with `open_model(file, threads, precision) -> Adapter`.
+        precisions: what it can calculate in; the first is used unless the caller names another.
+        package: what has to be installed.
+        extra: the extra of this project that installs it.
+    """
+
+    module: str
+    precisions: tuple[str, ...] = ("float32",)
+    package: str = ""
+    extra: str = ""
+
+
+BACKENDS = {
+    "onnxruntime": Backend("via_onnxruntime", package="onnxruntime", extra="onnxruntime"),
+    "openvino": Backend("via_openvino", ("float32", "bfloat16", "float16"), "openvino", "openvino"),
+    "torch": Backend("via_torch", package="torch", extra="train"),
+    "reference": Backend("via_reference"),
+}
+AUTO = ("onnxruntime", "openvino", "reference")  # the first that is installed; our native engine will join in front
+
+
+def choose(name: str) -> str:
+    """Return `name`, or for ``auto`` the first engine of `AUTO` whose package is installed.
+
+    Raises:
+        UnknownName: no such engine.
+        MissingExtra: its package is not installed.
+    """
+    if name == "auto":
+        return next(n for n in AUTO if _installed(n))
+    if name not in BACKENDS:
+        raise UnknownName("backend", name, [*BACKENDS, "auto"])
+    if not _installed(name):
+        raise MissingExtra(f"backend {name!r}", BACKENDS[name].package, BACKENDS[name].extra)
+    return name
+
+
+def open_adapter(file: ModelFile, name: str, threads: int, precision: str) -> Adapter:
+    """Open a file on the named engine.
+
+    Raises:
+        Unsupported: the engine does not calculate in `precision`.
+        BadFile: the engine refuses the file.
+    """
+    row = BACKENDS[name]
+    if precision not in row.precisions:
+        able = ", ".join(n for n, b in BACKENDS.items() if precision in b.precisions) or "none"
+        can = " or ".join(row.precisions)
+        raise Unsupported(f"backend {name!r} calculates in {can}, not in {precision!r}; backends that do: {able}")
+    opener: Callable[[ModelFile, int, str], Adapter] = _module(name).open_model
+    return opener(file, threads, precision)
+
+
+def _installed(name: str) -> bool:
+    try:
+        _module(name)
+    except ModuleNotFoundError as error:
+        if error.name != BACKENDS[name].package:
+            raise  # its package is there, but is broken: that is not ours to hide
+        return False
+    return True
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f".{BACKENDS[name].module}", __package__)

@@ -1,0 +1,229 @@
+"""Engine: one network, ready to run."""
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from ..errors import BadValue, ShapeError
+from ..image import Picture, prepare, read_image
+from ..post import Classification, decode
+from ..spec import InputSpec, ModelSpec, OutputSpec, Preparation
+from .backends import Adapter, Array, choose, open_adapter
+from .model_file import ModelFile
+
+Outputs = dict[str, Array]
+
+
+class Engine:
+    """One network, ready to run; `load` makes it.
+
+    Calls from several threads take turns. For calls at the same time give each thread its own `clone()`.
+
+    Attributes:
+        spec: what the network is: shapes, preparation, labels.
+        backend: name of the library that calculates.
+        threads: threads it calculates with.
+        precision: number format of the arithmetic or of the weights, whichever is coarser.
+
+    >>> net = load("mobileone_s1.onnx")  # doctest: +SKIP
+    >>> print(net.classify("owl.jpg").top(5))  # doctest: +SKIP
+    """
+
+    def __init__(
+        self, file: ModelFile, adapter: Adapter, *, spec: ModelSpec, backend: str, threads: int, precision: str
+    ) -> None:
+        self.spec = spec
+        self.backend = backend
+        self.threads = threads
+        self.precision = precision
+        self._file = file
+        self._adapter: Adapter | None = adapter
+        self._lock = threading.Lock()
+
+    def run(self, inputs: Array | Mapping[str, Array], out: Array | Mapping[str, Array] | None = None) -> Outputs:
+        """Calculate the outputs for a prepared tensor.
+
+        Args:
+            inputs: the network's own normalised tensor, or all inputs by name; shapes and dtypes as `spec.inputs` says.
+            out: arrays to write outputs into, by name; a lone array where there is one output.
+
+        Returns:
+            Every output by name. The arrays belong to the caller; those of `out` are among them.
+
+        Raises:
+            ShapeError: a name, rank, size or dtype is not what the network takes or gives.
+            BadFile: the library fails while it runs the network.
+            BadValue: the engine was closed.
+        """
+        named = _named(inputs, self.spec.inputs, "input")
+        for spec in self.spec.inputs:
+            _check(named[spec.name], spec, self.spec.name)
+        with self._lock:
+            results = self._opened().run({name: np.ascontiguousarray(array) for name, array in named.items()})
+        return results if out is None else _written(results, out, self.spec.outputs)
+
+    def classify(self, image: Picture) -> Classification:
+        """Prepare a picture as the network was trained for, run, and name what is seen.
+
+        Args:
+            image: a path, the bytes of a file, an open binary file, a PIL picture, or a uint8 array (H, W, 3) in RGB.
+
+        Returns:
+            The scores of all classes; `.top(5)` names the best.
+
+        Raises:
+            BadValue: the file does not say how it classifies, the engine was closed, or its outputs are NaN.
+            BadFile, ShapeError: the picture cannot be read.
+        """
+        _check_classifies(self.spec)
+        start = time.perf_counter()
+        pixels = read_image(image)
+        tensor = prepare(pixels, self.spec.input)
+        prepared = time.perf_counter()
+        outputs = self.run(tensor)
+        ran = time.perf_counter()
+        result = decode(outputs, self.spec, pixels)
+        speed = {"prepare": prepared - start, "run": ran - prepared, "decode": time.perf_counter() - ran}
+        return result.timed({stage: 1000 * seconds for stage, seconds in speed.items()})
+
+    def as_classifier(
+        self,
+        preparation: Preparation,
+        labels: Sequence[str] | None = None,
+        meaning: Literal["logits", "probabilities"] = "logits",
+    ) -> "Engine":
+        """Say how a file that somebody else wrote classifies.
+
+        Args:
+            preparation: how a picture becomes its input tensor.
+            labels: class names by index of the output vector; without them classes are called ``class 281``.
+            meaning: what the first output holds.
+
+        Returns:
+            An engine on the same weights whose `classify` works.
+        """
+        first, *others = self.spec.outputs
+        outputs = (first.model_copy(update={"meaning": meaning}), *others)
+        inputs = (self.spec.input.model_copy(update={"preparation": preparation}), *self.spec.inputs[1:])
+        named = tuple(labels) if labels is not None else None
+        return self._copy(
+            self.spec.model_copy(update={"task": "classify", "inputs": inputs, "outputs": outputs, "labels": named})
+        )
+
+    def clone(self, backend: str | None = None) -> "Engine":
+        """Return another engine on the same weights, which may run at the same time as this one.
+
+        Args:
+            backend: another library; it reads the weights of the same file once more.
+
+        Raises:
+            BadValue: the engine was closed.
+            UnknownName, MissingExtra, Unsupported, BadFile: as `load`.
+        """
+        if backend is None:
+            return self._copy(self.spec)
+        return open_engine(self._file, backend, self.threads, None, self.spec)
+
+    def close(self) -> None:
+        """Give the weights back; closing twice does nothing."""
+        with self._lock:
+            self._adapter = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __str__(self) -> str:
+        plural = "" if self.threads == 1 else "s"
+        return f"{self.spec.name} on {self.backend}, {self.threads} thread{plural}, {self.precision}"
+
+    def __repr__(self) -> str:
+        return f"<Engine {self}>"
+
+    def _opened(self) -> Adapter:
+        if self._adapter is None:
+            raise BadValue(f"the engine {self} was closed; load the file again")
+        return self._adapter
+
+    def _copy(self, spec: ModelSpec) -> "Engine":
+        with self._lock:
+            adapter = self._opened().clone()
+        return Engine(
+            self._file, adapter, spec=spec, backend=self.backend, threads=self.threads, precision=self.precision
+        )
+
+
+def open_engine(
+    file: ModelFile, backend: str, threads: int, precision: str | None, spec: ModelSpec | None = None
+) -> Engine:
+    """Open a described file on a backend; the arguments are those of `load`."""
+    backend = choose(backend)
+    adapter = open_adapter(file, backend, threads, precision or "float32")
+    coarsest = precision if precision not in (None, "float32") else file.weights
+    return Engine(
+        file, adapter, spec=spec or file.spec, backend=backend, threads=threads, precision=coarsest or "float32"
+    )
+
+
+def _named(given: Any, specs: Sequence[InputSpec | OutputSpec], what: str) -> dict[str, Array]:
+    """Return the arrays by name; a lone array stands for the only input or output."""
+    names = [s.name for s in specs]
+    if isinstance(given, np.ndarray) and len(names) == 1:
+        return {names[0]: given}
+    if not isinstance(given, Mapping):
+        raise ShapeError(f"{what}s came as {type(given).__name__}; an array for each of {names} by name is required")
+    if set(given) != set(names) and (what == "input" or not set(given) <= set(names)):
+        raise ShapeError(f"{what}s {sorted(given)} were given; the network's are {names}")
+    return dict(given)
+
+
+def _check(array: Any, spec: InputSpec, model: str) -> None:
+    if not isinstance(array, np.ndarray):
+        raise ShapeError(f"{model!r} got a {type(array).__name__} for {spec.name!r}; a numpy array is required")
+    if array.dtype != spec.dtype:
+        raise ShapeError(
+            f"{model!r} got {array.dtype} for {spec.name!r}; {spec.dtype} is required: pass x.astype({spec.dtype!r})"
+        )
+    fits = len(array.shape) == len(spec.shape) and all(
+        size == wanted if wanted else size > 0 for size, wanted in zip(array.shape, spec.shape, strict=True)
+    )
+    if spec.shape and not fits:
+        required = ", ".join("any" if n is None else str(n) for n in spec.shape)
+        raise ShapeError(f"{model!r} got shape {array.shape} for {spec.name!r}; ({required}) is required")
+
+
+def _written(results: Outputs, out: Any, specs: Sequence[OutputSpec]) -> Outputs:
+    targets = _named(out, specs, "output")
+    for name, target in targets.items():
+        value = results[name]
+        if target.shape != value.shape or target.dtype != value.dtype:
+            raise ShapeError(
+                f"out[{name!r}] is {target.shape} of {target.dtype}; {value.shape} of {value.dtype} is required"
+            )
+    for name, target in targets.items():
+        np.copyto(target, results[name])
+    return results | targets
+
+
+def _check_classifies(spec: ModelSpec) -> None:
+    missing = []
+    if spec.task != "classify" or not any(o.meaning for o in spec.outputs):
+        missing.append("that its output holds the scores of classes")
+    if spec.input.preparation is None:
+        missing.append("how a picture becomes its input")
+    if len(spec.inputs) != 1:
+        raise BadValue(
+            f"{spec.name!r} has {len(spec.inputs)} inputs; only a network with one input classifies a picture"
+        )
+    if missing:
+        raise BadValue(
+            f"{spec.name!r} does not say {' or '.join(missing)}; say it with net.as_classifier(preparation, labels)"
+        )

@@ -1,0 +1,146 @@
+"""An ONNX file, opened once: what it holds is bounded and described before any engine sees it."""
+
+import math
+from collections import Counter
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, TypeVar
+
+import onnx
+
+from ..errors import BadFile, Unsupported
+from ..spec import InputSpec, ModelSpec, OutputSpec, Shape
+
+T = TypeVar("T", InputSpec, OutputSpec)
+Source = str | PathLike[str] | bytes
+
+SPEC_KEY = "underone.spec"  # in the metadata of every file that we write
+_LARGEST = (1 << 31) - 1  # bytes; protobuf's own bound
+_FLOATS = {
+    onnx.TensorProto.FLOAT: "float32",
+    onnx.TensorProto.FLOAT16: "float16",
+    onnx.TensorProto.BFLOAT16: "bfloat16",
+    onnx.TensorProto.DOUBLE: "float64",
+}
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A file that is ONNX as far as can be told without running it.
+
+    Attributes:
+        name: the path, or ``the model`` for bytes; for errors.
+        content: what engines open: the bytes, or the path when weights lie in files beside it.
+        spec: what the network is; of a foreign file names, shapes and dtypes only.
+        weights: dtype of most of its weights, for example ``float32``.
+    """
+
+    name: str
+    content: bytes | Path
+    spec: ModelSpec
+    weights: str
+
+
+def open_model(source: Source) -> ModelFile:
+    """Read a file, check that it is ONNX, and describe it.
+
+    Args:
+        source: a path, or the bytes of a file.
+
+    Raises:
+        BadFile: no such file, not ONNX, cut short, without inputs or outputs, with a spec that does not fit,
+            or with weights outside its own folder.
+        Unsupported: an input or output is no tensor.
+    """
+    path = None if isinstance(source, bytes) else Path(source)
+    name = "the model" if path is None else str(path)
+    content = source if isinstance(source, bytes) else _read(Path(source))
+    model = _parse(content, name)
+    external = [t for t in model.graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL]
+    if external:
+        _check_external(external, path, name)
+    return ModelFile(
+        name=name,
+        content=path if external and path else content,
+        spec=_describe(model, name),
+        weights=_weights_dtype(model.graph),
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        size = path.stat().st_size
+        if size > _LARGEST:
+            raise BadFile(f"{path} has {size:,} bytes; an ONNX file has at most {_LARGEST:,}")
+        return path.read_bytes()
+    except OSError as error:
+        raise BadFile(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _parse(content: bytes, name: str) -> onnx.ModelProto:
+    try:
+        model = onnx.load_model_from_string(content)
+    except Exception as error:  # protobuf's own error class is not part of onnx's interface
+        raise BadFile(f"{name} is not an ONNX file, or is cut short: {len(content):,} bytes do not parse") from error
+    if not (model.graph.node and model.graph.output and model.opset_import):
+        raise BadFile(f"{name} is not an ONNX file: it holds no network with nodes, outputs and an opset")
+    return model
+
+
+def _check_external(tensors: list[onnx.TensorProto], path: Path | None, name: str) -> None:
+    """Weights beside the file stay inside its folder and inside their own file."""
+    for tensor in tensors:
+        where = {e.key: e.value for e in tensor.external_data}
+        location = Path(where.get("location", ""))
+        if path is None or location.is_absolute() or ".." in location.parts:
+            raise BadFile(f"{name}: weights {tensor.name!r} lie in {str(location)!r}, which is not below its folder")
+        beside = path.parent / location
+        numbers = [where.get(key, "0") for key in ("offset", "length")]
+        if not beside.is_file() or not all(n.isdigit() for n in numbers):
+            raise BadFile(f"{name}: weights {tensor.name!r} are missing: no file {beside}")
+        if sum(map(int, numbers)) > beside.stat().st_size:
+            raise BadFile(f"{name}: weights {tensor.name!r} reach past the end of {beside}")
+
+
+def _describe(model: onnx.ModelProto, name: str) -> ModelSpec:
+    weights = {t.name for t in model.graph.initializer}  # old files list their weights as inputs too
+    inputs = tuple(InputSpec(**_border(v, name)) for v in model.graph.input if v.name not in weights)
+    outputs = tuple(OutputSpec(**_border(v, name)) for v in model.graph.output)
+    if not inputs:
+        raise BadFile(f"{name} has no input; a network needs one")
+    text = {p.key: p.value for p in model.metadata_props}.get(SPEC_KEY)
+    if text is None:
+        stem = Path(name).stem if name != "the model" else "unnamed"
+        return ModelSpec(name=stem, inputs=inputs, outputs=outputs)
+    spec = ModelSpec.from_json(text, name)
+    fitted = {"inputs": _fitted(spec.inputs, inputs, name), "outputs": _fitted(spec.outputs, outputs, name)}
+    return spec.model_copy(update=fitted)
+
+
+def _fitted(described: tuple[T, ...], found: tuple[T, ...], name: str) -> tuple[T, ...]:
+    """Join what the spec says with the names, shapes and dtypes of the file, which are what engines follow."""
+    known = {d.name: d for d in described}
+    if known and set(known) != {f.name for f in found}:
+        raise BadFile(f"{name}: its spec describes {sorted(known)}, but the file has {[f.name for f in found]}")
+    return tuple(known.get(f.name, f).model_copy(update={"shape": f.shape, "dtype": f.dtype}) for f in found)
+
+
+def _border(value: onnx.ValueInfoProto, name: str) -> dict[str, Any]:
+    """Return the name, shape and dtype of an input or output; None where any size is taken."""
+    kind = value.type.tensor_type
+    if kind.elem_type not in onnx.TensorProto.DataType.values()[1:]:
+        raise Unsupported(f"{name}: {value.name!r} is no tensor of a known type; only tensors go in and out")
+    shape: Shape = tuple(d.dim_value if d.dim_value > 0 else None for d in kind.shape.dim)
+    return {"name": value.name, "shape": shape, "dtype": onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name}
+
+
+def _weights_dtype(graph: onnx.GraphProto) -> str:
+    """Return the float dtype that most weights have, by elements; constants in nodes count as well."""
+    tensors = list(graph.initializer)
+    tensors += [a.t for n in graph.node if n.op_type == "Constant" for a in n.attribute if a.HasField("t")]
+    elements: Counter[str] = Counter()
+    for tensor in tensors:
+        elements[_FLOATS.get(tensor.data_type, "")] += math.prod(tensor.dims)
+    del elements[""]
+    return elements.most_common(1)[0][0] if elements else "float32"
