@@ -1,1 +1,24 @@
 """The Graph: reading and writing ONNX, counting, and the numpy reference interpreter."""
+
+from .from_onnx import read_onnx
+from .graph import Array, Graph, Node, Value
+from .onnx_file import read_verdict
+from .ops import OPS, Op
+from .reference import run_reference
+from .shapes import TensorType, infer_shapes
+from .to_onnx import to_onnx
+
+__all__ = [
+    "OPS",
+    "Array",
+    "Graph",
+    "Node",
+    "Op",
+    "TensorType",
+    "Value",
+    "infer_shapes",
+    "read_onnx",
+    "read_verdict",
+    "run_reference",
+    "to_onnx",
+]

@@ -1,0 +1,316 @@
+"""An ONNX file as data that can be trusted: parsed, checked, bounded. No operator is understood here.
+
+A model file is untrusted input: sizes are compared before anything is allocated, names and order are checked, external
+data stays inside the file's folder.
+"""
+
+import heapq
+import math
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+
+from ..compare import Verdict
+from ..errors import BadFile, Unsupported
+from ..spec import ModelSpec
+from .graph import Array, Value
+
+SPEC_KEY = "underone.spec"
+VERDICT_KEY = "underone.verdict"
+
+LARGEST_FILE = 1 << 31  # bytes: protobuf's own limit
+OLDEST_OPSET = 7
+
+# ONNX's number -> (numpy dtype, field of a TensorProto that holds it when raw_data does not)
+_DTYPES: Mapping[int, tuple[str, str]] = {
+    1: ("float32", "float_data"),
+    2: ("uint8", "int32_data"),
+    3: ("int8", "int32_data"),
+    4: ("uint16", "int32_data"),
+    5: ("int16", "int32_data"),
+    6: ("int32", "int32_data"),
+    7: ("int64", "int64_data"),
+    9: ("bool", "int32_data"),
+    10: ("float16", "int32_data"),
+    11: ("float64", "double_data"),
+    12: ("uint32", "uint64_data"),
+    13: ("uint64", "uint64_data"),
+}
+
+DTYPE_NAMES = {number: dtype for number, (dtype, _) in _DTYPES.items()}
+
+
+@dataclass(frozen=True)
+class OnnxFile:
+    """A checked file.
+
+    Attributes:
+        where: what to call the file in a message.
+        opset: version of the standard operators.
+        nodes: in execution order.
+        inputs: without the weights; unknown sizes are None.
+        outputs: names.
+        constants: initializers by name.
+        metadata: the file's metadata properties.
+        name: the graph's own name.
+    """
+
+    where: str
+    opset: int
+    nodes: Sequence[onnx.NodeProto]
+    inputs: Sequence[Value]
+    outputs: Sequence[str]
+    constants: Mapping[str, Array]
+    metadata: Mapping[str, str]
+    name: str
+
+
+def open_onnx(source: Path | bytes, name: str | None = None) -> OnnxFile:
+    """Parse and check an ONNX file.
+
+    Args:
+        source: a path, or the bytes of a file (then there is no external data).
+        name: what to call it in a message; the path by default.
+
+    Raises:
+        BadFile: no ONNX file, damaged, or inconsistent; the first fault is named.
+        Unsupported: subgraphs, operators outside the standard domain, tensor types, opsets below 7.
+    """
+    where = name or (str(source) if not isinstance(source, bytes) else "ONNX bytes")
+    model = parse(source, where)
+    try:
+        return _checked(model, where, None if isinstance(source, bytes) else Path(source).parent)
+    except UnicodeDecodeError as error:
+        raise BadFile(f"{where}: a name in the file is no text; the file is damaged") from error
+
+
+def parse(source: Path | bytes, where: str) -> onnx.ModelProto:
+    """Parse the bytes of a file; nothing inside is checked yet.
+
+    Raises:
+        BadFile: the file is missing, too large, or no ONNX file.
+    """
+    data = source if isinstance(source, bytes) else _read(Path(source), where)
+    model = onnx.ModelProto()
+    try:
+        model.ParseFromString(data)
+    except DecodeError as error:
+        raise BadFile(
+            f"{where} is no ONNX file, or a damaged one ({len(data)} bytes, starts with {data[:8]!r})"
+        ) from error
+    if not model.HasField("graph") or not model.graph.output:
+        raise BadFile(f"{where} holds no network; an ONNX model with a graph and outputs is required")
+    return model
+
+
+def metadata_of(model: onnx.ModelProto, where: str) -> dict[str, str]:
+    """Give the metadata properties of a parsed file.
+
+    Raises:
+        BadFile: a property is no text.
+    """
+    try:
+        return {p.key: p.value for p in model.metadata_props}
+    except UnicodeDecodeError as error:
+        raise BadFile(f"{where}: the metadata is no text; the file is damaged") from error
+
+
+def read_verdict(source: Path | bytes, name: str | None = None) -> Verdict | None:
+    """Read the verdict that travels inside a file.
+
+    Returns:
+        None: the file has none.
+
+    Raises:
+        BadFile: no ONNX file, or a verdict that cannot be read.
+    """
+    where = name or (str(source) if not isinstance(source, bytes) else "ONNX bytes")
+    text = metadata_of(parse(source, where), where).get(VERDICT_KEY)
+    return None if text is None else Verdict.from_json(text, where)
+
+
+def spec_of(file: OnnxFile, inputs: Sequence[Value], outputs: Sequence[Value]) -> ModelSpec:
+    """Give the spec that travels inside the file, or one with names and shapes only.
+
+    Raises:
+        BadFile: the spec cannot be read, or names other inputs or outputs than the file has.
+    """
+    text = file.metadata.get(SPEC_KEY)
+    spec = ModelSpec(name=file.name or "unnamed") if text is None else ModelSpec.from_json(text, file.where)
+    for kind, stated, real in (("inputs", spec.inputs, inputs), ("outputs", spec.outputs, outputs)):
+        if stated and [s.name for s in stated] != [v.name for v in real]:
+            raise BadFile(
+                f"{file.where}: its spec names the {kind} {[s.name for s in stated]}, the file {[v.name for v in real]}"
+            )
+    return spec
+
+
+def tensor_array(tensor: onnx.TensorProto, where: str, folder: Path | None = None) -> Array:
+    """Read a stored tensor; its stated size must be that of its data, which is looked at first.
+
+    Raises:
+        BadFile: sizes differ, or external data lies outside the folder or the file it names.
+        Unsupported: a type that numpy does not have, strings, or segments.
+    """
+    what = f"{where}: tensor {tensor.name!r}"
+    if tensor.data_type not in _DTYPES or tensor.HasField("segment"):
+        kind = onnx.TensorProto.DataType.Name(tensor.data_type) if tensor.data_type in _KINDS else tensor.data_type
+        raise Unsupported(f"{what} is stored as {kind}; {', '.join(d for d, _ in _DTYPES.values())} are read")
+    shape = tuple(tensor.dims)
+    dtype, typed = np.dtype(_DTYPES[tensor.data_type][0]), getattr(tensor, _DTYPES[tensor.data_type][1])
+    if any(d < 0 for d in shape):
+        raise BadFile(f"{what} has shape {shape}; sizes from 0 up are required")
+    count = math.prod(shape)
+    if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        raw = _external(tensor, count * dtype.itemsize, what, folder)
+    elif tensor.HasField("raw_data"):
+        raw = tensor.raw_data
+    else:
+        return _from_typed(typed, dtype, shape, what)
+    if len(raw) != count * dtype.itemsize:
+        raise BadFile(f"{what} states {dtype} {shape}, {count * dtype.itemsize} bytes, but holds {len(raw)}")
+    return np.frombuffer(raw, dtype.newbyteorder("<")).astype(dtype).reshape(shape)
+
+
+_KINDS = frozenset(onnx.TensorProto.DataType.values())
+
+
+def _from_typed(values: Any, dtype: np.dtype, shape: tuple[int, ...], what: str) -> Array:
+    if len(values) != math.prod(shape):
+        raise BadFile(f"{what} states {dtype} {shape}, {math.prod(shape)} values, but holds {len(values)}")
+    if dtype == np.float16:  # stored as its 16 bits, one in each int32
+        return np.array(values, np.int64).astype(np.uint16).view(np.float16).reshape(shape)
+    return np.array(values, np.float64 if dtype.kind == "f" else None).astype(dtype).reshape(shape)
+
+
+def _external(tensor: onnx.TensorProto, size: int, what: str, folder: Path | None) -> bytes:
+    stated = {e.key: e.value for e in tensor.external_data}
+    if folder is None:
+        raise BadFile(f"{what} lies in another file; pass the path of the ONNX file instead of its bytes")
+    path = (folder / stated.get("location", "")).resolve()
+    if not path.is_relative_to(folder.resolve()) or not path.is_file():
+        raise BadFile(f"{what} lies in {stated.get('location')!r}; a file in the folder of the ONNX file is required")
+    try:
+        offset, length = int(stated.get("offset", 0)), int(stated.get("length", size))
+    except ValueError as error:
+        raise BadFile(f"{what}: offset and length must be numbers, they are {stated}") from error
+    if offset < 0 or length != size or offset + length > path.stat().st_size:
+        raise BadFile(
+            f"{what} needs {size} bytes, stated are {length} at {offset} of {path.stat().st_size} in {path.name}"
+        )
+    with path.open("rb") as data:
+        data.seek(offset)
+        return data.read(length)
+
+
+def _read(path: Path, where: str) -> bytes:
+    try:
+        size = path.stat().st_size
+        if size > LARGEST_FILE:
+            raise BadFile(f"{where} has {size} bytes; at most {LARGEST_FILE} are read")
+        return path.read_bytes()
+    except OSError as error:
+        raise BadFile(f"{where} cannot be read: {error.strerror}") from error
+
+
+def _checked(model: onnx.ModelProto, where: str, folder: Path | None) -> OnnxFile:
+    graph = model.graph
+    _refuse_subgraphs(graph.node, where)
+    if graph.sparse_initializer or model.functions:
+        raise Unsupported(f"{where} has sparse initializers or functions of its own; inline them first")
+    constants = {t.name: tensor_array(t, where, folder) for t in graph.initializer}
+    inputs = [v for v in graph.input if v.name not in constants]
+    _check_names(graph, where)
+    return OnnxFile(
+        where=where,
+        opset=_opset(model, where),
+        nodes=_in_order(graph.node, {*constants, *(v.name for v in inputs)}, where),
+        inputs=[_value(v, where) for v in inputs],
+        outputs=[v.name for v in graph.output],
+        constants=constants,
+        metadata=metadata_of(model, where),
+        name=graph.name,
+    )
+
+
+def _opset(model: onnx.ModelProto, where: str) -> int:
+    versions = [o.version for o in model.opset_import if o.domain in ("", "ai.onnx")]
+    newest = onnx.defs.onnx_opset_version()
+    if not versions or not OLDEST_OPSET <= max(versions) <= newest:
+        raise Unsupported(
+            f"{where} is written for opset {max(versions, default=None)}; {OLDEST_OPSET} to {newest} are read"
+        )
+    return max(versions)
+
+
+def _refuse_subgraphs(nodes: Sequence[onnx.NodeProto], where: str) -> None:
+    kinds = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
+    found = Counter(n.op_type for n in nodes for a in n.attribute if a.type in kinds or a.HasField("g") or a.graphs)
+    if found:
+        raise Unsupported(f"{where} has branches or loops: {counted(found)}; only plain networks are read")
+
+
+def counted(found: Mapping[str, int]) -> str:
+    """Write names with how often they occur: 'If x2, Loop'."""
+    return ", ".join(name if n == 1 else f"{name} x{n}" for name, n in sorted(found.items()))
+
+
+def _check_names(graph: onnx.GraphProto, where: str) -> None:
+    inputs = {v.name for v in graph.input}
+    written = [t.name for t in graph.initializer if t.name not in inputs] + [v.name for v in graph.input]
+    written += [name for node in graph.node for name in node.output if name]
+    twice = [name for name, n in Counter(written).items() if n > 1]
+    if twice or "" in written:
+        raise BadFile(f"{where}: tensors {twice or ['']} are written more than once or have no name")
+    lost = [v.name for v in graph.output if v.name not in set(written)]
+    if lost:
+        raise BadFile(f"{where}: outputs {lost} are written by no node")
+    double = [name for name, n in Counter(v.name for v in graph.output).items() if n > 1]
+    if double:
+        raise BadFile(f"{where}: outputs {double} are listed twice")
+
+
+def _in_order(nodes: Sequence[onnx.NodeProto], known: set[str], where: str) -> list[onnx.NodeProto]:
+    """Sort nodes so that each stands behind those it reads; a file in order stays as it is."""
+    written = known | {name for node in nodes for name in node.output}
+    missing = sorted({name for node in nodes for name in node.input if name and name not in written})
+    if missing:
+        raise BadFile(f"{where}: tensors {missing[:5]} are read but written by no node")
+    ordered = list(_sorted(nodes, known))
+    if len(ordered) < len(nodes):
+        raise BadFile(f"{where}: {len(nodes) - len(ordered)} nodes read each other in a circle")
+    return ordered
+
+
+def _sorted(nodes: Sequence[onnx.NodeProto], known: set[str]) -> Iterator[onnx.NodeProto]:
+    waits = [{name for name in node.input if name and name not in known} for node in nodes]
+    readers: dict[str, list[int]] = {}
+    for i, names in enumerate(waits):
+        for name in names:
+            readers.setdefault(name, []).append(i)
+    ready = [i for i, names in enumerate(waits) if not names]
+    heapq.heapify(ready)  # the first that is ready in the file's own order
+    while ready:
+        node = nodes[heapq.heappop(ready)]
+        yield node
+        for name in node.output:
+            for i in readers.get(name, ()):
+                waits[i].discard(name)
+                if not waits[i]:
+                    heapq.heappush(ready, i)
+
+
+def _value(value: onnx.ValueInfoProto, where: str) -> Value:
+    kind = value.type.tensor_type
+    if not value.type.HasField("tensor_type") or kind.elem_type not in _DTYPES:
+        raise Unsupported(f"{where}: input {value.name!r} is no tensor of a type that is read")
+    if not kind.HasField("shape"):
+        raise BadFile(f"{where}: input {value.name!r} states no shape; at least its number of axes is required")
+    dims = tuple(d.dim_value if d.HasField("dim_value") and d.dim_value > 0 else None for d in kind.shape.dim)
+    return Value(value.name, dims, _DTYPES[kind.elem_type][0])
