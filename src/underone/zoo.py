@@ -17,12 +17,14 @@ from .weights import (
     find_weights,
     load_strict,
     read_checkpoint,
+    save_weights,
     weights_of,
-    write_safetensors,
 )
 
 if TYPE_CHECKING:
     from torch import nn
+
+__all__ = ["ModelInfo", "WeightsInfo", "create_model", "imagenet_labels", "list_models", "model_info", "save_weights"]
 
 _NUM_CLASSES, _IN_CHANS = 1000, 3  # of a model with random weights when the caller names none
 _SOURCE_RULES = {"padding": "symmetric", "bn_eps": 1e-5}  # of every layout we read, and of every backbone by default
@@ -82,27 +84,6 @@ def create_model(
     load_strict(model, _wanted(checkpoint.network.weights, model, features), name)
     model.spec = _spec(model.spec, checkpoint, entry)  # type: ignore[assignment,arg-type]
     return model
-
-
-def save_weights(model: "nn.Module", path: str | Path) -> Path:
-    """Write a model's weights and spec to a .safetensors file that `create_model(name, weights=path)` reads.
-
-    Args:
-        model: of `create_model` or `reparameterize`; it is not changed.
-        path: ends in .safetensors.
-
-    Raises:
-        BadValue: the model has no spec.
-        BadFile: another suffix, or the file cannot be written.
-    """
-    spec = getattr(model, "spec", None)
-    if not isinstance(spec, ModelSpec):
-        raise BadValue(
-            f"a {type(model).__name__} without .spec; only models of create_model and reparameterize are saved"
-        )
-    prefix = "backbone." if spec.task == "features" else ""  # a file has the names of the whole model
-    weights = {prefix + name: tensor.detach().cpu().numpy() for name, tensor in model.state_dict().items()}
-    return write_safetensors(path, weights, spec)
 
 
 def list_models(pattern: str = "*", weights: bool = False) -> list[str]:
@@ -202,7 +183,7 @@ def _split_tag(name: str, weights: str | Path | None) -> tuple[str, str | Path |
 
 
 def _is_path(weights: str | Path) -> bool:
-    return isinstance(weights, Path) or "." in weights or "/" in weights or Path(weights).exists()
+    return isinstance(weights, Path) or "." in weights or "/" in weights or Path(weights).is_file()
 
 
 def _features(name: str, features_only: bool, out_indices: Sequence[int | str] | None) -> tuple[str, ...] | None:
@@ -235,7 +216,7 @@ def _from_file(
     """Return the arguments that the file decides; refuse those asked for that contradict it."""
     network, spec = checkpoint.network, checkpoint.spec
     if canonical(network.model) != name:
-        raise BadValue(f"{checkpoint.path} holds {network.model!r}, not {name!r}; create_model({network.model!r}, …)")
+        raise BadValue(f"{checkpoint.path} holds {network.model!r}, not {name!r}; ask for that name")
     if features is None and network.num_classes is None:
         raise BadValue(f"{checkpoint.path} has no classifier; pass features_only=True")
     rules = {key: getattr(spec, key, None) or value for key, value in _SOURCE_RULES.items()}

@@ -29,7 +29,7 @@ def test_arrays_and_spec_come_back_as_written(tmp_path):
     path = write_safetensors(tmp_path / "w.safetensors", WEIGHTS, SPEC)
     weights, spec = read_safetensors(path)
     assert spec == SPEC
-    assert list(sorted(weights)) == sorted(WEIGHTS)
+    assert sorted(weights) == sorted(WEIGHTS)
     for name, array in WEIGHTS.items():
         np.testing.assert_array_equal(weights[name], array)
         assert weights[name].dtype == array.dtype
@@ -118,7 +118,7 @@ def test_a_header_that_lies_is_refused(tmp_path, header):
 
 def test_bfloat16_is_refused_with_the_cure(tmp_path):
     save_torch({"w": torch.ones(2, dtype=torch.bfloat16)}, tmp_path / "w.safetensors")
-    with pytest.raises(BadFile, match="a dtype that numpy has not .*save the file as float32"):
+    with pytest.raises(BadFile, match=r"a dtype that numpy has not .*save the file as float32"):
         read_safetensors(tmp_path / "w.safetensors")
 
 

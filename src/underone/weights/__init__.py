@@ -3,7 +3,7 @@
 from .checkpoint import Checkpoint, read_checkpoint
 from .hub import TRAINED_WEIGHTS, TrainedWeights, fetch_weights, find_weights, weights_of
 from .labelled_photographs import LABELLED_PHOTOGRAPHS, LabelledPhotograph
-from .loading import load_strict
+from .loading import load_strict, save_weights
 from .recognise import Recognised, preparation_for, recognise
 from .store import Weights, read_safetensors, write_safetensors
 
@@ -22,6 +22,7 @@ __all__ = [
     "read_checkpoint",
     "read_safetensors",
     "recognise",
+    "save_weights",
     "weights_of",
     "write_safetensors",
 ]

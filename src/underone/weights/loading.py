@@ -1,11 +1,14 @@
-"""Put weights into a network, all of them or none."""
+"""Weights into a network, all of them or none, and out of it into a file."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from ..errors import WeightsMismatch
+from ..errors import BadValue, WeightsMismatch
+from ..spec import ModelSpec
+from .store import write_safetensors
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,6 +40,27 @@ def load_strict(model: "nn.Module", weights: Mapping[str, NDArray[Any]], name: s
     with torch.no_grad():
         for key, array in weights.items():
             state[key].copy_(torch.from_numpy(array))
+
+
+def save_weights(model: "nn.Module", path: str | Path) -> Path:
+    """Write a model's weights and spec to a .safetensors file that `create_model(name, weights=path)` reads.
+
+    Args:
+        model: of `create_model` or `reparameterize`; it is not changed.
+        path: ends in .safetensors.
+
+    Raises:
+        BadValue: the model has no spec.
+        BadFile: another suffix, or the file cannot be written.
+    """
+    spec = getattr(model, "spec", None)
+    if not isinstance(spec, ModelSpec):
+        raise BadValue(
+            f"a {type(model).__name__} without .spec; only models of create_model and reparameterize are saved"
+        )
+    prefix = "backbone." if spec.task == "features" else ""  # a file has the names of the whole model
+    weights = {prefix + name: tensor.detach().cpu().numpy() for name, tensor in model.state_dict().items()}
+    return write_safetensors(path, weights, spec)
 
 
 def _faults(shapes: Mapping[str, tuple[int, ...]], weights: Mapping[str, NDArray[Any]]) -> list[str]:

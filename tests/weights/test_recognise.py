@@ -1,0 +1,111 @@
+"""What a checkpoint is, told from its own names and shapes: the files that timm and torchvision write."""
+
+import numpy as np
+import pytest
+import timm
+import torchvision
+from timm.utils import reparameterize_model
+
+from underone.errors import BadFile, WeightsMismatch
+from underone.weights import key_maps
+from underone.weights.recognise import CHANNELS, LAYOUTS, recognise
+from underone.weights.rename import inverse, rename
+
+
+def arrays(model):
+    return {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+
+
+def renamed(weights, *maps):
+    for rules in maps:
+        weights = {new: weights[old] for old, new in rename(weights, rules).items()}
+    return weights
+
+
+@pytest.mark.parametrize("variant", ["s0", "s1", "s2", "s3", "s4"])
+@pytest.mark.parametrize("folded", [False, True])
+def test_mobileone_is_recognised_in_every_layout(variant, folded):
+    model = timm.create_model(f"mobileone_{variant}", num_classes=7, in_chans=4)
+    model = reparameterize_model(model) if folded else model
+    ending = "_FOLDED" if folded else ""
+    by_timm = arrays(model)
+    ours = renamed(by_timm, getattr(key_maps, f"TIMM_MOBILEONE{ending}"))
+    layouts = {
+        "timm": by_timm,
+        "underone": ours,
+        "Apple": renamed(ours, inverse(getattr(key_maps, f"APPLE_MOBILEONE{ending}"))),
+        "mmpretrain": renamed(ours, inverse(getattr(key_maps, f"MMPRETRAIN_MOBILEONE{ending}"))),
+    }
+    for source, weights in layouts.items():
+        found = recognise(weights, "file.pth")
+        assert (found.layout.source, found.layout.form) == (source, "folded" if folded else "training")
+        assert (found.model, found.num_classes, found.in_chans) == (f"mobileone_{variant}", 7, 4)
+        assert set(found.weights) == set(ours)
+        assert not found.imagenet  # 7 classes
+        assert found.preparation is None
+
+
+@pytest.mark.parametrize(("name", "theirs"), [
+    ("mobilenet_v2_035", "mobilenetv2_035"), ("mobilenet_v2_050", "mobilenetv2_050"),
+    ("mobilenet_v2_075", "mobilenetv2_075"), ("mobilenet_v2_100", "mobilenetv2_100"),
+    ("mobilenet_v2_140", "mobilenetv2_140"),
+])  # fmt: skip
+def test_mobilenet_v2_multiplier_is_told_from_the_channels_of_timm(name, theirs):
+    found = recognise(arrays(timm.create_model(theirs)), "file.pth")
+    assert (found.layout.source, found.model, found.num_classes) == ("timm", name, 1000)
+    assert found.preparation.interpolation == "bicubic"
+
+
+@pytest.mark.parametrize(("name", "multiplier"), [("mobilenet_v2_130", 1.3), ("mobilenet_v2_100", 1.0)])
+def test_mobilenet_v2_multiplier_is_told_from_the_channels_of_torchvision(name, multiplier):
+    found = recognise(arrays(torchvision.models.mobilenet_v2(width_mult=multiplier)), "file.pth")
+    assert (found.layout.source, found.model, found.in_chans) == ("torchvision", name, 3)
+    assert found.imagenet
+
+
+@pytest.mark.parametrize(("name", "crop"), [
+    ("mobileone_s0", 0.875), ("mobileone_s1", 0.9), ("mobileone_s4", 0.9), ("mobilenetv2_100", 0.875),
+])  # fmt: skip
+def test_preparation_is_that_of_timm(name, crop):
+    found = recognise(arrays(timm.create_model(name)), "file.pth").preparation
+    theirs = timm.create_model(name).pretrained_cfg
+    assert found.crop_ratio == crop == theirs["crop_pct"]
+    assert found.interpolation == theirs["interpolation"]
+    assert (found.mean, found.std) == (theirs["mean"], theirs["std"])
+
+
+def test_backbone_alone_has_no_classes():
+    weights = {k: v for k, v in arrays(timm.create_model("mobileone_s1")).items() if not k.startswith("head")}
+    found = recognise(weights, "file.pth")
+    assert found.num_classes is None
+    assert not found.imagenet
+
+
+def test_no_two_layouts_or_networks_look_alike():
+    assert len({layout.marker for layout in LAYOUTS}) == len(LAYOUTS)
+    assert len(set(CHANNELS.values())) == len(CHANNELS)
+
+
+def test_unknown_names_are_shown_with_the_known_layouts():
+    with pytest.raises(BadFile, match=r"file\.pth: tensor names of no known layout \(it begins: conv1\.weight, fc\.b"):
+        recognise({"conv1.weight": np.zeros(3), "fc.bias": np.zeros(3)}, "file.pth")
+    with pytest.raises(BadFile, match=r"it begins: none\); known: Apple mobileone, mmpretrain mobileone, timm"):
+        recognise({}, "file.pth")
+
+
+def test_another_width_is_shown_with_the_known_ones():
+    weights = arrays(torchvision.models.mobilenet_v2(width_mult=0.6))
+    with pytest.raises(
+        BadFile, match=r"torchvision's mobilenet_v2 with the channels \(24, 16, 16, 24, .*mobilenet_v2_100 \(32"
+    ):
+        recognise(weights, "file.pth")
+
+
+def test_single_strange_names_are_listed_with_the_layout():
+    weights = arrays(torchvision.models.mobilenet_v2()) | {"features.0.9.weight": np.zeros(1), "aux.bias": np.zeros(1)}
+    with pytest.raises(
+        WeightsMismatch, match=r"file\.pth looks like torchvision's mobilenet_v2, but: 2 faults"
+    ) as raised:
+        recognise(weights, "file.pth")
+    assert "no rule for 'features.0.9.weight'" in str(raised.value)
+    assert "no rule for 'aux.bias'" in str(raised.value)
