@@ -10,13 +10,12 @@ from typing import Any, TypeVar
 import onnx
 
 from ..errors import BadFile, Unsupported
+from ..graph.onnx_file import LARGEST_FILE, SPEC_KEY, metadata_of, parse
 from ..spec import InputSpec, ModelSpec, OutputSpec, Shape
 
 T = TypeVar("T", InputSpec, OutputSpec)
 Source = str | PathLike[str] | bytes
 
-SPEC_KEY = "underone.spec"  # in the metadata of every file that we write
-_LARGEST = (1 << 31) - 1  # bytes; protobuf's own bound
 _FLOATS = {
     onnx.TensorProto.FLOAT: "float32",
     onnx.TensorProto.FLOAT16: "float16",
@@ -56,36 +55,20 @@ def open_model(source: Source) -> ModelFile:
     path = None if isinstance(source, bytes) else Path(source)
     name = "the model" if path is None else str(path)
     content = source if isinstance(source, bytes) else _read(Path(source))
-    model = _parse(content, name)
+    model = parse(content, name)
     external = [t for t in model.graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL]
-    if external:
-        _check_external(external, path, name)
-    return ModelFile(
-        name=name,
-        content=path if external and path else content,
-        spec=_describe(model, name),
-        weights=_weights_dtype(model.graph),
-    )
+    _check_external(external, path, name)
+    return ModelFile(name, path if external and path else content, _describe(model, name), _weights_dtype(model.graph))
 
 
 def _read(path: Path) -> bytes:
     try:
         size = path.stat().st_size
-        if size > _LARGEST:
-            raise BadFile(f"{path} has {size:,} bytes; an ONNX file has at most {_LARGEST:,}")
+        if size > LARGEST_FILE:
+            raise BadFile(f"{path} has {size:,} bytes; at most {LARGEST_FILE:,} are read")
         return path.read_bytes()
     except OSError as error:
         raise BadFile(f"{path} cannot be read: {error.strerror or error}") from error
-
-
-def _parse(content: bytes, name: str) -> onnx.ModelProto:
-    try:
-        model = onnx.load_model_from_string(content)
-    except Exception as error:  # protobuf's own error class is not part of onnx's interface
-        raise BadFile(f"{name} is not an ONNX file, or is cut short: {len(content):,} bytes do not parse") from error
-    if not (model.graph.node and model.graph.output and model.opset_import):
-        raise BadFile(f"{name} is not an ONNX file: it holds no network with nodes, outputs and an opset")
-    return model
 
 
 def _check_external(tensors: list[onnx.TensorProto], path: Path | None, name: str) -> None:
@@ -93,9 +76,9 @@ def _check_external(tensors: list[onnx.TensorProto], path: Path | None, name: st
     for tensor in tensors:
         where = {e.key: e.value for e in tensor.external_data}
         location = Path(where.get("location", ""))
-        if path is None or location.is_absolute() or ".." in location.parts:
+        beside = path.parent / location if path else location
+        if path is None or not beside.resolve().is_relative_to(path.parent.resolve()):
             raise BadFile(f"{name}: weights {tensor.name!r} lie in {str(location)!r}, which is not below its folder")
-        beside = path.parent / location
         numbers = [where.get(key, "0") for key in ("offset", "length")]
         if not beside.is_file() or not all(n.isdigit() for n in numbers):
             raise BadFile(f"{name}: weights {tensor.name!r} are missing: no file {beside}")
@@ -109,7 +92,7 @@ def _describe(model: onnx.ModelProto, name: str) -> ModelSpec:
     outputs = tuple(OutputSpec(**_border(v, name)) for v in model.graph.output)
     if not inputs:
         raise BadFile(f"{name} has no input; a network needs one")
-    text = {p.key: p.value for p in model.metadata_props}.get(SPEC_KEY)
+    text = metadata_of(model, name).get(SPEC_KEY)
     if text is None:
         stem = Path(name).stem if name != "the model" else "unnamed"
         return ModelSpec(name=stem, inputs=inputs, outputs=outputs)
@@ -129,6 +112,8 @@ def _fitted(described: tuple[T, ...], found: tuple[T, ...], name: str) -> tuple[
 def _border(value: onnx.ValueInfoProto, name: str) -> dict[str, Any]:
     """Return the name, shape and dtype of an input or output; None where any size is taken."""
     kind = value.type.tensor_type
+    if not isinstance(value.name, str):  # protobuf gives bytes where the text is damaged
+        raise BadFile(f"{name}: the name {value.name!r} in the file is no text; the file is damaged")
     if kind.elem_type not in onnx.TensorProto.DataType.values()[1:]:
         raise Unsupported(f"{name}: {value.name!r} is no tensor of a known type; only tensors go in and out")
     shape: Shape = tuple(d.dim_value if d.dim_value > 0 else None for d in kind.shape.dim)

@@ -183,7 +183,7 @@ def _plain(function: Callable[..., Any]) -> Operator:
     return lambda _, *tensors: function(*tensors)
 
 
-_PLAIN = {
+_PLAIN: Mapping[str, Callable[..., Any]] = {
     "Abs": torch.abs,
     "Add": torch.add,
     "And": torch.logical_and,

@@ -1,6 +1,6 @@
 """Run with OpenVINO on the processor."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,17 +16,27 @@ _CAPABILITIES = {"bfloat16": "BF16", "float16": "FP16"}
 
 
 class OpenVino:
-    """A compiled network and one request on it; clones share the network and make their own request."""
+    """A network, compiled for the input shapes of the last run; clones share both and make their own request.
 
-    def __init__(self, compiled: Any, name: str, outputs: list[str]) -> None:
-        self.compiled = compiled
+    One size after another is compiled, never open sizes: OpenVINO is faster so, and with one thread it gives whatever
+    is in memory, without an error, where shapes inside a network of open sizes do not fit (seen with 2026.4).
+    """
+
+    def __init__(self, model: Any, config: Mapping[str, Any], name: str, outputs: Sequence[str]) -> None:
+        self.model = model
+        self.config = config
         self.name = name
         self.outputs = outputs
-        self.request = compiled.create_infer_request()
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        self.compiled: Any = None
+        self.request: Any = None
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Run once."""
+        """Run once; the first run with new shapes compiles."""
+        shapes = {name: array.shape for name, array in inputs.items()}
         try:
+            if shapes != self.shapes:
+                self._compile(shapes)
             # inputs are read in place; outputs live in the request and are copied out of it
             results = self.request.infer(dict(inputs), share_inputs=True, share_outputs=True)
         except RuntimeError as error:
@@ -34,8 +44,20 @@ class OpenVino:
         return {name: np.array(results[i]) for i, name in enumerate(self.outputs)}
 
     def clone(self) -> "OpenVino":
-        """Share the compiled network."""
-        return OpenVino(self.compiled, self.name, self.outputs)
+        """Share the network and what was compiled of it."""
+        twin = OpenVino(self.model, self.config, self.name, self.outputs)
+        if self.compiled is not None:
+            twin._adopt(self.shapes, self.compiled)
+        return twin
+
+    def _compile(self, shapes: dict[str, tuple[int, ...]]) -> None:
+        model = self.model.clone()  # shares the weights
+        model.reshape({name: list(shape) for name, shape in shapes.items()})
+        self._adopt(shapes, openvino.Core().compile_model(model, "CPU", dict(self.config)))
+
+    def _adopt(self, shapes: dict[str, tuple[int, ...]], compiled: Any) -> None:
+        self.shapes, self.compiled = shapes, compiled
+        self.request = compiled.create_infer_request()
 
 
 def open_model(file: ModelFile, threads: int, precision: str) -> OpenVino:
@@ -60,13 +82,16 @@ def open_model(file: ModelFile, threads: int, precision: str) -> OpenVino:
             model = core.read_model(model=file.content, weights=b"")
         else:
             model = core.read_model(model=str(file.content))
-        compiled = core.compile_model(model, "CPU", config)
     except RuntimeError as error:
         raise BadFile(f"{file.name}: openvino refuses it: {_reason(error)}") from error
-    return OpenVino(compiled, file.name, [output.name for output in file.spec.outputs])
+    return OpenVino(model, config, file.name, [output.name for output in file.spec.outputs])
+
+
+_NO_REASON = ("Exception from", "Check ", "FrontEnd API", "Model wasn't", "Summary:", "-- Conversion", "To facilitate")
 
 
 def _reason(error: Exception) -> str:
-    """Return the last line that says something; those before it are places in OpenVINO's sources."""
+    """Return the last line that says why; the others say where in OpenVINO's sources, or whom to ask."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return next((line for line in reversed(lines) if not line.startswith("Exception from")), "no reason given")
+    reasons = [line.removeprefix("-- ") for line in lines if not line.startswith(_NO_REASON)]
+    return reasons[-1] if reasons else "no reason given"

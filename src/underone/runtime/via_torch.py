@@ -36,7 +36,7 @@ class Torch:
                 tensors = self._run({name: torch.tensor(array) for name, array in inputs.items()})
         except RuntimeError as error:
             raise BadFile(f"{self.name}: torch cannot run it: {str(error).splitlines()[0]}") from error
-        return {name: np.array(tensor) for name, tensor in tensors.items()}  # never an input or a constant itself
+        return {name: np.array(tensor.numpy()) for name, tensor in tensors.items()}  # copies: never an input itself
 
     def clone(self) -> "Torch":
         """Share the graph and its constants."""

@@ -1,0 +1,108 @@
+"""load: the table of engines, threads, precision, and what is missing."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from underone.errors import BadFile, BadValue, MissingExtra, UnknownName, Unsupported
+from underone.runtime import backends, load
+
+
+def hide(monkeypatch, package):
+    """Make a package look as if it were not installed."""
+    monkeypatch.setitem(sys.modules, package, None)
+    for row in backends.BACKENDS.values():
+        if row.package == package:
+            monkeypatch.delitem(sys.modules, f"underone.runtime.{row.module}", raising=False)
+
+
+def test_auto_takes_the_first_that_is_installed(foreign, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    assert load(foreign).backend == "onnxruntime"
+    hide(monkeypatch, "onnxruntime")
+    pytest.importorskip("openvino")
+    assert load(foreign).backend == "openvino"
+    hide(monkeypatch, "openvino")
+    assert load(foreign).backend == "reference"
+
+
+@pytest.mark.parametrize(
+    ("backend", "extra"), [("onnxruntime", "onnxruntime"), ("openvino", "openvino"), ("torch", "train")]
+)
+def test_a_missing_package_names_its_extra(foreign, monkeypatch, backend, extra):
+    hide(monkeypatch, backend)
+    message = rf"backend '{backend}' needs the package {backend}; install it with: pip install 'underone\[{extra}\]'"
+    with pytest.raises(MissingExtra, match=message):
+        load(foreign, backend)
+
+
+def test_a_broken_package_is_not_called_missing(foreign, monkeypatch):
+    hide(monkeypatch, "openvino")
+    broken = ModuleNotFoundError("No module named 'something_below'", name="something_below")
+    monkeypatch.setattr(backends, "_module", lambda name: (_ for _ in ()).throw(broken))
+    with pytest.raises(ModuleNotFoundError, match="something_below"):
+        load(foreign, "openvino")
+
+
+def test_unknown_backends_are_refused(foreign):
+    with pytest.raises(UnknownName, match=r"unknown backend 'onnxruntim'. Did you mean 'onnxruntime'"):
+        load(foreign, "onnxruntim")
+
+
+def test_threads_come_from_the_argument_then_the_environment(foreign, monkeypatch):
+    monkeypatch.setenv("UNDERONE_THREADS", "2")
+    assert load(foreign).threads == 2
+    assert load(foreign, threads=1).threads == 1
+    with pytest.raises(BadValue, match="threads=0; a whole number from 1 up is required"):
+        load(foreign, threads=0)
+
+
+def test_precision_is_float32_unless_the_file_or_the_caller_is_coarser(foreign, mixed_float16):
+    assert load(foreign).precision == "float32"
+    assert load(mixed_float16).precision == "float16"
+
+
+def test_a_precision_that_a_backend_lacks_names_those_that_have_it(foreign):
+    pytest.importorskip("onnxruntime")
+    with pytest.raises(Unsupported, match="calculates in float32, not in 'bfloat16'; backends that do: openvino"):
+        load(foreign, "onnxruntime", precision="bfloat16")
+    with pytest.raises(Unsupported, match="backends that do: none"):
+        load(foreign, "onnxruntime", precision="int2")
+
+
+def test_openvino_calculates_in_float32_unless_told_otherwise(foreign, image):
+    pytest.importorskip("openvino")
+    exact, wanted = load(foreign, "openvino"), load(foreign, "reference").run(image)["logits"]
+    np.testing.assert_allclose(exact.run(image)["logits"], wanted, rtol=1e-4, atol=1e-4)
+    try:
+        coarse = load(foreign, "openvino", precision="bfloat16")
+    except Unsupported as error:
+        assert "openvino does not calculate in bfloat16 on this processor" in str(error)  # noqa: PT017
+        return
+    assert coarse.precision == "bfloat16"
+    error = np.abs(coarse.run(image)["logits"] - wanted).max() / np.abs(wanted).max()
+    assert 1e-4 < error < 0.05  # 8 bits of a number: if it were float32, this test would see it
+
+
+def test_openvino_says_when_the_processor_lacks_a_precision(foreign, monkeypatch):
+    openvino = pytest.importorskip("openvino")
+
+    class Old:
+        def get_property(self, *_):
+            return ["FP32"]
+
+    monkeypatch.setattr(openvino, "Core", Old)
+    with pytest.raises(Unsupported, match="does not calculate in bfloat16 on this processor; it has FP32"):
+        load(foreign, "openvino", precision="bfloat16")
+
+
+@pytest.mark.parametrize("backend", ["onnxruntime", "openvino", "torch", "reference"])
+@pytest.mark.parametrize("content", [b"hello, I am a text\n" * 5, "cut"])
+def test_files_that_are_no_onnx_are_refused_by_all(backend, content, foreign, tmp_path):
+    pytest.importorskip(backend) if backend != "reference" else None
+    path = tmp_path / "bad.onnx"
+    path.write_bytes(foreign[: len(foreign) // 2] if content == "cut" else content)
+    with pytest.raises(BadFile, match=r"bad\.onnx") as caught:
+        load(path, backend)
+    assert "\n" not in str(caught.value)
