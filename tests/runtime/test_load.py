@@ -1,12 +1,14 @@
 """load: the table of engines, threads, precision, and what is missing."""
 
+import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
 
 from underone.errors import BadFile, BadValue, MissingExtra, UnknownName, Unsupported
-from underone.runtime import backends, load
+from underone.runtime import backends, installed_backends, load
 
 
 def hide(monkeypatch, package):
@@ -38,11 +40,20 @@ def test_a_missing_package_names_its_extra(foreign, monkeypatch, backend, extra)
 
 
 def test_a_broken_package_is_not_called_missing(foreign, monkeypatch):
-    hide(monkeypatch, "openvino")
-    broken = ModuleNotFoundError("No module named 'something_below'", name="something_below")
-    monkeypatch.setattr(backends, "_module", lambda name: (_ for _ in ()).throw(broken))
-    with pytest.raises(ModuleNotFoundError, match="something_below"):
+    pytest.importorskip("openvino")
+    monkeypatch.delitem(sys.modules, "underone.runtime.via_openvino", raising=False)
+    monkeypatch.setitem(sys.modules, "openvino", types.ModuleType("openvino"))  # it is there, and is empty
+    sys.modules["openvino"].__spec__ = types.SimpleNamespace(name="openvino")
+    with pytest.raises(AttributeError, match="openvino"):
         load(foreign, "openvino")
+
+
+def test_installed_backends_are_listed_without_loading_them(monkeypatch):
+    code = "import sys; from underone.runtime import *; assert 'reference' in installed_backends(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"torch", "openvino", "onnxruntime"} & set(done.stdout.split())
+    hide(monkeypatch, "openvino")
+    assert "openvino" not in installed_backends()
 
 
 def test_unknown_backends_are_refused(foreign):

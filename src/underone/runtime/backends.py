@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, Protocol, Self
 
 from numpy.typing import NDArray
@@ -81,14 +82,14 @@ def open_adapter(file: ModelFile, name: str, threads: int, precision: str) -> Ad
     return opener(file, threads, precision)
 
 
+def installed_backends() -> list[str]:
+    """List the engines whose packages are installed, in the order of the table."""
+    return [name for name in BACKENDS if _installed(name)]
+
+
 def _installed(name: str) -> bool:
-    try:
-        _module(name)
-    except ModuleNotFoundError as error:
-        if error.name != BACKENDS[name].package:
-            raise  # its package is there, but is broken: that is not ours to hide
-        return False
-    return True
+    package = BACKENDS[name].package
+    return not package or find_spec(package) is not None  # not imported yet: torch alone takes seconds
 
 
 def _module(name: str) -> Any:

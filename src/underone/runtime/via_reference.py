@@ -19,7 +19,7 @@ class Reference:
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Run once."""
         results = run_reference(self.graph, inputs, self.dtype)
-        return {name: np.array(value) for name, value in results.items()}  # never an input or a constant itself
+        return {o.name: np.array(results[o.name]) for o in self.graph.outputs}  # copies: never an input itself
 
     def clone(self) -> "Reference":
         """Share the graph."""

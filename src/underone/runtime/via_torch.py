@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..errors import BadFile, Unsupported
+from ..errors import BadFile, UnderOneError, Unsupported
 from ..graph import Graph, Node, read_onnx
 from ..graph.ops import attributes
 from .backends import Array
@@ -34,6 +34,8 @@ class Torch:
         try:
             with torch.inference_mode(), _threads(self.threads):
                 tensors = self._run({name: torch.tensor(array) for name, array in inputs.items()})
+        except UnderOneError:
+            raise
         except RuntimeError as error:
             raise BadFile(f"{self.name}: torch cannot run it: {str(error).splitlines()[0]}") from error
         return {name: np.array(tensor.numpy()) for name, tensor in tensors.items()}  # copies: never an input itself
