@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm as AnyBatchNorm
 
 from ..compare import Verdict
+from ..errors import ParityFailed
 from ..nn.macs import count_macs
 from .parity import Parity
 
@@ -28,13 +29,15 @@ def certify(
         mode: in which mode the network was given, ``train`` or ``eval``.
 
     Raises:
-        ParityFailed: a value is NaN or infinite, or a reference is all zeros and the folded form's is not; an error
-            beyond the limits only shows in the verdict.
+        ParityFailed: a value is NaN or infinite, a reference is all zeros and the folded form's is not, or all are
+            zeros; an error beyond the limits only shows in the verdict.
     """
     parity = Parity(before, after, names)
     with torch.no_grad():
         for on, image in inputs.items():
             parity.compare_on(on, image)
+    if not parity.rows:
+        raise ParityFailed("nothing could be compared: every output is all zeros; load trained weights, then fold")
     name = getattr(getattr(before, "spec", None), "name", type(before).__name__)
     image = next(iter(inputs.values()))
     return Verdict(
@@ -44,12 +47,12 @@ def certify(
         comparisons=tuple(parity.rows),
         facts={
             "mode_found": mode,
-            "already_folded": not names,
+            "already_folded": not names and not _batch_norms(before),
             "folded_blocks": len(names),
             "before": _size(before, image),
             "after": _size(after, image),
         },
-        notes=(*_notes(before, names, mode), *parity.notes),
+        notes=(*_notes(before, names, mode, len(_batch_norms(after))), *parity.notes),
         versions={"underone": version("underone"), "torch": torch.__version__},
     )
 
@@ -69,7 +72,7 @@ def _batch_norms(model: nn.Module) -> list[AnyBatchNorm]:
     return [module for module in model.modules() if isinstance(module, AnyBatchNorm)]
 
 
-def _notes(model: nn.Module, names: Sequence[str], mode: str) -> list[str]:
+def _notes(model: nn.Module, names: Sequence[str], mode: str, left: int) -> list[str]:
     norms = [bn for bn in _batch_norms(model) if bn.running_mean is not None]
     fresh = [bn for bn in norms if _is_fresh(bn)]
     uncounted = [bn for bn in norms if bn not in fresh and bn.num_batches_tracked == 0]
@@ -78,6 +81,8 @@ def _notes(model: nn.Module, names: Sequence[str], mode: str) -> list[str]:
         notes.append("the model was given in train mode; a copy in eval mode was folded")
     if not names:
         notes.append("nothing was folded: the model is folded already, or holds no block that can be")
+    if left:
+        notes.append(f"{left} batch norms remain: they stand where no rule of folding reaches them")
     if fresh:
         notes.append(f"{len(fresh)} of {len(norms)} batch norms have untouched statistics (mean 0, variance 1)")
     if uncounted:

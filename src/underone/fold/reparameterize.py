@@ -3,6 +3,7 @@
 import copy
 from itertools import chain
 
+import torch
 from torch import Tensor, nn
 
 from ..errors import BadValue
@@ -31,9 +32,9 @@ def reparameterize(model: nn.Module, input_shape: tuple[int, int, int] | None = 
     _check_precision(model)
     before = copy.deepcopy(model).eval()
     before.zero_grad(set_to_none=True)
+    after, names = fold_blocks(copy.deepcopy(before))
     inputs = trial_inputs(before, input_shape)
     _try_run(before, inputs["noise"])
-    after, names = fold_blocks(copy.deepcopy(before))
     mode = "train" if any(module.training for module in model.modules()) else "eval"
     certificate = certify(before, after.eval(), names, inputs, mode)
     certificate.require()
@@ -58,7 +59,8 @@ def _check_precision(model: nn.Module) -> None:
 
 def _try_run(model: nn.Module, image: Tensor) -> None:
     try:
-        model(image)
+        with torch.no_grad():
+            model(image)
     except (RuntimeError, ValueError, TypeError, AssertionError) as error:
         raise BadValue(
             f"the model does not run on an image {tuple(image.shape)}: {str(error).splitlines()[0]}; "
