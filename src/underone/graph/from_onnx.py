@@ -1,13 +1,12 @@
 """ONNX file → Graph: one form for all opsets, constants folded, shape arithmetic resolved.
 
-Files compute shapes from their input (Shape → Gather → Concat → Reshape). Such chains are evaluated while reading, at two
-sizes of everything that is open; what moves with the size becomes a -1 (the rest) or a 0 (the same as before).
+Files compute shapes from their input (Shape → Gather → Concat → Reshape). Such chains are evaluated while reading, at
+two sizes of everything that is open; what moves with the size becomes a -1 (the rest) or a 0 (the same as before).
 """
 
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,14 @@ import numpy as np
 import onnx
 
 from ..errors import BadFile, BadValue, Unsupported
-from ..spec import InputSpec, ModelSpec, OutputSpec, Shape
+from ..spec import Shape
 from .graph import Array, Graph, Node, Value
-from .onnx_file import OnnxFile, counted, open_onnx, spec_of, tensor_array
-from .onnx_forms import NORMAL, RENAMED, SCALARS, VANISHING, Attributes, drop_neutral, fixed_operands
+from .onnx_file import OnnxFile, counted, open_onnx, tensor_array
+from .onnx_forms import NORMAL, RENAMED, SCALARS, VANISHING, Attributes, Written, drop_neutral, fixed_operands
+from .open_sizes import Reading, join
 from .ops import OPS
 from .reference import run_node
-from .shape_rules import Dims
-from .shapes import TensorType, label, node_types
+from .shapes import TensorType, unnamed_types
 
 # Values of open sizes in the two readings: of the first axis, and of the others (multiples of 32, as strides want)
 _PROBES = ((2, 192), (3, 320))
@@ -30,21 +29,6 @@ _PROBES = ((2, 192), (3, 320))
 _LARGEST_CONSTANT = 1 << 26  # elements of all constants that reading may compute
 _MOST_MACS = 1 << 30  # for the same
 _LONGEST_ATTRIBUTE = 1 << 10  # values of one operand that becomes an attribute
-
-_THROUGH = (1 << 63) - 1  # an end of a slice: all that is left
-
-
-@dataclass
-class _Reading:
-    """The network at one size of its inputs, as far as it is read."""
-
-    opset: int
-    types: dict[str, TensorType]
-    known: dict[str, Array]
-    alias: dict[str, str] = field(default_factory=dict)
-    nodes: list[Node] = field(default_factory=list)
-    elements: int = 0
-    macs: int = 0
 
 
 def read_onnx(
@@ -73,7 +57,7 @@ def read_onnx(
     is_open = any(d is None for v in inputs for d in v.shape)
     readings = [_resolve(file, nodes, inputs, probe) for probe in _PROBES[: 2 if is_open else 1]]
     try:
-        return _assemble(file, inputs, readings[0], readings[-1])
+        return join(file, inputs, readings[0], readings[-1])
     except Unsupported as error:
         raise Unsupported(f"{file.where}: {error}") from error
 
@@ -110,9 +94,9 @@ def _inputs(file: OnnxFile, shapes: Mapping[str, Shape]) -> list[Value]:
 
 def _resolve(
     file: OnnxFile, nodes: Sequence[onnx.NodeProto], inputs: Sequence[Value], probe: tuple[int, int]
-) -> _Reading:
+) -> Reading:
     """Read all nodes at one size of the inputs."""
-    reading = _Reading(file.opset, {}, dict(file.constants))
+    reading = Reading(file.opset, {}, dict(file.constants))
     reading.types = {n: TensorType(c.shape, c.dtype.name) for n, c in file.constants.items()}
     for v in inputs:
         shape = tuple(probe[i > 0] if d is None else d for i, d in enumerate(v.shape))
@@ -128,8 +112,9 @@ def _resolve(
     return reading
 
 
-def _read_node(reading: _Reading, proto: onnx.NodeProto) -> None:
+def _read_node(reading: Reading, proto: onnx.NodeProto) -> None:
     if proto.op_type in VANISHING:
+        _refuse_training(reading, proto)
         reading.alias[proto.output[0]] = _tensor(reading, proto.input[0])
         return
     attrs = dict(_attributes(proto))
@@ -137,8 +122,8 @@ def _read_node(reading: _Reading, proto: onnx.NodeProto) -> None:
         _learn(reading, proto.output[0], _constant(attrs))
         return
     node = _normal_form(reading, proto, attrs)
-    attrs, types = node_types(node, [reading.types[n] for n in node.inputs])
-    node = replace(node, attrs=attrs)
+    full, types = unnamed_types(node, [reading.types[n] for n in node.inputs])
+    node = replace(node, attrs=full)
     reading.types |= zip(node.outputs, types, strict=True)
     results = _evaluated(reading, node, types)
     if results is None:
@@ -147,7 +132,13 @@ def _read_node(reading: _Reading, proto: onnx.NodeProto) -> None:
         _learn(reading, name, result)
 
 
-def _normal_form(reading: _Reading, proto: onnx.NodeProto, attrs: Attributes) -> Node:
+def _refuse_training(reading: Reading, proto: onnx.NodeProto) -> None:
+    flag = proto.input[2] if len(proto.input) > 2 else ""
+    if flag and (flag not in reading.known or reading.known[flag].any()):
+        raise Unsupported("dropout in training mode; export the network in evaluation mode")
+
+
+def _normal_form(reading: Reading, proto: onnx.NodeProto, attrs: Attributes) -> Node:
     """Turn fixed operands into attributes and bring the rest to the one form of the operator."""
     op, fixed = RENAMED.get(proto.op_type, proto.op_type), fixed_operands(proto.op_type, reading.opset)
     operands = [_tensor(reading, name) if name else "" for name in proto.input]
@@ -160,7 +151,7 @@ def _normal_form(reading: _Reading, proto: onnx.NodeProto, attrs: Attributes) ->
     outputs = tuple(proto.output) if op == "Split" else tuple(proto.output)[:1]
     types = [reading.types[n] for n in tensors]
     if proto.op_type in NORMAL:
-        attrs = NORMAL[proto.op_type](attrs, types, reading.opset, len(outputs))
+        attrs = NORMAL[proto.op_type](Written(attrs, types, reading.opset, len(outputs)))
     attrs = drop_neutral(proto.op_type, attrs, OPS[op].attrs, reading.opset)
     return Node(op, tuple(tensors), outputs, attrs, proto.name)
 
@@ -173,14 +164,14 @@ def _without_trailing(operands: list[str]) -> list[str]:
     return operands
 
 
-def _tensor(reading: _Reading, name: str) -> str:
+def _tensor(reading: Reading, name: str) -> str:
     name = reading.alias.get(name, name)
     if name not in reading.types:
         raise Unsupported(f"tensor {name!r} is a second output of its node, which is not implemented")
     return name
 
 
-def _fixed_value(reading: _Reading, attr: str, operand: str) -> Any:
+def _fixed_value(reading: Reading, attr: str, operand: str) -> Any:
     value = reading.known.get(operand)
     if value is None:
         raise Unsupported(f"its {attr} is computed from the input's values; only fixed ones are implemented")
@@ -208,21 +199,22 @@ def _attributes(proto: onnx.NodeProto) -> Iterator[tuple[str, Any]]:
 
 
 def _constant(attrs: Mapping[str, Any]) -> Array:
-    dtypes: Mapping[str, Any] = {
-        "value": None, "value_float": np.float32, "value_floats": np.float32, "value_int": np.int64, "value_ints": np.int64
+    numbers: Mapping[str, Any] = {
+        "value_float": np.float32, "value_floats": np.float32, "value_int": np.int64, "value_ints": np.int64
     }  # fmt: skip
+    dtypes = {"value": None, **numbers}
     if len(attrs) != 1 or not set(attrs) <= set(dtypes):
         raise Unsupported(f"a constant given as {sorted(attrs)}; one of {sorted(dtypes)} is read")
     ((kind, value),) = attrs.items()
     return np.asarray(value, dtypes[kind])
 
 
-def _learn(reading: _Reading, name: str, value: Array) -> None:
+def _learn(reading: Reading, name: str, value: Array) -> None:
     reading.known[name] = value
     reading.types[name] = TensorType(value.shape, value.dtype.name)
 
 
-def _evaluated(reading: _Reading, node: Node, types: Sequence[TensorType]) -> list[Array] | None:
+def _evaluated(reading: Reading, node: Node, types: Sequence[TensorType]) -> list[Array] | None:
     """Evaluate a node that follows from constants alone; sizes are looked at before anything is allocated."""
     if node.op == "Shape":
         return [np.array(reading.types[node.inputs[0]].shape[node.attrs["start"] : node.attrs["end"]], np.int64)]
@@ -239,134 +231,7 @@ def _evaluated(reading: _Reading, node: Node, types: Sequence[TensorType]) -> li
         return run_node(node, [reading.known[name] for name in node.inputs])
 
 
-def _is_storage(reading: _Reading, node: Node) -> bool:
+def _is_storage(reading: Reading, node: Node) -> bool:
     """Whether a node unpacks weights that the file stores in a smaller type; the graph keeps them so."""
     half = node.op == "Cast" and reading.types[node.inputs[0]].dtype == "float16"
     return half or node.op == "DequantizeLinear"
-
-
-def _assemble(file: OnnxFile, inputs: Sequence[Value], a: _Reading, b: _Reading) -> Graph:
-    nodes = [_merged(file, inputs, x, y, a, b) for x, y in zip(a.nodes, b.nodes, strict=True)]
-    nodes, names = _with_outputs(file, nodes, a)
-    used = {name for node in nodes for name in node.inputs}
-    constants = {n: c for n, c in a.known.items() if n in used}
-    for name, value in constants.items():
-        if value is not b.known[name] and not np.array_equal(value, b.known[name], equal_nan=value.dtype.kind == "f"):
-            raise Unsupported(f"tensor {name!r} depends on the size of the input; fix it with input_shapes")
-    outputs = [Value(o, _open(a.types[n].shape, b.types[n].shape), a.types[n].dtype) for o, n in names.items()]
-    spec = _with_borders(spec_of(file, inputs, outputs), inputs, outputs)
-    return Graph(tuple(nodes), tuple(inputs), tuple(outputs), constants, spec)
-
-
-def _open(a: Dims, b: Dims) -> Shape:
-    return tuple(x if x == y else None for x, y in zip(a, b, strict=True))
-
-
-def _with_outputs(file: OnnxFile, nodes: list[Node], reading: _Reading) -> tuple[list[Node], dict[str, str]]:
-    """Give the outputs their names in the file; what is no node's result gets an Identity."""
-    sources = {o: reading.alias.get(o, o) for o in file.outputs}
-    written = {name for node in nodes for name in node.outputs}
-    renames, copies = {}, []
-    for output, source in sources.items():
-        if source == output and source in written:
-            continue
-        if source in written and source not in renames and source not in sources:
-            renames[source] = output
-        elif source == output:
-            raise Unsupported(f"output {output!r} is an input or a constant under its own name")
-        else:
-            copies.append(Node("Identity", (renames.get(source, source),), (output,), {}, output))
-    renamed = [
-        replace(
-            n, inputs=tuple(renames.get(i, i) for i in n.inputs), outputs=tuple(renames.get(o, o) for o in n.outputs)
-        )
-        for n in nodes
-    ]
-    return _live(renamed + copies, set(sources)), sources
-
-
-def _live(nodes: list[Node], wanted: set[str]) -> list[Node]:
-    kept, wanted = [], set(wanted)
-    for node in reversed(nodes):
-        if wanted.intersection(node.outputs):
-            wanted.update(node.inputs)
-            kept.append(node)
-    return kept[::-1]
-
-
-def _merged(file: OnnxFile, inputs: Sequence[Value], x: Node, y: Node, a: _Reading, b: _Reading) -> Node:
-    """Join one node of two readings: what moves with the size of the inputs is left open."""
-    moving = [k for k in x.attrs if x.attrs[k] != y.attrs[k] and not _both_nan(x.attrs[k], y.attrs[k])]
-    for attr in moving:
-        opener = _OPENERS.get((x.op, attr))
-        opened = opener(x, y, a, b, inputs) if opener else None
-        if opened is None:
-            raise Unsupported(
-                f"{label(x)}: {attr} depends on the size of the input ({x.attrs[attr]}, {y.attrs[attr]}); "
-                "fix it with input_shapes"
-            )
-        x = opened
-    return x
-
-
-def _both_nan(x: Any, y: Any) -> bool:
-    return isinstance(x, float) and isinstance(y, float) and math.isnan(x) and math.isnan(y)
-
-
-def _open_reshape(x: Node, y: Node, a: _Reading, b: _Reading, inputs: Sequence[Value]) -> Node | None:
-    before = a.types[x.inputs[0]].shape, b.types[y.inputs[0]].shape
-    pairs = list(zip(x.attrs["shape"], y.attrs["shape"], strict=True))
-    moving = [i for i, (p, q) in enumerate(pairs) if p != q]
-    copied = [i for i in moving if i < len(before[0]) and (before[0][i], before[1][i]) == pairs[i]]
-    rest = [i for i in moving if i not in copied]
-    if len(moving) == 1 and -1 not in x.attrs["shape"]:
-        copied, rest = [], moving
-    if len(rest) + x.attrs["shape"].count(-1) > 1:
-        return None
-    shape = tuple(0 if i in copied else -1 if i in rest else p for i, (p, _) in enumerate(pairs))
-    return replace(x, attrs={**x.attrs, "shape": shape})
-
-
-def _open_sizes(x: Node, y: Node, a: _Reading, b: _Reading, inputs: Sequence[Value]) -> Node | None:
-    before = zip(a.types[x.inputs[0]].shape, b.types[y.inputs[0]].shape, strict=True)
-    pairs = list(zip(x.attrs["sizes"], y.attrs["sizes"], before, strict=True))
-    if any(p != q and (p, q) != same for p, q, same in pairs):
-        return None
-    return replace(x, attrs={**x.attrs, "sizes": tuple(0 if p != q else p for p, q, _ in pairs)})
-
-
-def _open_ends(x: Node, y: Node, a: _Reading, b: _Reading, inputs: Sequence[Value]) -> Node | None:
-    ends = []
-    for p, q, axis, step in zip(x.attrs["ends"], y.attrs["ends"], x.attrs["axes"], x.attrs["steps"], strict=True):
-        size = (a.types[x.inputs[0]].shape[axis], b.types[y.inputs[0]].shape[axis])
-        if p != q and ((p, q) != size or step < 0):
-            return None
-        ends.append(p if p == q else _THROUGH)
-    return replace(x, attrs={**x.attrs, "ends": tuple(ends)})
-
-
-def _open_expand(x: Node, y: Node, a: _Reading, b: _Reading, inputs: Sequence[Value]) -> Node | None:
-    pairs = set(zip(x.attrs["shape"], y.attrs["shape"], strict=True))
-    moving = {p for p in pairs if p[0] != p[1]}
-    like = [v.name for v in inputs if v.shape and {(a.types[v.name].shape[0], b.types[v.name].shape[0])} == moving]
-    if not like:
-        return None
-    shape = tuple(-1 if p != q else p for p, q in zip(x.attrs["shape"], y.attrs["shape"], strict=True))
-    return replace(x, inputs=(x.inputs[0], like[0]), attrs={**x.attrs, "shape": shape})
-
-
-_OPENERS: Mapping[tuple[str, str], Any] = {
-    ("Reshape", "shape"): _open_reshape,
-    ("Resize", "sizes"): _open_sizes,
-    ("Slice", "ends"): _open_ends,
-    ("Expand", "shape"): _open_expand,
-}
-
-
-def _with_borders(spec: ModelSpec, inputs: Sequence[Value], outputs: Sequence[Value]) -> ModelSpec:
-    """Complete a spec that does not name its inputs or outputs."""
-    given = {
-        "inputs": spec.inputs or tuple(InputSpec(name=v.name, shape=v.shape, dtype=v.dtype) for v in inputs),
-        "outputs": spec.outputs or tuple(OutputSpec(name=v.name, shape=v.shape, dtype=v.dtype) for v in outputs),
-    }
-    return spec.model_copy(update=given)

@@ -5,7 +5,7 @@ written (strides, target shapes, clip bounds, axes) is an attribute, also where 
 operator has one form, whatever opset the file had.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,3 +58,11 @@ class Graph:
     def params(self) -> int:
         """Number of elements of all floating-point constants."""
         return sum(int(c.size) for c in self.constants.values() if c.dtype.kind == "f")
+
+
+def unused_name(wanted: str, taken: Container[str]) -> str:
+    """Give `wanted`, or with a number behind it when that name is taken."""
+    name, number = wanted, 1
+    while name in taken:
+        name, number = f"{wanted}.{number}", number + 1
+    return name

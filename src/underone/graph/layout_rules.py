@@ -1,5 +1,7 @@
 """Shape rules of the operators that only move elements: reshape, slice, join, pad, resize."""
 
+# ruff: noqa: ARG001 (one signature for a whole table)
+
 from collections.abc import Sequence
 
 import numpy as np

@@ -3,6 +3,8 @@
 Products run in float64, where every sum below 2⁵³ is exact, so numpy's BLAS can do them.
 """
 
+# ruff: noqa: ARG001 (one signature for a whole table)
+
 import numpy as np
 
 from .graph import Array

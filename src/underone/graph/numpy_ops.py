@@ -3,6 +3,8 @@
 Attributes come complete (`ops.attributes`). Obviously right comes before fast; but matrix products go to numpy's BLAS.
 """
 
+# ruff: noqa: ARG005 (one signature for a whole table)
+
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -69,13 +71,13 @@ def clip(attrs: Attrs, x: Array) -> Array:
     if x.dtype.kind in "iu":
         info = np.iinfo(x.dtype)
         low, high = (int(min(max(attrs[k], info.min), info.max)) for k in ("min", "max"))
-        return np.minimum(np.maximum(x, x.dtype.type(low)), x.dtype.type(high))
-    return np.minimum(np.maximum(x, attrs["min"]), attrs["max"])
+        return np.asarray(np.minimum(np.maximum(x, x.dtype.type(low)), x.dtype.type(high)))
+    return np.asarray(np.minimum(np.maximum(x, attrs["min"]), attrs["max"]))
 
 
 def hard_sigmoid(attrs: Attrs, x: Array) -> Array:
     """Give alpha x + beta, limited to [0, 1]."""
-    return np.clip(attrs["alpha"] * x + attrs["beta"], 0, 1)
+    return np.asarray(np.clip(attrs["alpha"] * x + attrs["beta"], 0, 1))
 
 
 def sigmoid(x: Array) -> Array:
@@ -269,8 +271,8 @@ KERNELS: Mapping[str, Kernel] = {
     "GlobalMaxPool": global_pool(np.max),
     "ReduceMean": reduced(np.mean),
     "ReduceSum": reduced(np.sum),
-    "ReduceMax": reduced(np.max),
-    "ReduceMin": reduced(np.min),
+    "ReduceMax": reduced(lambda x, **how: np.max(x, **how, initial=window.extremes(x.dtype)[0])),
+    "ReduceMin": reduced(lambda x, **how: np.min(x, **how, initial=window.extremes(x.dtype)[1])),
     "ReduceProd": reduced(np.prod),
     "ReduceL2": reduced(lambda x, **how: np.sqrt(np.sum(np.square(x), **how))),
     "ReduceSumSquare": reduced(lambda x, **how: np.sum(np.square(x), **how)),

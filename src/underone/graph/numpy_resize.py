@@ -3,6 +3,8 @@
 Source: ONNX operator specification, Resize-19 (coordinate transformations, nearest modes, cubic kernel).
 """
 
+# ruff: noqa: ARG005 (one signature for a whole table)
+
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -12,8 +14,10 @@ from .graph import Array
 from .layout_rules import resize as resize_shape
 from .shape_rules import Attrs
 
+MODES = ("nearest", "linear", "cubic")
+
 # name -> position in the input of output positions `i`; (i, scale, input size, output size)
-_COORDINATES: Mapping[str, Callable[[Array, float, int, int], Array]] = {
+COORDINATES: Mapping[str, Callable[[Array, float, int, int], Array]] = {
     "asymmetric": lambda i, scale, n, m: i / scale,
     "half_pixel": lambda i, scale, n, m: (i + 0.5) / scale - 0.5,
     "pytorch_half_pixel": lambda i, scale, n, m: (i + 0.5) / scale - 0.5 if m > 1 else 0 * i,
@@ -22,7 +26,7 @@ _COORDINATES: Mapping[str, Callable[[Array, float, int, int], Array]] = {
     "half_pixel_symmetric": lambda i, scale, n, m: n / 2 * (1 - m / (n * scale)) + (i + 0.5) / scale - 0.5,
 }
 
-_NEAREST: Mapping[str, Callable[[Array], Array]] = {
+NEAREST: Mapping[str, Callable[[Array], Array]] = {
     "floor": np.floor,
     "ceil": np.ceil,
     "round_prefer_floor": lambda p: np.ceil(p - 0.5),
@@ -48,15 +52,11 @@ def axis_weights(attrs: Attrs, n: int, m: int, scale: float) -> Array:
         BadValue: a mode that is not in the tables.
     """
     mode, coordinate = attrs["mode"], attrs["coordinate_transformation_mode"]
-    if (
-        coordinate not in _COORDINATES
-        or attrs["nearest_mode"] not in _NEAREST
-        or mode not in ("nearest", "linear", "cubic")
-    ):
+    if coordinate not in COORDINATES or attrs["nearest_mode"] not in NEAREST or mode not in MODES:
         raise BadValue(f"Resize mode {mode!r}, {coordinate!r}, {attrs['nearest_mode']!r} is not implemented")
-    at = _COORDINATES[coordinate](np.arange(m, dtype=np.float64), scale, n, m)  # (m,)
+    at = COORDINATES[coordinate](np.arange(m, dtype=np.float64), scale, n, m)  # (m,)
     if mode == "nearest":
-        taps, parts = _NEAREST[attrs["nearest_mode"]](at)[:, None], np.ones((m, 1))
+        taps, parts = NEAREST[attrs["nearest_mode"]](at)[:, None], np.ones((m, 1))
     elif mode == "linear":
         taps = np.floor(at)[:, None] + np.arange(2)
         parts = 1 - np.abs(taps - at[:, None])

@@ -20,7 +20,7 @@ def conv(attrs: Attrs, x: Array, w: Array, b: Array | None = None) -> Array:
     x = np.pad(x, [(0, 0), (0, 0), *window_pads(x.shape[2:], kernel, attrs)])
     total: Any = 0.0
     for tap, view in windows(x, kernel, sizes, attrs):
-        taps = w[(..., *tap)].reshape(1, group, out_channels // group, -1)  # (1, G, O/G, I/G)
+        taps = _at(w, tap).reshape(1, group, out_channels // group, -1)  # (1, G, O/G, I/G)
         values = view.reshape(n, group, -1, int(np.prod(sizes)))  # (N, G, I/G, P)
         total = total + (taps * values if taps.shape[2] == taps.shape[3] == 1 else taps @ values)  # (N, G, O/G, P)
     out = np.reshape(total, (n, out_channels, *sizes))
@@ -39,23 +39,23 @@ def conv_transpose(attrs: Attrs, x: Array, w: Array, b: Array | None = None) -> 
     values = x.reshape(n, group, channels // group, -1)  # (N, G, I/G, P)
     taps = w.reshape(group, channels // group, w.shape[1], *kernel)
     for tap in itertools.product(*map(range, kernel)):
-        part = np.swapaxes(taps[(..., *tap)], 1, 2) @ values  # (N, G, O/G, P)
+        part = np.swapaxes(_at(taps, tap), 1, 2) @ values  # (N, G, O/G, P)
         where = tuple(
             slice(t * d, t * d + (i - 1) * s + 1, s)
             for t, d, i, s in zip(tap, dilations, x.shape[2:], strides, strict=True)
         )
-        out[(..., *where)] += part.reshape(n, out_channels, *x.shape[2:])
+        spread = _at(out, where)  # a view
+        spread += part.reshape(n, out_channels, *x.shape[2:])
     crop = tuple(
         slice(before, size - after) for (before, after), size in zip(pad_pairs(attrs["pads"]), full, strict=True)
     )
-    out = out[(..., *crop)]
+    out = _at(out, crop)
     return out if b is None else out + b.reshape(-1, *(1,) * len(kernel))
 
 
 def max_pool(attrs: Attrs, x: Array) -> Array:
     """Take the maximum of each window; padding never wins."""
-    lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
-    padded, sizes = _pool_input(attrs, x, lowest)
+    padded, sizes = _pool_input(attrs, x, extremes(x.dtype)[0])
     return np.asarray(np.maximum.reduce([v for _, v in windows(padded, attrs["kernel_shape"], sizes, attrs)]))
 
 
@@ -77,6 +77,13 @@ def average_pool(attrs: Attrs, x: Array) -> Array:
     return np.asarray(total / count)
 
 
+def extremes(dtype: np.dtype) -> tuple[float, float]:
+    """Give the lowest and the highest value of a dtype."""
+    if dtype.kind == "f":
+        return -np.inf, np.inf
+    return (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+
+
 def windows(x: Array, kernel: Sequence[int], sizes: Dims, attrs: Attrs) -> Iterator[tuple[tuple[int, ...], Array]]:
     """Yield each tap of the window with the part of the padded x (N, C, …) that it meets, (N, C, *sizes)."""
     for tap in itertools.product(*map(range, kernel)):
@@ -84,7 +91,13 @@ def windows(x: Array, kernel: Sequence[int], sizes: Dims, attrs: Attrs) -> Itera
             slice(t * d, t * d + (size - 1) * s + 1, s)
             for t, d, s, size in zip(tap, attrs["dilations"], attrs["strides"], sizes, strict=True)
         )
-        yield tap, x[(..., *where)]
+        yield tap, _at(x, where)
+
+
+def _at(x: Array, last_axes: tuple[Any, ...]) -> Array:
+    """Index the last axes."""
+    index: Any = (..., *last_axes)
+    return np.asarray(x[index])
 
 
 def _pool_input(attrs: Attrs, x: Array, fill: float) -> tuple[Array, Dims]:

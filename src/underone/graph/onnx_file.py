@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from ..compare import Verdict
 from ..errors import BadFile, Unsupported
@@ -170,7 +170,7 @@ def tensor_array(tensor: onnx.TensorProto, where: str, folder: Path | None = Non
     if tensor.data_location == onnx.TensorProto.EXTERNAL:
         raw = _external(tensor, count * dtype.itemsize, what, folder)
     elif tensor.HasField("raw_data"):
-        raw = tensor.raw_data
+        raw = bytes(tensor.raw_data)
     else:
         return _from_typed(typed, dtype, shape, what)
     if len(raw) != count * dtype.itemsize:
@@ -206,7 +206,7 @@ def _external(tensor: onnx.TensorProto, size: int, what: str, folder: Path | Non
         )
     with path.open("rb") as data:
         data.seek(offset)
-        return data.read(length)
+        return bytes(data.read(length))
 
 
 def _read(path: Path, where: str) -> bytes:
@@ -246,7 +246,7 @@ def _opset(model: onnx.ModelProto, where: str) -> int:
         raise Unsupported(
             f"{where} is written for opset {max(versions, default=None)}; {OLDEST_OPSET} to {newest} are read"
         )
-    return max(versions)
+    return int(max(versions))
 
 
 def _refuse_subgraphs(nodes: Sequence[onnx.NodeProto], where: str) -> None:

@@ -1,15 +1,17 @@
 """How ONNX writes an operator and how the Graph does: the differences, by opset.
 
-What is fixed is an attribute in a Graph; ONNX passes some of it as operands, more of it with each opset. `OPERANDS` says
-which; `NORMAL` brings what is left (defaults that depend on shapes, renamed operators) to the one form.
+What is fixed is an attribute in a Graph; ONNX passes some of it as operands, more of it with each opset. `OPERANDS`
+says which; `NORMAL` brings what is left (defaults that depend on shapes, renamed operators) to the one form.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import onnx
 
 from ..errors import BadFile, Unsupported
+from .numpy_resize import COORDINATES, MODES, NEAREST
 from .onnx_file import DTYPE_NAMES
 from .shape_rules import axes_of, elements
 from .shapes import TensorType
@@ -72,110 +74,134 @@ def fixed_operands(op: str, opset: int) -> Fixed:
     return fixed if opset >= fixed.opset else Fixed(0, 99, ())
 
 
-Normaliser = Callable[[Attributes, Sequence[TensorType], int, int], Attributes]  # attrs, operands, opset, outputs
+class Written(NamedTuple):
+    """A node as a file has it.
+
+    Attributes:
+        attrs: attributes, fixed operands among them.
+        types: types of the other operands.
+        opset: the file's.
+        outputs: how many the node has.
+    """
+
+    attrs: Attributes
+    types: Sequence[TensorType]
+    opset: int
+    outputs: int
 
 
-def _window(attrs: Attributes, operands: Sequence[TensorType], opset: int, outputs: int) -> Attributes:
-    auto = attrs.get("auto_pad", "NOTSET")
-    if auto != "NOTSET":
-        attrs = {k: v for k, v in attrs.items() if k != "pads"}
+def _window(w: Written) -> Attributes:
+    auto = w.attrs.get("auto_pad", "NOTSET")
+    if auto == "NOTSET":
+        return w.attrs
+    attrs = {k: v for k, v in w.attrs.items() if k != "pads"}
     return attrs | ({"auto_pad": "NOTSET"} if auto == "VALID" else {})
 
 
-def _transposed(attrs: Attributes, operands: Sequence[TensorType], opset: int, outputs: int) -> Attributes:
-    if attrs.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
+def _transposed(w: Written) -> Attributes:
+    if w.attrs.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
         raise Unsupported("auto_pad of a transposed convolution; write pads")
-    return _window(attrs, operands, opset, outputs)
+    return _window(w)
 
 
-def _clip(attrs: Attributes, operands: Sequence[TensorType], opset: int, outputs: int) -> Attributes:
+def _clip(w: Written) -> Attributes:
     largest = 3.4028234e38  # what opset 6 writes for "no limit"
-    opened = {"min": float("-inf"), "max": float("inf")}
-    return {k: opened[k] if abs(v) >= largest else float(v) for k, v in attrs.items() if k in opened}
+    limits = {k: float(v) for k, v in w.attrs.items() if k in ("min", "max")}
+    return {k: v if abs(v) < largest else math.copysign(math.inf, v) for k, v in limits.items()}
 
 
-def _softmax(attrs: Attributes, operands: Sequence[TensorType], opset: int, outputs: int) -> Attributes:
-    if opset >= 13:
-        return attrs
-    shape = operands[0].shape
-    (axis,) = axes_of((attrs.get("axis", 1),), len(shape))
+def _softmax(w: Written) -> Attributes:
+    if w.opset >= 13:
+        return w.attrs
+    shape = w.types[0].shape
+    (axis,) = axes_of((w.attrs.get("axis", 1),), len(shape))
     if elements(shape[axis:]) != shape[axis]:
         raise Unsupported(f"softmax over all axes of {shape} from {axis} on, as before opset 13; write it for opset 13")
     return {"axis": axis}
 
 
-def _slice(attrs: Attributes, operands: Sequence[TensorType], opset: int, outputs: int) -> Attributes:
-    count = len(attrs.get("starts", ()))
-    return {"axes": tuple(range(count)), "steps": (1,) * count} | attrs
+def _slice(w: Written) -> Attributes:
+    count = len(w.attrs.get("starts", ()))
+    return {"axes": tuple(range(count)), "steps": (1,) * count} | w.attrs
 
 
-def _squeeze(attrs: Attributes, operands: Sequence[TensorType], opset: int, outputs: int) -> Attributes:
-    return {"axes": tuple(i for i, d in enumerate(operands[0].shape) if d == 1)} | attrs
+def _squeeze(w: Written) -> Attributes:
+    return {"axes": tuple(i for i, d in enumerate(w.types[0].shape) if d == 1)} | w.attrs
 
 
-def _split(attrs: Attributes, operands: Sequence[TensorType], opset: int, outputs: int) -> Attributes:
-    parts = attrs.pop("num_outputs", outputs)
+def _split(w: Written) -> Attributes:
+    attrs = {k: v for k, v in w.attrs.items() if k != "num_outputs"}
     if "split" in attrs:
         return attrs
-    shape = operands[0].shape
+    shape, parts = w.types[0].shape, w.outputs
     (axis,) = axes_of((attrs.get("axis", 0),), len(shape))
-    if parts != outputs or outputs < 1:
-        raise BadFile(f"num_outputs {parts}, but {outputs} outputs")
+    if w.attrs.get("num_outputs", parts) != parts:
+        raise BadFile(f"num_outputs is {w.attrs['num_outputs']}, but there are {parts} outputs")
     part = -(-shape[axis] // parts)  # the last one may be smaller
     return attrs | {"split": (part,) * (parts - 1) + (shape[axis] - part * (parts - 1),)}
 
 
-def _pad(attrs: Attributes, operands: Sequence[TensorType], opset: int, outputs: int) -> Attributes:
-    rank, pads = len(operands[0].shape), tuple(attrs.get("pads", ()))
-    axes = axes_of(attrs.pop("axes", tuple(range(rank))), rank)
+def _pad(w: Written) -> Attributes:
+    rank, pads = len(w.types[0].shape), tuple(w.attrs.get("pads", ()))
+    axes = axes_of(w.attrs.get("axes", range(rank)), rank)
     if len(pads) != 2 * len(axes):
         raise BadFile(f"pads {pads} for the axes {axes}; {2 * len(axes)} values are required")
     before, after = (dict(zip(axes, half, strict=True)) for half in (pads[: len(axes)], pads[len(axes) :]))
-    return attrs | {"pads": tuple(side.get(i, 0) for side in (before, after) for i in range(rank))}
+    full = tuple(side.get(i, 0) for side in (before, after) for i in range(rank))
+    return {k: v for k, v in w.attrs.items() if k != "axes"} | {"pads": full}
 
 
-def _resize(attrs: Attributes, operands: Sequence[TensorType], opset: int, outputs: int) -> Attributes:
-    old = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"} if opset <= 10 else {}
-    shape = operands[0].shape
-    axes = axes_of(attrs.pop("axes", tuple(range(len(shape)))), len(shape))
-    attrs.pop("roi", None)  # only of tf_crop_and_resize, which the shape rule does not take
-    for name, neutral in (("sizes", 0), ("scales", 1.0)):
-        given = attrs.get(name, ())
-        if given and len(given) != len(axes):
-            raise BadFile(f"{name} {given} for the axes {axes}")
-        by_axis = dict(zip(axes, given, strict=False))
-        attrs[name] = tuple(by_axis.get(i, neutral) for i in range(len(shape))) if given else ()
+def _resize(w: Written) -> Attributes:
+    shape = w.types[0].shape
+    axes = axes_of(w.attrs.get("axes", range(len(shape))), len(shape))
+    # the region of interest means nothing but in tf_crop_and_resize, which is not read
+    attrs = {k: v for k, v in w.attrs.items() if k not in ("axes", "roi")}
+    sizes, scales = (_all_axes(attrs.get(k, ()), axes, len(shape), rest) for k, rest in (("sizes", 0), ("scales", 1.0)))
     # a written batch or channel size that changes nothing is no size, so that the graph takes any batch
-    attrs["sizes"] = tuple(0 if i < 2 and s == shape[i] else s for i, s in enumerate(attrs["sizes"]))
-    return old | attrs
-
-
-def _reshape(attrs: Attributes, operands: Sequence[TensorType], opset: int, outputs: int) -> Attributes:
-    if attrs.pop("allowzero", 0) and 0 in attrs.get("shape", ()):
-        raise Unsupported("reshape to an empty tensor")
+    sizes = tuple(0 if i < 2 and s == shape[i] else s for i, s in enumerate(sizes))
+    old = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"} if w.opset <= 10 else {}
+    attrs = old | attrs | {"sizes": sizes, "scales": scales}
+    for name, known in (("mode", MODES), ("coordinate_transformation_mode", COORDINATES), ("nearest_mode", NEAREST)):
+        if attrs.get(name, next(iter(known))) not in known:
+            raise Unsupported(f"{name} {attrs[name]!r}; {', '.join(known)} are implemented")
     return attrs
 
 
-def _transpose(attrs: Attributes, operands: Sequence[TensorType], opset: int, outputs: int) -> Attributes:
-    return {"perm": tuple(reversed(range(len(operands[0].shape))))} | attrs
+def _all_axes(given: tuple[Any, ...], axes: tuple[int, ...], rank: int, rest: float) -> tuple[Any, ...]:
+    if not given:
+        return ()
+    if len(given) != len(axes):
+        raise BadFile(f"sizes or scales {given} for the axes {axes}; {len(axes)} values are required")
+    by_axis = dict(zip(axes, given, strict=True))
+    return tuple(by_axis.get(i, rest) for i in range(rank))
 
 
-def _cast(attrs: Attributes, operands: Sequence[TensorType], opset: int, outputs: int) -> Attributes:
-    if attrs.get("to") not in DTYPE_NAMES:
-        raise Unsupported(f"cast to ONNX type {attrs.get('to')}; {', '.join(DTYPE_NAMES.values())} are read")
-    return {"to": DTYPE_NAMES[attrs["to"]]}
+def _reshape(w: Written) -> Attributes:
+    if w.attrs.get("allowzero") and 0 in w.attrs.get("shape", ()):
+        raise Unsupported("reshape to an empty tensor")
+    return {k: v for k, v in w.attrs.items() if k != "allowzero"}
 
 
-def _constant_of_shape(attrs: Attributes, operands: Sequence[TensorType], opset: int, outputs: int) -> Attributes:
-    value = attrs.pop("value", None)
+def _transpose(w: Written) -> Attributes:
+    return {"perm": tuple(reversed(range(len(w.types[0].shape))))} | w.attrs
+
+
+def _cast(w: Written) -> Attributes:
+    if w.attrs.get("to") not in DTYPE_NAMES:
+        raise Unsupported(f"cast to ONNX type {w.attrs.get('to')}; {', '.join(DTYPE_NAMES.values())} are read")
+    return {"to": DTYPE_NAMES[w.attrs["to"]]}
+
+
+def _constant_of_shape(w: Written) -> Attributes:
+    value = w.attrs.get("value")
     if value is None:
-        return attrs
+        return w.attrs
     if value.size != 1:
         raise BadFile(f"a fill of {value.size} values; one is required")
-    return attrs | {"value": float(value.item()), "dtype": value.dtype.name}
+    return w.attrs | {"value": float(value.item()), "dtype": value.dtype.name}
 
 
-NORMAL: Mapping[str, Normaliser] = {
+NORMAL: Mapping[str, Callable[[Written], Attributes]] = {
     "AveragePool": _window,
     "Cast": _cast,
     "Clip": _clip,

@@ -3,6 +3,8 @@
 The names, the attributes and their meaning are ONNX's. An operator that is not in this table is not part of a Graph.
 """
 
+# ruff: noqa: ARG001, ARG005 (one signature for a whole table)
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +29,10 @@ def _always(dtype: str) -> DtypeRule:
     return lambda dtypes, attrs: dtype
 
 
+def _first(dtypes: Sequence[str], attrs: Attrs) -> str:
+    return dtypes[0]
+
+
 def _quantized(dtypes: Sequence[str], attrs: Attrs) -> str:
     return dtypes[2] if len(dtypes) > 2 else "uint8"
 
@@ -44,9 +50,9 @@ def _per_input(shapes: Sequence[Dims], out: Dims, attrs: Attrs) -> int:
     return elements(shapes[0]) * elements(shapes[1][1:])
 
 
-def _inner_product(second: int) -> MacRule:
+def _inner_product(shapes: Sequence[Dims], out: Dims, attrs: Attrs) -> int:
     """Each output element sums over the last axis of the first operand (its first axis with transA)."""
-    return lambda shapes, out, attrs: elements(out) * shapes[0][0 if attrs.get("transA") else -1]
+    return elements(out) * shapes[0][0 if attrs.get("transA") else -1]
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ class Op:
     shape: Rule
     operands: tuple[int, int] = (1, 1)
     attrs: Mapping[str, Any] = field(default_factory=dict)
-    dtype: DtypeRule = _like(0)
+    dtype: DtypeRule = _first
     macs: MacRule = _no_macs
 
 
@@ -78,8 +84,8 @@ OPS: Mapping[str, Op] = {
     # products
     "Conv": Op(rules.convolution, (2, 3), _CONV, macs=_per_output(1)),
     "ConvTranspose": Op(rules.convolution_transposed, (2, 3), _CONV | {"output_padding": ()}, macs=_per_input),
-    "Gemm": Op(rules.gemm, (2, 3), {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0}, macs=_inner_product(1)),
-    "MatMul": Op(rules.matmul, (2, 2), macs=_inner_product(1)),
+    "Gemm": Op(rules.gemm, (2, 3), {"alpha": 1.0, "beta": 1.0, "transA": 0, "transB": 0}, macs=_inner_product),
+    "MatMul": Op(rules.matmul, (2, 2), macs=_inner_product),
     # normalisation
     "BatchNormalization": Op(rules.per_channel, (5, 5), {"epsilon": 1e-5}),
     "InstanceNormalization": Op(rules.per_channel, (3, 3), {"epsilon": 1e-5}),
@@ -161,7 +167,7 @@ OPS: Mapping[str, Op] = {
             "nearest_mode": "round_prefer_floor",
             "cubic_coeff_a": -0.75,
         },
-    ),  # fmt: skip
+    ),
     "DepthToSpace": Op(layout.depth_to_space, attrs={"blocksize": int, "mode": "DCR"}),
     "SpaceToDepth": Op(layout.space_to_depth, attrs={"blocksize": int}),
     # numbers about tensors
@@ -172,20 +178,20 @@ OPS: Mapping[str, Op] = {
         (0, 0),
         {"shape": tuple, "value": 0.0, "dtype": "float32"},
         dtype=lambda dtypes, attrs: attrs["dtype"],
-    ),  # fmt: skip
+    ),
     "Range": Op(
         layout.number_range,
         (0, 0),
         {"start": float, "limit": float, "delta": float, "dtype": "float32"},
         dtype=lambda dtypes, attrs: attrs["dtype"],
-    ),  # fmt: skip
+    ),
     # integer networks
     "QuantizeLinear": Op(rules.same, (2, 3), {"axis": 1}, dtype=_quantized),
     "DequantizeLinear": Op(rules.same, (2, 3), {"axis": 1}, dtype=_like(1)),
     "ConvInteger": Op(rules.integer_convolution, (2, 4), _CONV, dtype=_always("int32"), macs=_per_output(1)),
-    "MatMulInteger": Op(rules.matmul, (2, 4), dtype=_always("int32"), macs=_inner_product(1)),
+    "MatMulInteger": Op(rules.matmul, (2, 4), dtype=_always("int32"), macs=_inner_product),
     "QLinearConv": Op(rules.quantized_convolution, (8, 9), _CONV, dtype=_like(7), macs=_per_output(3)),
-    "QLinearMatMul": Op(rules.quantized_matmul, (8, 8), dtype=_like(7), macs=_inner_product(3)),
+    "QLinearMatMul": Op(rules.quantized_matmul, (8, 8), dtype=_like(7), macs=_inner_product),
 }
 
 
@@ -211,12 +217,21 @@ def attributes(op: str, given: Attrs, shapes: Sequence[Dims]) -> dict[str, Any]:
     Raises:
         BadValue: an attribute is unknown, missing or of another type.
     """
+    full = typed(op, given)
+    return _spatial(full, shapes) | _front_axes(op, full, shapes)
+
+
+def typed(op: str, given: Attrs) -> dict[str, Any]:
+    """Check the attributes of a node and fill in the defaults that do not depend on shapes.
+
+    Raises:
+        BadValue: an attribute is unknown, missing or of another type.
+    """
     row = OPS[op].attrs
     unknown, missing = set(given) - set(row), [k for k, v in row.items() if isinstance(v, type) and k not in given]
     if unknown or missing:
         raise BadValue(f"{op} has unknown attributes {sorted(unknown)}, missing ones {missing}; it takes {sorted(row)}")
-    full = {k: _typed(op, k, given.get(k, default), default) for k, default in row.items()}
-    return _spatial(full, shapes) | _front_axes(op, full, shapes)
+    return {k: _typed(op, k, given.get(k, default), default) for k, default in row.items()}
 
 
 def _typed(op: str, name: str, value: Any, default: Any) -> Any:

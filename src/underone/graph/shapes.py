@@ -1,12 +1,12 @@
 """Shapes and dtypes of every tensor of a graph, for one size of its inputs."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors import BadValue, ShapeError
 from .graph import Graph, Node
-from .ops import attributes, op_of
-from .shape_rules import Attrs, Dims, elements
+from .ops import attributes, op_of, typed
+from .shape_rules import Dims, elements
 
 
 class TensorType(NamedTuple):
@@ -44,7 +44,7 @@ def infer_shapes(
     return types
 
 
-def node_types(node: Node, operands: Sequence[TensorType]) -> tuple[Attrs, list[TensorType]]:
+def node_types(node: Node, operands: Sequence[TensorType]) -> tuple[dict[str, Any], list[TensorType]]:
     """Give the complete attributes and the outputs' types of one node.
 
     Args:
@@ -54,17 +54,22 @@ def node_types(node: Node, operands: Sequence[TensorType]) -> tuple[Attrs, list[
     Raises:
         ShapeError, BadValue, UnknownName: as `infer_shapes`; the message names the node.
     """
+    try:
+        return unnamed_types(node, operands)
+    except (ShapeError, BadValue) as error:
+        raise type(error)(f"{label(node)}: {error}") from error
+
+
+def unnamed_types(node: Node, operands: Sequence[TensorType]) -> tuple[dict[str, Any], list[TensorType]]:
+    """Do what `node_types` does; the errors do not name the node."""
     row, shapes = op_of(node), [o.shape for o in operands]
     fewest, most = row.operands
     if not fewest <= len(operands) <= most:
-        raise BadValue(f"{label(node)} has {len(operands)} operands; {fewest} to {most} are required")
-    try:
-        attrs = attributes(node.op, node.attrs, shapes)
-        found = row.shape(shapes, attrs)
-    except (ShapeError, BadValue) as error:
-        raise type(error)(f"{label(node)}: {error}") from error
+        raise BadValue(f"{len(operands)} operands; {fewest} to {most} are required")
+    attrs = attributes(node.op, node.attrs, shapes)
+    found = row.shape(shapes, attrs)
     if len(found) != len(node.outputs):
-        raise ShapeError(f"{label(node)} has {len(node.outputs)} outputs; {len(found)} are required")
+        raise ShapeError(f"{len(node.outputs)} outputs; {len(found)} are required")
     dtype = row.dtype([o.dtype for o in operands], attrs)
     return attrs, [TensorType(shape, dtype) for shape in found]
 
@@ -74,8 +79,7 @@ def infer_dtypes(graph: Graph) -> dict[str, str]:
     dtypes = {name: c.dtype.name for name, c in graph.constants.items()} | {v.name: v.dtype for v in graph.inputs}
     for node in graph.nodes:
         row = op_of(node)
-        attrs = {k: v for k, v in row.attrs.items()} | dict(node.attrs)
-        found = row.dtype([dtypes[name] for name in node.inputs if name], attrs)
+        found = row.dtype([dtypes[name] for name in node.inputs if name], typed(node.op, node.attrs))
         dtypes |= dict.fromkeys(node.outputs, found)
     return dtypes
 

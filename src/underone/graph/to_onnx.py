@@ -1,6 +1,7 @@
 """Graph → ONNX file: standard operators, the spec in the metadata, the same bytes for the same graph."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,10 @@ from onnx import helper, numpy_helper
 
 from ..errors import BadValue
 from ..spec import Shape
-from .graph import Array, Graph, Node, Value
+from .graph import Array, Graph, Node, Value, unused_name
 from .onnx_file import DTYPE_NAMES, SPEC_KEY
 from .onnx_forms import SCALARS, fixed_operands
-from .ops import op_of
+from .ops import OPS, typed
 from .shapes import infer_dtypes
 
 _OLDEST = 17  # LayerNormalization; what every engine reads
@@ -24,8 +25,8 @@ _TYPE_NUMBERS = {dtype: number for number, dtype in DTYPE_NAMES.items()}
 def to_onnx(graph: Graph, metadata: Mapping[str, str] | None = None) -> bytes:
     """Write a graph as the bytes of an ONNX file.
 
-    The opset is 17, or the oldest that has all operators in the form they are used in. An open first size of an input is
-    named "batch".
+    The opset is 17, or the oldest that has all operators in the form they are used in. An open first size of an input
+    is named "batch".
 
     Args:
         graph: any graph.
@@ -40,10 +41,9 @@ def to_onnx(graph: Graph, metadata: Mapping[str, str] | None = None) -> bytes:
     """
     if SPEC_KEY in (metadata or {}):
         raise BadValue(f"metadata {SPEC_KEY!r} is written from graph.spec; change it there")
-    opset, dtypes = _opset(graph.nodes), infer_dtypes(graph)
-    extra: dict[str, Array] = {}
-    nodes = [proto for node in graph.nodes for proto in _protos(node, opset, dtypes, extra)]
-    constants = {**graph.constants, **extra}
+    writing = _Writing(_opset(graph.nodes), infer_dtypes(graph))
+    nodes = [proto for node in graph.nodes for proto in _protos(node, writing)]
+    constants = {**graph.constants, **writing.added}
     proto = helper.make_graph(
         nodes,
         graph.spec.name,
@@ -53,9 +53,9 @@ def to_onnx(graph: Graph, metadata: Mapping[str, str] | None = None) -> bytes:
     )
     model = helper.make_model(
         proto,
-        opset_imports=[helper.make_opsetid("", opset)],
+        opset_imports=[helper.make_opsetid("", writing.opset)],
         producer_name="underone",
-        ir_version=8 if opset < 19 else 9,
+        ir_version=8 if writing.opset < 19 else 9,
     )
     helper.set_model_props(model, dict(sorted({**(metadata or {}), SPEC_KEY: graph.spec.to_json()}.items())))
     return bytes(model.SerializeToString(deterministic=True))
@@ -73,39 +73,69 @@ def _needed_opset(node: Node) -> int:
     return _NEWER.get(node.op, _OLDEST)
 
 
-def _protos(node: Node, opset: int, dtypes: Mapping[str, str], extra: dict[str, Array]) -> Iterator[onnx.NodeProto]:
-    """Write one node; operands that ONNX wants as tensors go to `extra` under the name of the output."""
-    row, name = op_of(node), node.outputs[0]
-    attrs = {k: v for k, v in node.attrs.items() if v != row.attrs.get(k)}
-    inputs = list(node.inputs)
-    if node.op == "Expand" and len(inputs) == 2:
-        yield from _batch_shape(node, extra)
-        yield helper.make_node("Expand", [inputs[0], f"{name}/shape"], node.outputs, node.name)
-        return
-    fixed = fixed_operands(node.op, opset)
+@dataclass
+class _Writing:
+    """What the nodes of one file share.
+
+    Attributes:
+        opset: the file's.
+        dtypes: of every tensor of the graph.
+        added: constants that ONNX wants where the graph has attributes.
+        taken: names of further tensors.
+    """
+
+    opset: int
+    dtypes: Mapping[str, str]
+    added: dict[str, Array] = field(default_factory=dict)
+    taken: set[str] = field(default_factory=set)
+
+    def name(self, wanted: str) -> str:
+        """Give a tensor name that is still free."""
+        found = unused_name(wanted, self.dtypes.keys() | self.taken)
+        self.taken.add(found)
+        return found
+
+    def store(self, wanted: str, value: Array) -> str:
+        """Add a constant and give its name."""
+        name = self.name(wanted)
+        self.added[name] = value
+        return name
+
+
+def _protos(node: Node, writing: _Writing) -> Iterator[onnx.NodeProto]:
+    """Write one node, and before it those that compute its operands."""
+    inputs, name = list(node.inputs), node.outputs[0]
+    attrs = {k: v for k, v in typed(node.op, node.attrs).items() if v != OPS[node.op].attrs[k]}
     if node.op in _SPECIAL:
         attrs = _SPECIAL[node.op](attrs)
-    stored = dtypes[inputs[0]] if inputs else attrs.pop("dtype", "float32")
-    operands = [
-        _stored(f"{name}/{attr}", attrs.pop(attr, None), attr, stored, extra) for attr in fixed.names
-    ]  # fmt: skip
+    dtype = writing.dtypes[inputs[0]] if inputs else attrs.pop("dtype", "float32")
+    operands = []
+    for attr in fixed_operands(node.op, writing.opset).names:
+        value = _operand(attr, attrs.pop(attr, None), dtype)
+        operands.append("" if value is None else writing.store(f"{name}/{attr}", value))
+    if node.op == "Expand" and len(inputs) == 2:
+        size, shape = writing.name(f"{name}/batch"), writing.name(f"{name}/sizes")
+        yield helper.make_node("Shape", inputs[1:], [size], size, start=0, end=1)
+        yield helper.make_node(
+            "Where", [writing.store(f"{name}/open", _is_open(node)), size, *operands], [shape], shape
+        )
+        inputs, operands = inputs[:1], [shape]
     while operands and not operands[-1]:
         operands.pop()
     yield helper.make_node(node.op, inputs + operands, node.outputs, node.name, **dict(sorted(attrs.items())))
 
 
-def _stored(name: str, value: Any, attr: str, dtype: str, extra: dict[str, Array]) -> str:
-    """Put a fixed operand among the constants; none when it is at its default."""
+def _is_open(node: Node) -> Array:
+    return np.array([size == -1 for size in node.attrs["shape"]])
+
+
+def _operand(attr: str, value: Any, dtype: str) -> Array | None:
+    """Give a fixed operand as a tensor; None when it is at its default."""
     if value is None:
-        return ""
+        return None
     if attr in SCALARS:
-        array = _limited(value, np.dtype(dtype))
-        if array is None:
-            return ""
-    else:
-        array = np.array(value, np.float32 if attr == "scales" else np.int64)
-    extra[name] = array
-    return name
+        return _limited(value, np.dtype(dtype))
+    return np.array(value, np.float32 if attr == "scales" else np.int64)
 
 
 def _limited(value: float, dtype: np.dtype) -> Array | None:
@@ -135,17 +165,6 @@ def _constant_of_shape(attrs: dict[str, Any]) -> dict[str, Any]:
 
 
 _SPECIAL = {"Cast": _cast, "Resize": _resize, "ConstantOfShape": _constant_of_shape}
-
-
-def _batch_shape(node: Node, extra: dict[str, Array]) -> Iterator[onnx.NodeProto]:
-    """Compute the shape of an Expand whose -1 is the first size of its second operand."""
-    name, parts = node.outputs[0], []
-    yield helper.make_node("Shape", [node.inputs[1]], [f"{name}/batch"], f"{name}/batch", start=0, end=1)
-    for i, size in enumerate(node.attrs["shape"]):
-        if size != -1:
-            extra[f"{name}/size{i}"] = np.array([size], np.int64)
-        parts.append(f"{name}/batch" if size == -1 else f"{name}/size{i}")
-    yield helper.make_node("Concat", parts, [f"{name}/shape"], f"{name}/shape", axis=0)
 
 
 def _value_info(value: Value) -> onnx.ValueInfoProto:
