@@ -48,7 +48,7 @@ def test_public_names_are_exactly_those_that_resolve():
 
 @pytest.mark.parametrize("module", ["formats", "conversion", "zoo", "fold", "runtime", "bench"])
 def test_public_verbs_are_not_hidden_by_a_module_of_the_same_name(module):
-    code = f"import underone.{module}, underone as uo\nfor n in uo.__all__: assert n == '__version__' or callable(getattr(uo, n)), n"
+    code = f"import underone.{module}, underone as uo\nfor n in uo.__all__[1:]: assert callable(getattr(uo, n)), n"
     run(sys.executable, "-c", code)
 
 

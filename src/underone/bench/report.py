@@ -22,11 +22,12 @@ except ImportError as error:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of finished text; `numbers` are the columns that stand to the right."""
+    """Rows of finished text under a caption; `numbers` are the columns that stand to the right."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     numbers: frozenset[int] = frozenset()
+    caption: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def picture(image: Image.Image, alt: str, caption: str, width: int = 640) -> Pic
 
 
 def verdict_table(verdict: Verdict) -> Table:
-    """Show every comparison of a verdict."""
+    """Show every comparison of a verdict, under what was compared with what."""
     rows = [
         (
             c.on, c.output, f"{c.nmse:.1e}", f"{c.limits.nmse:.0e}", f"{c.peak:.1e}", f"{c.limits.peak:.0e}",
@@ -94,7 +95,7 @@ def verdict_table(verdict: Verdict) -> Table:
         for c in verdict.comparisons
     ]  # fmt: skip
     header = ("input", "output", "NMSE", "limit", "worst / RMS", "limit", "top-1", "verdict")
-    return Table(header, rows, frozenset((2, 3, 4, 5)))
+    return Table(header, rows, frozenset((2, 3, 4, 5)), f"{verdict.subject} against {verdict.reference}")
 
 
 def speed_table(records: Sequence[Record], labels: Sequence[str], baseline: int = 0) -> Table:
@@ -112,13 +113,18 @@ def speed_table(records: Sequence[Record], labels: Sequence[str], baseline: int 
 
 def _speed_row(record: Record, label: str, baseline: Record) -> tuple[str, ...]:
     if record.error is not None:
-        return (label, *("–",) * 6, record.verdict)
+        return (label, *("–",) * 6, "failed")
     times = (record.median_ms, record.p90_ms, record.min_ms, record.paper_ms)
-    faster = ratio(baseline, record)
+    faster = "1×" if record is baseline else str(ratio(baseline, record) or "–")
     return (
         label,
         *("–" if t is None else f"{t:.2f}" for t in times),
         str(len(record.samples_ms)),
-        "–" if faster is None else str(faster),
-        record.verdict,
+        faster,
+        record.verdict.partition(":")[0],
     )
+
+
+def instability_notes(records: Sequence[Record], labels: Sequence[str]) -> list[str]:
+    """Say of every record that is not stable why it is not, in one sentence each."""
+    return [f"{name}: {r.verdict}." for r, name in zip(records, labels, strict=True) if r.verdict != "stable"]

@@ -1,0 +1,239 @@
+"""The commands, named like the library's functions; imports stand inside, so that a command loads what it uses."""
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+from ..errors import UnderOneError
+from . import show
+
+app = App(
+    name="underone",
+    help="Mobile vision networks: folded, verified, measured.",
+    help_format="markdown",
+    version_flags=["--version"],
+)
+
+Output = Annotated[Path, Parameter(name=["--output", "-o"])]
+Json = Annotated[bool, Parameter(name="--json", negative="")]
+Flag = Parameter(negative="")
+
+
+@app.command
+def demo(*, output: Output = Path("runs/demo"), quick: Annotated[bool, Flag] = False) -> None:
+    """Run the whole flow on real input and write a report.
+
+    `underone demo -o runs/demo`
+
+    Args:
+        output: folder for the report, the ONNX files and the Records.
+        quick: measure for one second an engine instead of six.
+    """
+    from ..demo import run_demo
+
+    with show.steps() as step:
+        report = run_demo(output, seconds=1.0 if quick else 6.0, progress=step)
+    show.line(f"report: {report}", f"next:   underone predict PHOTO --model {output / 'mobilenet_v2_100.onnx'}")
+
+
+@app.command(name="list")
+def list_(pattern: str = "*", /, *, json: Json = False) -> None:
+    """List the networks of the zoo with their published figures and weights.
+
+    `underone list 'mobileone*'`
+
+    Args:
+        pattern: shell pattern of names.
+        json: print JSON.
+    """
+    from ..zoo import list_models, model_info
+
+    infos = [model_info(name) for name in list_models(pattern)]
+    show.result(infos, json, show.model_table)
+
+
+@app.command
+def info(name: str, /, *, json: Json = False) -> None:
+    """Tell everything about a network of the zoo, or about an ONNX file.
+
+    `underone info mobileone_s0`
+
+    Args:
+        name: name in the zoo, or path of an .onnx file.
+        json: print JSON.
+    """
+    if name.endswith(".onnx"):
+        from .describe import describe_file
+
+        show.result(describe_file(Path(name)), json, show.mapping)
+    else:
+        from ..zoo import model_info
+
+        show.result(model_info(name), json, show.mapping)
+
+
+@app.command
+def reparam(checkpoint: str, /, *, output: Output, model: str | None = None, json: Json = False) -> None:
+    """Fold a checkpoint into its inference form and certify that nothing changed.
+
+    `underone reparam mobileone_s0_unfused.pth.tar -o mobileone_s0.safetensors`
+
+    Args:
+        checkpoint: file in any known layout, or a name of the zoo.
+        output: .safetensors (weights) or .onnx (network).
+        model: the network; recognised from the file when left out.
+        json: print the certificate as JSON.
+    """
+    from ..conversion import fold_model
+
+    show.result(fold_model(checkpoint, output, model), json, show.verdict)
+
+
+@app.command
+def export(
+    source: str,
+    /,
+    *,
+    output: Output,
+    dtype: Literal["float32", "float16"] = "float32",
+    form: Literal["folded", "training"] = "folded",
+    json: Json = False,
+) -> None:
+    """Write a network as a file that other programs run, proven when written.
+
+    `underone export mobilenet_v2_100.torchvision_in1k -o mobilenet.onnx`
+
+    Args:
+        source: name of the zoo (with `.tag` for trained weights), checkpoint, or .onnx file.
+        output: target file; its suffix is the format.
+        dtype: type of the weights in the file.
+        form: fold first, or keep the training form.
+        json: print the verdict as JSON.
+    """
+    from .write import export_source
+
+    show.result(export_source(source, output, dtype, form), json, show.verdict)
+
+
+@app.command
+def verify(file: Path, /, *, against: Path, backend: str = "auto", json: Json = False) -> None:
+    """Compare two files of one network on a photograph, noise, zeros and extremes; exit 1 when they differ.
+
+    `underone verify mobilenet_fp16.onnx --against mobilenet.onnx`
+
+    Args:
+        file: the file under test.
+        against: the reference.
+        backend: engine that runs the file under test.
+        json: print the verdict as JSON.
+    """
+    from ..export import verify as verify_file
+
+    verdict = verify_file(file, against, backend=backend)
+    show.result(verdict, json, show.verdict)
+    if not verdict.passed:
+        raise SystemExit(1)
+
+
+@app.command
+def convert(source: str, /, *, output: Output, to: str | None = None, json: Json = False) -> None:
+    """Read a foreign checkpoint and write it in our names, or as a network that runs.
+
+    `underone convert mobilenet_v2-b0353104.pth -o mobilenet.onnx`
+
+    Args:
+        source: .pth, .pth.tar, .pt or .safetensors in the layout of torchvision, timm, Apple, mmpretrain or ours.
+        output: .safetensors (weights, same form) or .onnx (folded network).
+        to: the network; recognised from the file when left out.
+        json: print the summary as JSON.
+    """
+    from ..conversion import convert as convert_file
+
+    show.result(convert_file(source, output, to), json, show.conversion)
+
+
+@app.command
+def predict(
+    sources: list[str],
+    /,
+    *,
+    model: Path,
+    save: Annotated[Path | None, Parameter(name=["--save", "-s"])] = None,
+    top: int = 5,
+    backend: str = "auto",
+    threads: int | None = None,
+    json: Json = False,
+) -> None:
+    """Say what is on pictures.
+
+    `underone predict photo.jpg --model mobilenet.onnx`
+
+    Args:
+        sources: pictures, folders, or shell patterns.
+        model: an .onnx file with its spec inside.
+        save: file or folder for the pictures with the answers drawn on them.
+        top: number of answers for each picture.
+        backend: engine: auto, onnxruntime, openvino, torch, reference.
+        threads: threads of the engine.
+        json: print one JSON object a picture.
+    """
+    from .predict import predict_pictures
+
+    failed = predict_pictures(sources, model, save, top, backend, threads, json)
+    if failed:
+        raise SystemExit(1)
+
+
+@app.command
+def bench(
+    files: list[Path],
+    /,
+    *,
+    backends: str = "auto",
+    threads: str = "1",
+    runs: int = 1000,
+    seconds: float = 10.0,
+    processes: int = 3,
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    json: Json = False,
+) -> None:
+    """Measure files on engines that take turns, outputs compared first; print ratios.
+
+    `underone bench mobilenet.onnx --backends onnxruntime,openvino --threads 1,2`
+
+    Args:
+        files: .onnx files.
+        backends: engines, separated by commas; `auto`: all that are installed, but for the slow reference.
+        threads: numbers of threads, separated by commas.
+        runs: calls of each engine at the most; 1000 gives the paper's figure.
+        seconds: time for each engine at the most.
+        processes: fresh processes that the rounds are spread over.
+        output: folder that the Records are written to.
+        json: print the Records as JSON.
+    """
+    from .measure import bench_files
+
+    with show.bar() as progress:
+        records = bench_files(files, backends, threads, runs, seconds, processes, output, progress)
+    show.result(records, json, show.records)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command and exit: 0 done, 1 failed (one line says why), 2 wrong usage."""
+    warnings.showwarning = show.warning  # one line, without the source line
+    try:
+        app(arguments, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        show.error(f"{' '.join(str(error).split())} (underone --help shows the usage)")
+        sys.exit(2)
+    except UnderOneError as error:
+        show.error(str(error))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        show.error("interrupted; nothing was left half written")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(1)

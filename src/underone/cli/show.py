@@ -1,0 +1,236 @@
+"""What the commands print: results on standard output, progress, warnings and errors on standard error."""
+
+import json as json_module
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from ..bench import Record
+    from ..compare import Verdict
+    from ..conversion import Conversion
+
+out = Console(highlight=False, soft_wrap=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def line(*lines: str) -> None:
+    """Print lines of plain text."""
+    for text in lines:
+        out.print(escape(text), soft_wrap=True)
+
+
+def error(text: str) -> None:
+    """Print one line in red on standard error."""
+    err.print(f"[bold red]error:[/] {escape(' '.join(text.split()) if text.count(chr(10)) > 20 else text)}")
+
+
+def warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Print a warning as one line; takes the place of `warnings.showwarning`."""
+    err.print(f"[yellow]warning:[/] {escape(str(message))}")
+
+
+def result(value: Any, as_json: bool, show: Callable[[Any], None]) -> None:
+    """Print a result as one JSON document, or for a person."""
+    if as_json:
+        sys.stdout.write(json_module.dumps(_plain(value), indent=1) + "\n")
+    else:
+        show(value)
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+@contextmanager
+def steps() -> Iterator[Callable[[str], None]]:
+    """Give a function that prints a finished step with the time it took; a spinner turns in between."""
+    last = time.perf_counter()
+    with err.status("starting") as status:
+
+        def done(text: str) -> None:
+            nonlocal last
+            now = time.perf_counter()
+            mark = "[green]✓[/]"
+            err.print(f"{mark} [dim]{now - last:6.1f} s[/]  {escape(text)}")
+            status.update("working")
+            last = now
+
+        yield done
+
+
+@contextmanager
+def bar() -> Iterator[Callable[[str, int, int], None]]:
+    """Give a function (what, done, total) that moves a progress bar on standard error."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task("starting")
+        yield lambda what, done, total: progress.update(task, description=what, completed=done, total=total)
+
+
+def verdict(value: "Verdict") -> None:
+    """Print a verdict: its inputs as rows, then facts and notes."""
+    table = _table(f"{value.kind}: {value.subject} against {value.reference}")
+    for name in ("input", "output"):
+        table.add_column(name, overflow="fold")
+    for name in ("NMSE", "limit", "worst / RMS", "limit"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("top-1")
+    table.add_column("verdict")
+    shown, hidden = _shortened(value)
+    for row in shown:
+        top1 = {True: "same", False: "[red]differs[/]", None: "–"}[row.same_top1]
+        passed = "[green]passed[/]" if row.passed else "[bold red]FAILED[/]"
+        errors = (f"{row.nmse:.1e}", f"{row.limits.nmse:.0e}", f"{row.peak:.1e}", f"{row.limits.peak:.0e}")
+        table.add_row(row.on, row.output, *errors, top1, passed)
+    out.print(table)
+    if hidden:
+        line(f"and {hidden} comparisons of single blocks, all of them passed; --json shows them")
+    for name, fact in value.facts.items():
+        line(f"  {name.replace('_', ' ')}: {_text(fact)}")
+    for note in value.notes:
+        line(f"  note: {note}")
+
+
+def _shortened(value: "Verdict") -> tuple[list[Any], int]:
+    """Leave out the passed comparisons of single blocks when there are many, but for the worst."""
+    rows = list(value.comparisons)
+    if len(rows) <= 24:
+        return rows, 0
+    shown = [r for r in rows if " " not in r.on or not r.passed or r == value.worst]
+    return shown, len(rows) - len(shown)
+
+
+def conversion(value: "Conversion") -> None:
+    """Print what was read, tensor by tensor, and what was written."""
+    table = _table(f"{value.source}: {value.spec.name}, {value.form} form, tensors named by {value.layout}")
+    table.add_column("our name", overflow="fold")
+    table.add_column("shape", justify="right", no_wrap=True)
+    for name, shape in value.tensors:
+        table.add_row(escape(name), " × ".join(map(str, shape)) or "scalar")
+    out.print(table)
+    prepared = value.spec.input.preparation
+    line(f"{len(value.tensors)} tensors; preparation: {prepared if prepared else 'the file does not say'}")
+    if value.verdict is not None:
+        verdict(value.verdict)
+    line(f"written: {value.output}")
+
+
+def records(value: "Sequence[Record]") -> None:
+    """Print measurements with their ratio to the first one that has samples."""
+    from ..bench import ratio
+
+    timed = [r for r in value if r.samples_ms]
+    table = _table(f"{value[0].machine}" if value else "")
+    for name in ("model", "engine", "threads", "precision"):
+        table.add_column(name, overflow="fold")
+    for name in ("median ms", "p90", "min", "min of 1000", "speed against the first"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("verdict", overflow="fold")
+    for r in value:
+        times = [f"{t:.3f}" if t is not None else "–" for t in (r.median_ms, r.p90_ms, r.min_ms, r.paper_ms)]
+        faster = ratio(timed[0], r) if timed else None
+        color = "green" if r.verdict == "stable" else "yellow" if r.error is None else "red"
+        table.add_row(
+            escape(r.model),
+            r.engine,
+            str(r.threads),
+            r.precision,
+            *times,
+            str(faster or "–"),
+            f"[{color}]{escape(r.verdict)}[/]",
+        )
+    out.print(table)
+    for r in timed[:1]:
+        line(
+            f"{len(r.samples_ms)} calls in {len(r.round_sizes)} rounds and {r.protocol.processes} processes, "
+            f"fed {r.protocol.input}; outputs compared first; ratio: median over rounds, 95 % interval"
+        )
+
+
+def model_table(value: Sequence[dict[str, Any]]) -> None:
+    """Print one line for each network."""
+    table = _table(None)
+    table.add_column("name", no_wrap=True)
+    for name in ("params M", "MACs M", "top-1"):
+        table.add_column(name, justify="right")
+    table.add_column("weights", overflow="fold")
+    for item in value:
+        table.add_row(*_model_row(item))
+    out.print(table)
+    line(
+        f"{len(value)} networks; figures as published, folded form at 224 px. "
+        "Weights in brackets are known by name, not fetched."
+    )
+
+
+def _model_row(item: dict[str, Any]) -> tuple[str, ...]:
+    published = item["published"]
+    tags = [w["tag"] if w["fetchable"] else f"({w['tag']})" for w in item["weights"]]
+    millions = (f"{published[k] / 1e6:.2f}" if published.get(k) else "–" for k in ("params", "macs"))
+    return (
+        item["name"],
+        *millions,
+        f"{published['top1']:.1f}" if published.get("top1") else "–",
+        escape(", ".join(tags)),
+    )
+
+
+def mapping(value: dict[str, Any]) -> None:
+    """Print nested facts, one a line."""
+    for text in _lines(value, ""):
+        line(text)
+
+
+def _lines(value: dict[str, Any], indent: str) -> Iterator[str]:
+    for name, item in value.items():
+        label = f"{indent}{name.replace('_', ' ')}:"
+        if isinstance(item, dict):
+            yield label
+            yield from _lines(item, indent + "  ")
+        elif isinstance(item, list) and item and isinstance(item[0], dict):
+            yield label
+            for part in item:
+                first, *rest = _lines(part, "")
+                yield f"{indent}  - {first}"
+                yield from (f"{indent}    {text}" for text in rest)
+        else:
+            yield f"{label} {_text(item)}"
+
+
+def _text(item: Any) -> str:
+    if isinstance(item, bool) or item is None:
+        return {True: "yes", False: "no", None: "–"}[item]
+    if isinstance(item, int):
+        return f"{item:,}"
+    if isinstance(item, dict):
+        return ", ".join(f"{name.replace('_', ' ')} {_text(part)}" for name, part in item.items())
+    return ", ".join(map(str, item)) if isinstance(item, list | tuple) else str(item)
+
+
+def _table(title: str | None) -> Table:
+    return Table(
+        title=title and escape(title),
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        header_style="dim",
+    )

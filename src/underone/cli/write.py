@@ -1,0 +1,24 @@
+"""The command `export`: a name, a checkpoint or an ONNX file into the file that the suffix of the output names."""
+
+from pathlib import Path
+from typing import Literal, cast
+
+from ..compare import Verdict
+from ..export import export
+from ..graph import read_verdict
+from ..spec import ModelSpec
+
+
+def export_source(
+    source: str, output: Path, dtype: Literal["float32", "float16"], form: Literal["folded", "training"]
+) -> Verdict | None:
+    """Export what the source stands for; return the verdict that was written with it."""
+    if source.endswith(".onnx"):
+        return read_verdict(export(Path(source), output, dtype=dtype))
+    from ..conversion import open_model
+    from ..fold import reparameterize
+
+    model = open_model(source)
+    if form == "folded" and cast(ModelSpec, model.spec).form != "folded":
+        model = reparameterize(model)
+    return read_verdict(export(model, output, dtype=dtype))
