@@ -96,7 +96,7 @@ def _resolve(
     file: OnnxFile, nodes: Sequence[onnx.NodeProto], inputs: Sequence[Value], probe: tuple[int, int]
 ) -> Reading:
     """Read all nodes at one size of the inputs."""
-    reading = Reading(file.opset, {}, dict(file.constants))
+    reading = Reading(file.opset, any(d is None for v in inputs for d in v.shape), {}, dict(file.constants))
     reading.types = {n: TensorType(c.shape, c.dtype.name) for n, c in file.constants.items()}
     for v in inputs:
         shape = tuple(probe[i > 0] if d is None else d for i, d in enumerate(v.shape))
@@ -220,7 +220,7 @@ def _evaluated(reading: Reading, node: Node, types: Sequence[TensorType]) -> lis
         return [np.array(reading.types[node.inputs[0]].shape[node.attrs["start"] : node.attrs["end"]], np.int64)]
     if node.op == "Size":
         return [np.array(reading.types[node.inputs[0]].elements, np.int64)]
-    if not all(name in reading.known for name in node.inputs) or _is_storage(reading, node):
+    if not all(name in reading.known for name in node.inputs) or _stays(reading, node):
         return None
     shapes = [reading.types[n].shape for n in node.inputs]
     reading.elements += sum(t.elements for t in types)
@@ -231,7 +231,12 @@ def _evaluated(reading: Reading, node: Node, types: Sequence[TensorType]) -> lis
         return run_node(node, [reading.known[name] for name in node.inputs])
 
 
-def _is_storage(reading: Reading, node: Node) -> bool:
-    """Whether a node unpacks weights that the file stores in a smaller type; the graph keeps them so."""
-    half = node.op == "Cast" and reading.types[node.inputs[0]].dtype == "float16"
-    return half or node.op == "DequantizeLinear"
+def _stays(reading: Reading, node: Node) -> bool:
+    """Whether a node is kept although it follows from constants.
+
+    It unpacks weights that the file stores in a smaller type, or repeats a weight for each picture of a batch.
+    """
+    dtype = reading.types[node.inputs[0]].dtype if node.inputs else ""
+    half = node.op == "Cast" and dtype == "float16"
+    repeats = node.op == "Expand" and reading.is_open and np.dtype(dtype).kind == "f"
+    return half or repeats or node.op == "DequantizeLinear"

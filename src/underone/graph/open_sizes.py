@@ -28,6 +28,7 @@ class Reading:
 
     Attributes:
         opset: the file's.
+        is_open: whether the inputs leave a size open.
         types: of every tensor.
         known: weights and all that follows from them.
         alias: name by name of what only passes through.
@@ -37,6 +38,7 @@ class Reading:
     """
 
     opset: int
+    is_open: bool
     types: dict[str, TensorType]
     known: dict[str, Array]
     alias: dict[str, str] = field(default_factory=dict)
@@ -67,21 +69,19 @@ def join(file: OnnxFile, inputs: Sequence[Value], a: Reading, b: Reading) -> Gra
 
 
 class _Move(NamedTuple):
-    """An attribute that differs: the two values, the two shapes of the first operand, the batches of the inputs."""
+    """An attribute that differs: two values, and the two shapes of the first operand and of the output, in pairs."""
 
     node: Node
     values: Sequence[tuple[Any, Any]]
     before: Sequence[tuple[int, int]]
+    after: Sequence[tuple[int, int]]
     batches: Mapping[str, tuple[int, int]]
 
 
 def _joined(x: Node, y: Node, a: Reading, b: Reading, batches: Mapping[str, tuple[int, int]]) -> Node:
     for attr in [k for k in x.attrs if not _equal(x.attrs[k], y.attrs[k])]:
         opener = _OPENERS.get((x.op, attr))
-        opened = None
-        if opener:
-            before = list(zip(a.types[x.inputs[0]].shape, b.types[y.inputs[0]].shape, strict=True))
-            opened = opener(_Move(x, list(zip(x.attrs[attr], y.attrs[attr], strict=True)), before, batches))
+        opened = opener(_move(x, y, attr, a, b, batches)) if opener else None
         if opened is None:
             raise Unsupported(
                 f"{label(x)}: its {attr} depends on the size of the input ({x.attrs[attr]}, {y.attrs[attr]}); "
@@ -91,20 +91,29 @@ def _joined(x: Node, y: Node, a: Reading, b: Reading, batches: Mapping[str, tupl
     return x
 
 
+def _move(x: Node, y: Node, attr: str, a: Reading, b: Reading, batches: Mapping[str, tuple[int, int]]) -> _Move:
+    return _Move(
+        x,
+        list(zip(x.attrs[attr], y.attrs[attr], strict=True)),
+        list(zip(a.types[x.inputs[0]].shape, b.types[y.inputs[0]].shape, strict=True)),
+        list(zip(a.types[x.outputs[0]].shape, b.types[y.outputs[0]].shape, strict=True)),
+        batches,
+    )
+
+
 def _equal(p: Any, q: Any) -> bool:
     return bool(p == q) or (isinstance(p, float) and math.isnan(p) and math.isnan(q))
 
 
 def _reshape(move: _Move) -> Node | None:
-    moving = [i for i, (p, q) in enumerate(move.values) if p != q]
-    given = [p for p, _ in move.values]
-    copied = [i for i in moving if i < len(move.before) and move.before[i] == move.values[i]]
-    if len(moving) == 1 and -1 not in given:
-        copied = []  # one open size is written -1, which every engine takes
-    rest = [i for i in moving if i not in copied]
-    if len(rest) + given.count(-1) > 1:
+    written = move.node.attrs["shape"]
+    moving = [i for i, (p, q) in enumerate(move.after) if p != q and written[i] != 0]
+    copied = [i for i in moving if i < len(move.before) and move.before[i] == move.after[i]]
+    rest = [i for i in moving if i not in copied] or moving[:1]  # one open size is written -1, as most files do
+    if len(rest) > 1:
         return None
-    return _with(move.node, shape=tuple(0 if i in copied else -1 if i in rest else d for i, d in enumerate(given)))
+    given = [0 if w == 0 else p for w, (p, _) in zip(written, move.after, strict=True)]
+    return _with(move.node, shape=tuple(-1 if i in rest else 0 if i in copied else d for i, d in enumerate(given)))
 
 
 def _sizes(move: _Move) -> Node | None:

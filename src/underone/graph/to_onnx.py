@@ -49,7 +49,7 @@ def to_onnx(graph: Graph, metadata: Mapping[str, str] | None = None) -> bytes:
         graph.spec.name,
         [_value_info(v) for v in graph.inputs],
         [_value_info(v) for v in graph.outputs],
-        [numpy_helper.from_array(np.ascontiguousarray(constants[n]), n) for n in sorted(constants)],
+        [numpy_helper.from_array(np.asarray(constants[n], order="C"), n) for n in sorted(constants)],
     )
     model = helper.make_model(
         proto,
