@@ -164,7 +164,12 @@ def _constant_of_shape(attrs: dict[str, Any]) -> dict[str, Any]:
     return attrs | {"value": numpy_helper.from_array(value)}
 
 
-_SPECIAL = {"Cast": _cast, "Resize": _resize, "ConstantOfShape": _constant_of_shape}
+def _average(attrs: dict[str, Any]) -> dict[str, Any]:
+    """Leave out dilations of 1, which opset 17 does not know."""
+    return {k: v for k, v in attrs.items() if k != "dilations" or set(v) != {1}}
+
+
+_SPECIAL = {"AveragePool": _average, "Cast": _cast, "Resize": _resize, "ConstantOfShape": _constant_of_shape}
 
 
 def _value_info(value: Value) -> onnx.ValueInfoProto:
