@@ -168,11 +168,11 @@ def adaptive_avg_pool(e: Emitter, x: Ref, output_size: Sequence[int]) -> Ref:
     return _pool(e, "AveragePool", x, kernel, kernel, (0,), False, count_include_pad=1)
 
 
-def adaptive_max_pool(e: Emitter, x: Ref, output_size: Sequence[int]) -> Ref:
-    """Translate adaptive_max_pool2d to one pixel."""
+def adaptive_max_pool(e: Emitter, x: Ref, output_size: Sequence[int]) -> list[Ref]:
+    """Translate adaptive_max_pool2d to one pixel; torch gives the places of the maxima too, which nothing reads."""
     if any(size != 1 for size in e.shapes[0][2:]):
         raise Unsupported(f"adaptive max pooling to {e.shapes[0][2:]}; only one pixel is implemented")
-    return e.emit("GlobalMaxPool", x, gives=e.shapes[0])
+    return [e.emit("GlobalMaxPool", x, gives=e.shapes[0])]
 
 
 def avg_pool(

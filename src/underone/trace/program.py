@@ -72,10 +72,12 @@ def _exported(model: nn.Module, shape: Shape) -> ExportedProgram:
         with warnings.catch_warnings():
             # models that cache a table on first use; the cache is a constant to us
             warnings.filterwarnings("ignore", "The tensor attribute", UserWarning)
-            return torch.export.export(model, (example,), dynamic_shapes=(dynamic,), strict=False)
+            program = torch.export.export(model, (example,), dynamic_shapes=(dynamic,), strict=False)
     except Exception as error:  # torch raises errors of many kinds here, some of them internal
         reason = str(error).strip().splitlines()[0]
         raise Unsupported(f"torch.export cannot follow {type(model).__name__} on input {shape}: {reason}") from error
+    program.graph.eliminate_dead_code()
+    return program
 
 
 def _known_values(program: ExportedProgram) -> dict[fx.Node, Any]:

@@ -1,6 +1,7 @@
 """torch operations that move, cut, join or resize, and what the Graph says instead."""
 # ruff: noqa: ARG001 - the arguments are those of the torch operations, needed or not
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,9 +16,10 @@ FULL_SLICE = 2**62  # torch writes "to the end" as 2**63 - 1
 
 def reshape(e: Emitter, x: Ref, *args: Any, **kwargs: Any) -> Ref:
     """Translate view, reshape, flatten, unflatten: the traced shape says it all, -1 for what depends on the batch."""
-    if x.shape == e.shape and None not in x.shape[1:]:
+    if x.shape == e.shape:
         return x
-    if len(e.shape) == 2 and e.shape[0] == x.shape[0]:
+    rows = e.shape[:1] == x.shape[:1] and None not in x.shape[1:]
+    if rows and len(e.shape) == 2 and math.prod(fixed(x.shape[1:])) == e.shape[1]:  # the batch stays as it is
         return e.emit("Flatten", x, axis=1)
     return e.emit("Reshape", x, shape=target(e.shape))
 
@@ -86,7 +88,7 @@ def concatenate(e: Emitter, tensors: Sequence[Ref], dim: int = 0) -> Ref:
     fixed = [t for t in tensors if t.value is not None and e.shape[0] is None and t.shape[0] == 1]
     if not fixed:
         return e.emit("Concat", *tensors, axis=axis)
-    return _concatenatefixed(e, tensors, axis)
+    return _join_fixed(e, tensors, axis)
 
 
 def stack(e: Emitter, tensors: Sequence[Ref], dim: int = 0) -> Ref:
@@ -126,12 +128,12 @@ def pixel_shuffle(e: Emitter, x: Ref, factor: int) -> Ref:
 
 def upsample_bilinear(e: Emitter, x: Ref, size: Any, align_corners: bool, scales: Any = None) -> Ref:
     """Translate upsample_bilinear2d."""
-    return _resize(e, x, "linear", "align_corners" if align_corners else "half_pixel")
+    return _resize(e, x, scales, "linear", "align_corners" if align_corners else "half_pixel")
 
 
 def upsample_nearest(e: Emitter, x: Ref, size: Any, scales: Any = None) -> Ref:
     """Translate upsample_nearest2d."""
-    return _resize(e, x, "nearest", "asymmetric")
+    return _resize(e, x, scales, "nearest", "asymmetric")
 
 
 def _slice(e: Emitter, x: Ref, dim: int, start: int, end: int, step: int, shape: Shape) -> Ref:
@@ -139,15 +141,20 @@ def _slice(e: Emitter, x: Ref, dim: int, start: int, end: int, step: int, shape:
     return e.emit("Slice", x, starts=(start,), ends=(end,), axes=(axis,), steps=(step,), gives=shape)
 
 
-def _resize(e: Emitter, x: Ref, mode: str, coordinates: str) -> Ref:
-    pairs = zip(fixed(e.shape[2:]), fixed(x.shape[2:]), strict=True)
-    scales = (1.0, 1.0, *(out / size for out, size in pairs))
+def _resize(e: Emitter, x: Ref, scales: Sequence[float] | None, mode: str, coordinates: str) -> Ref:
+    before, after = fixed(x.shape[2:]), fixed(e.shape[2:])
+    factors = tuple(scales or (out / size for out, size in zip(after, before, strict=True)))
     return e.emit(
-        "Resize", x, scales=scales, mode=mode, coordinate_transformation_mode=coordinates, nearest_mode="floor"
+        "Resize",
+        x,
+        scales=(1.0, 1.0, *factors),
+        mode=mode,
+        coordinate_transformation_mode=coordinates,
+        nearest_mode="floor",
     )
 
 
-def _concatenatefixed(e: Emitter, tensors: Sequence[Ref], axis: int) -> Ref:
+def _join_fixed(e: Emitter, tensors: Sequence[Ref], axis: int) -> Ref:
     """Join one tensor of the batch with tensors that are the same for every image: pad it, add them in their place."""
     moving = [t for t in tensors if t.value is None]
     if len(moving) != 1:

@@ -65,7 +65,6 @@ TABLE: dict[str, Translation] = {
     "aten.alias.default": el.same,
     "aten.to.dtype": el.cast,
     "aten.to.device": el.cast,
-    "aten.to.dtype_layout": el.cast,
     "aten._to_copy.default": el.cast,
     # shape
     "aten.view.default": shapes.reshape,
