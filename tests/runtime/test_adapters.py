@@ -57,6 +57,32 @@ def test_two_threads_calculate_the_same(foreign, image, backend):
     np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted in Linux's /proc")
+def test_onnxruntime_takes_exactly_the_threads(foreign):
+    pytest.importorskip("onnxruntime")
+    nets = [load(foreign, "onnxruntime")]  # the first one also starts what the process needs once
+    for threads in (1, 2, 4):
+        before = len(os.listdir("/proc/self/task"))
+        nets.append(load(foreign, "onnxruntime", threads=threads))
+        assert len(os.listdir("/proc/self/task")) - before == threads - 1  # the caller is one of them
+
+
+def test_openvino_takes_exactly_the_threads(foreign, image):
+    pytest.importorskip("openvino")
+    for threads in (1, 2):
+        net = load(foreign, "openvino", threads=threads)
+        net.run(image)
+        assert net._adapter.compiled.get_property("INFERENCE_NUM_THREADS") == threads
+
+
+def test_torch_takes_exactly_the_threads(foreign, image, monkeypatch):
+    torch = pytest.importorskip("torch")
+    net, asked, change = load(foreign, "torch", threads=2), [], torch.set_num_threads
+    monkeypatch.setattr(torch, "set_num_threads", lambda n: (asked.append(n), change(n)))
+    net.run(image)
+    assert asked[0] == 2
+
+
 def test_files_with_float16_inside_run_on_float32_arrays(mixed_float16, foreign, image, backend):
     wanted = load(foreign, "reference").run(image)["logits"]
     nmse, _ = difference(load(mixed_float16, backend).run(image)["logits"], wanted)

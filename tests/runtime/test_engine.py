@@ -47,15 +47,15 @@ def test_outputs_belong_to_the_caller(foreign, image, backend):
 
 
 def test_an_output_that_is_an_input_or_a_weight_is_a_copy(write_onnx, backend):
-    weight = np.array([2.0, 3.0], np.float32)
-    nodes = [helper.make_node("Identity", ["x"], ["y"]), helper.make_node("Identity", ["w"], ["z"])]
-    borders = [("x", T.FLOAT, [2])], [("y", T.FLOAT, [2]), ("z", T.FLOAT, [2])]
-    net, x = load(write_onnx(nodes, {"w": weight}, *borders), backend), np.array([5.0, 7.0], np.float32)
+    weight = np.array([[2.0, 3.0]], np.float32)
+    nodes = [helper.make_node("Flatten", ["x"], ["y"]), helper.make_node("Flatten", ["w"], ["z"])]
+    borders = [("x", T.FLOAT, [1, 2])], [("y", T.FLOAT, [1, 2]), ("z", T.FLOAT, [1, 2])]
+    net, x = load(write_onnx(nodes, {"w": weight}, *borders), backend), np.array([[5.0, 7.0]], np.float32)
     outputs = net.run(x)
-    assert outputs["y"].tolist() == [5, 7]
+    assert outputs["y"].tolist() == [[5, 7]]
     outputs["y"][:], outputs["z"][:] = 0, 0
-    assert x.tolist() == [5, 7]
-    assert net.run(x)["z"].tolist() == [2, 3]
+    assert x.tolist() == [[5, 7]]
+    assert net.run(x)["z"].tolist() == [[2, 3]]
 
 
 def test_out_is_filled(foreign, image, backend):

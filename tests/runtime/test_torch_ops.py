@@ -117,6 +117,14 @@ def test_every_operator_has_a_case():
     assert set(OPERATORS) <= set(OPS)
 
 
+def test_an_output_that_is_a_view_of_a_weight_is_a_copy():
+    torch = pytest.importorskip("torch")
+    weight = torch.ones(1, 2)
+    node = Node("Flatten", ("w",), ("y",), {})
+    Torch(Graph((node,), (), (Value("y", ()),), {}), {"w": weight}, 1, "case").run({})["y"][:] = 0
+    assert weight.tolist() == [[1, 1]]
+
+
 def test_dilated_average_pools_are_refused():
     graph = graph_of("AveragePool", WINDOW | {"dilations": (2, 2)}, [np.ones(X, np.float32)])
     with pytest.raises(

@@ -85,7 +85,7 @@ def _resize(picture: Image.Image, target: Size, how: Preparation) -> Image.Image
     resample = _FILTERS[how.interpolation]
     if how.resize == "squeeze":
         return picture.resize((width, height), resample)
-    # torchvision's 232 px before its crop of 224 is the ratio 224/232, and 224/(224/232) is a hair under 232
+    # a resize to 232 px before a crop of 160 is the ratio 160/232, and 160/(160/232) is a hair under 232
     box = [math.floor(side / how.crop_ratio + 1e-6) for side in target]
     covering = _covering(picture.size, (box[1], box[0]))
     if covering[0] * covering[1] > _LARGEST:

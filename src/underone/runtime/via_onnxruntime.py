@@ -21,7 +21,7 @@ class OnnxRuntime:
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Run once."""
         try:
-            results = self.session.run(self.outputs, dict(inputs), _quiet_run())
+            results = self.session.run(self.outputs, dict(inputs))
         except Exception as error:  # its errors have no common base class
             raise BadFile(f"{self.name}: onnxruntime cannot run it: {_reason(error)}") from error
         return dict(zip(self.outputs, results, strict=True))
@@ -38,7 +38,7 @@ def open_model(file: ModelFile, threads: int, precision: str) -> OnnxRuntime:  #
         BadFile: ONNX Runtime refuses the file.
     """
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = _QUIET
+    options.log_severity_level = 4  # fatal only; everything else comes as an exception
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     # its threads wait in a busy loop for more work inside a run, but never between two runs
@@ -49,15 +49,6 @@ def open_model(file: ModelFile, threads: int, precision: str) -> OnnxRuntime:  #
     except Exception as error:  # its errors have no common base class
         raise BadFile(f"{file.name}: onnxruntime refuses it: {_reason(error)}") from error
     return OnnxRuntime(session, file.name)
-
-
-_QUIET = 4  # fatal only; everything else comes as an exception
-
-
-def _quiet_run() -> onnxruntime.RunOptions:
-    options = onnxruntime.RunOptions()
-    options.log_severity_level = _QUIET
-    return options
 
 
 def _reason(error: Exception) -> str:

@@ -19,7 +19,7 @@ class Reference:
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Run once."""
         results = run_reference(self.graph, inputs, self.dtype)
-        return {o.name: np.array(results[o.name]) for o in self.graph.outputs}  # copies: never an input itself
+        return {output.name: results[output.name] for output in self.graph.outputs}
 
     def clone(self) -> "Reference":
         """Share the graph."""
