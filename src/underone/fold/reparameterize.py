@@ -6,7 +6,7 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 
-from ..errors import BadValue
+from ..errors import BadValue, ParityFailed
 from .blocks import fold_blocks
 from .certificate import certify
 from .trial import trial_inputs
@@ -37,7 +37,9 @@ def reparameterize(model: nn.Module, input_shape: tuple[int, int, int] | None = 
     _try_run(before, inputs["noise"])
     mode = "train" if any(module.training for module in model.modules()) else "eval"
     certificate = certify(before, after.eval(), names, inputs, mode)
-    certificate.require()
+    if not certificate.passed:
+        first = next(row.on for row in certificate.comparisons if not row.passed)
+        raise ParityFailed(f"{certificate}; the first to differ, in the order of execution, was {first!r}")
     after.certificate = certificate  # type: ignore[assignment]
     spec = getattr(after, "spec", None)
     if spec is not None:
