@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..bench import Record
     from ..compare import Verdict
     from ..conversion import Conversion
+    from ..zoo import ModelInfo
 
 out = Console(highlight=False, soft_wrap=False)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -165,44 +166,46 @@ def records(value: "Sequence[Record]") -> None:
         )
 
 
-def model_table(value: Sequence[dict[str, Any]]) -> None:
+def model_table(value: "Sequence[ModelInfo]") -> None:
     """Print one line for each network."""
+    if not value:
+        line("no network of that name; `underone list` shows all")
+        return
     table = _table(None)
     table.add_column("name", no_wrap=True)
     for name in ("params M", "MACs M", "top-1"):
         table.add_column(name, justify="right")
-    table.add_column("weights", overflow="fold")
-    for item in value:
-        table.add_row(*_model_row(item))
+    table.add_column("trained weights", overflow="fold")
+    for info in value:
+        table.add_row(*_model_row(info))
     out.print(table)
     line(
-        f"{len(value)} networks; figures as published, folded form at 224 px. "
-        "Weights in brackets are known by name, not fetched."
+        f"{len(value)} networks; figures as published at 224 px. Weights in brackets are known by name, not fetched: "
+        "`underone info NAME` says where they are."
     )
 
 
-def _model_row(item: dict[str, Any]) -> tuple[str, ...]:
-    published = item["published"]
-    tags = [w["tag"] if w["fetchable"] else f"({w['tag']})" for w in item["weights"]]
-    millions = (f"{published[k] / 1e6:.2f}" if published.get(k) else "–" for k in ("params", "macs"))
-    return (
-        item["name"],
-        *millions,
-        f"{published['top1']:.1f}" if published.get("top1") else "–",
-        escape(", ".join(tags)),
-    )
+def _model_row(info: "ModelInfo") -> tuple[str, ...]:
+    published = info.published
+    tags = ", ".join(w.tag if w.fetchable else f"({w.tag})" for w in info.weights)
+    if published is None:
+        return info.name, "–", "–", "–", escape(tags)
+    millions = (f"{n / 1e6:.2f}" if n else "–" for n in (published.params, published.macs))
+    return info.name, *millions, f"{published.top1:.1f}" if published.top1 else "–", escape(tags)
 
 
-def mapping(value: dict[str, Any]) -> None:
+def mapping(value: Any) -> None:
     """Print nested facts, one a line."""
-    for text in _lines(value, ""):
+    for text in _lines(_plain(value), ""):
         line(text)
 
 
 def _lines(value: dict[str, Any], indent: str) -> Iterator[str]:
     for name, item in value.items():
+        if item is None or item in ([], {}):
+            continue
         label = f"{indent}{name.replace('_', ' ')}:"
-        if isinstance(item, dict):
+        if isinstance(item, dict) and item:
             yield label
             yield from _lines(item, indent + "  ")
         elif isinstance(item, list) and item and isinstance(item[0], dict):

@@ -1,0 +1,179 @@
+"""Every command, as a person would type it."""
+
+import json
+import shutil
+
+import pytest
+import torch
+
+import underone as uo
+from underone.cli import main
+from underone.cli.app import app
+from underone.image import photographs
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A small network with weights as file, exported in both forms, and the packaged photographs."""
+    folder = tmp_path_factory.mktemp("cli")
+    torch.manual_seed(0)
+    model = uo.create_model("mobilenet_v2_035", num_classes=9)
+    for module in model.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.1, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+            module.num_batches_tracked.fill_(1)
+    torch.save(model.state_dict(), folder / "weights.pth")
+    uo.export(uo.reparameterize(model), folder / "net.onnx")
+    (folder / "photos").mkdir()
+    for photo in photographs():
+        (folder / "photos" / photo.name).write_bytes(photo.content)
+    return folder
+
+
+def run(capsys, *arguments, code=0):
+    """Run a command; return (standard output, standard error)."""
+    with pytest.raises(SystemExit) as stop:
+        main([str(a) for a in arguments])
+    got = capsys.readouterr()
+    assert (stop.value.code or 0) == code, got.err
+    return got
+
+
+COMMANDS = ["bench", "convert", "demo", "export", "info", "list", "predict", "reparam", "verify"]
+
+
+def test_commands_are_those_that_the_readme_names():
+    assert sorted(name for name in app if not name.startswith("-")) == COMMANDS
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_a_runnable_example(capsys, command):
+    out = run(capsys, command, "--help").out
+    assert f"underone {command} " in out.split("Usage:")[1].split("\n", 1)[1]
+
+
+def test_version(capsys):
+    assert run(capsys, "--version").out.strip() == uo.__version__
+
+
+def test_list_shows_published_figures(capsys):
+    out = run(capsys, "list", "mobileone*").out
+    assert "mobileone_s4" in out
+    assert "14.84" in out
+    assert "mobilenet" not in out
+    assert [m["name"] for m in json.loads(run(capsys, "list", "mobileone_s[01]", "--json").out)] == [
+        "mobileone_s0",
+        "mobileone_s1",
+    ]
+
+
+def test_info_of_a_name_and_of_a_file(capsys, folder):
+    assert "params: 2,078,504" in run(capsys, "info", "mobileone_s0").out
+    facts = json.loads(run(capsys, "info", folder / "net.onnx", "--json").out)
+    assert facts["form"] == "folded"
+    assert facts["weights"] == "random"
+    assert facts["verdict"].startswith("export passed")
+
+
+def test_reparam_writes_the_folded_weights_with_a_certificate(capsys, folder, tmp_path):
+    out = run(capsys, "reparam", folder / "weights.pth", "-o", tmp_path / "folded.safetensors", "--json").out
+    assert json.loads(out)["passed"] is True
+    folded = uo.create_model("mobilenet_v2_035", weights=tmp_path / "folded.safetensors")
+    assert folded.spec.form == "folded"
+
+
+def test_export_of_a_checkpoint_runs(capsys, folder, tmp_path):
+    out = run(capsys, "export", folder / "weights.pth", "-o", tmp_path / "a.onnx").out
+    assert "passed" in out
+    assert "FAILED" not in out
+    half = run(capsys, "export", tmp_path / "a.onnx", "-o", tmp_path / "half.onnx", "--dtype", "float16").out
+    assert "passed" in half
+    assert (tmp_path / "half.onnx").stat().st_size < 0.6 * (tmp_path / "a.onnx").stat().st_size
+
+
+def test_export_to_an_unknown_format_is_one_line(capsys, folder, tmp_path):
+    err = run(capsys, "export", folder / "weights.pth", "-o", tmp_path / "a.caffe", code=1).err
+    assert err.startswith("error: unknown format '.caffe'.")
+    assert err.count("\n") == 1
+
+
+def test_verify_tells_same_from_different(capsys, folder, tmp_path):
+    run(capsys, "export", folder / "weights.pth", "-o", tmp_path / "same.onnx", "--form", "training")
+    assert "passed" in run(capsys, "verify", tmp_path / "same.onnx", "--against", folder / "net.onnx").out
+    torch.manual_seed(1)
+    uo.export(uo.reparameterize(uo.create_model("mobilenet_v2_035", num_classes=9)), tmp_path / "other.onnx")
+    out = run(capsys, "verify", tmp_path / "other.onnx", "--against", folder / "net.onnx", "--json", code=1).out
+    assert json.loads(out)["passed"] is False
+
+
+def test_convert_shows_every_tensor(capsys, folder, tmp_path):
+    shown = json.loads(run(capsys, "convert", folder / "weights.pth", "-o", tmp_path / "c.safetensors", "--json").out)
+    assert shown["layout"] == "underone"
+    assert len(shown["tensors"]) == len(torch.load(folder / "weights.pth", weights_only=True))
+    assert "backbone.stem.conv.weight" in run(
+        capsys, "convert", folder / "weights.pth", "-o", tmp_path / "c.onnx", "--to", "mobilenet_v2_035"
+    ).out  # fmt: skip
+    assert uo.load(tmp_path / "c.onnx").spec.form == "folded"
+
+
+def test_predict_answers_each_picture_and_saves_drawings(capsys, folder, tmp_path):
+    save = tmp_path / "drawn"
+    out = run(capsys, "predict", folder / "photos", "--model", folder / "net.onnx", "--top", 3, "--save", save).out
+    assert "6 of 6 pictures answered" in out
+    assert out.count("%  class ") == 18
+    assert len(list(save.glob("*.jpg"))) == 6
+
+
+def test_predict_json_is_one_object_a_line(capsys, folder):
+    pattern = folder / "photos" / "*a*.jpg"
+    lines = run(capsys, "predict", pattern, "--model", folder / "net.onnx", "--json").out.splitlines()
+    assert len(lines) > 1
+    assert all(len(json.loads(line)["top"]) == 5 for line in lines)
+
+
+def test_broken_picture_is_reported_and_counted_not_fatal(capsys, folder, tmp_path):
+    shutil.copytree(folder / "photos", tmp_path / "photos")
+    (tmp_path / "photos/broken.jpg").write_bytes((tmp_path / "photos/koala.jpg").read_bytes()[:500])
+    got = run(capsys, "predict", tmp_path / "photos", "--model", folder / "net.onnx", code=1)
+    assert "6 of 7 pictures answered" in got.out
+    assert "broken.jpg" in got.err
+    assert got.err.count("error:") == 1
+
+
+def test_bench_prints_ratios_and_writes_records(capsys, folder, tmp_path):
+    arguments = ("--backends", "onnxruntime,openvino", "--runs", 20, "--seconds", 1, "--processes", 2)
+    run(capsys, "bench", folder / "net.onnx", *arguments, "-o", tmp_path / "records")
+    files = sorted((tmp_path / "records").glob("*.json"))
+    assert len(files) == 2
+    record = json.loads(files[0].read_text())
+    assert len(record["samples_ms"]) == sum(record["round_sizes"]) >= 12
+    assert record["protocol"]["processes"] == 2
+    assert record["outputs"]["passed"] is True
+
+
+WRONG = {
+    "unknown command": (["nonsense"], 2, 'Unknown command "nonsense"'),
+    "unknown option": (["list", "--jsno"], 2, "--jsno"),
+    "missing option": (["predict", "a.jpg"], 2, "--model"),
+    "wrong type": (["predict", "a.jpg", "--model", "m.onnx", "--top", "many"], 2, "many"),
+    "unknown model": (["info", "mobileone_s9"], 1, "Did you mean 'mobileone_s4'?"),
+    "no such file": (["predict", "a.jpg", "--model", "gone.onnx"], 1, "gone.onnx"),
+    "unknown backend": (["predict", "a.jpg", "--model", "NET", "--backend", "onnx"], 1, "Did you mean 'onnxruntime'?"),
+    "no such picture": (["predict", "gone/*.jpg", "--model", "NET"], 1, "gone/*.jpg: no picture there"),
+    "wrong threads": (["bench", "NET", "--threads", "two"], 1, "--threads two; whole numbers from 1 up"),
+    "bench of nothing": (["bench", "gone.onnx"], 1, "gone.onnx: no such file"),
+    "text as model": (["predict", "a.jpg", "--model", "TEXT"], 1, "is no ONNX file"),
+    "top of none": (["predict", "PHOTO", "--model", "NET", "--top", "0"], 1, "1 to 9 is required"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_use_is_one_line_with_the_right_code(capsys, folder, tmp_path, case):
+    arguments, code, text = WRONG[case]
+    (tmp_path / "text.onnx").write_text("hello")
+    files = {"NET": folder / "net.onnx", "TEXT": tmp_path / "text.onnx", "PHOTO": folder / "photos/koala.jpg"}
+    err = run(capsys, *(files.get(a, a) for a in arguments), code=code).err
+    assert text in err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
