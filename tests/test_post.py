@@ -90,6 +90,7 @@ def test_printed_answers_stand_in_columns():
     found = answer(np.log([0.004, 0.95, 0.046]))
     assert str(found.top(2)) == " 95.0%  goldfish\n  4.6%  great white shark"
     assert str(found) == " 95.0%  goldfish\n  4.6%  great white shark\n  0.4%  tench"
+    assert str(answer(np.log([0.9999, 0.0001, 1e-30])).top(2)) == "100.0%  tench\n <0.1%  goldfish"
     assert repr(found) == "<Classification goldfish 95.0%, 3 classes>"
 
 

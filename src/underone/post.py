@@ -13,6 +13,7 @@ from PIL import Image
 from .errors import BadValue, ShapeError
 from .files import atomic_write
 from .image import Pixels, draw_classification
+from .image.draw import percent
 from .spec import ModelSpec, OutputSpec
 
 Array = NDArray[Any]
@@ -33,7 +34,7 @@ class Label:
     score: float
 
     def __str__(self) -> str:
-        return f"{self.score:6.1%}  {self.name}"
+        return f"{percent(self.score):>6}  {self.name}"
 
 
 class Labels(list[Label]):

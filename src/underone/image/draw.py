@@ -44,6 +44,15 @@ def draw_classification(picture: Pixels, best: Sequence[tuple[str, float]]) -> I
     return card
 
 
+def percent(score: float) -> str:
+    """Write a score as people read it; what is not nothing never looks like it.
+
+    >>> percent(0.987), percent(0.0001), percent(0.0)
+    ('98.7%', '<0.1%', '0.0%')
+    """
+    return "<0.1%" if 0 < score < 0.0005 else f"{score:.1%}"
+
+
 def _scaled(picture: Image.Image) -> Image.Image:
     short, long = sorted(picture.size)
     scale = min(_LONG / long, max(1.0, _SHORT / short))
@@ -56,7 +65,7 @@ def _panel(width: int, best: Sequence[tuple[str, float]]) -> Image.Image:
     row, margin = round(1.75 * text), round(1.1 * text)
     font, names = _readable([name for name, _ in best], text)
     names = [_fitted(name, font, 0.46 * width) for name in names]
-    percents = [f"{score:.1%}" for _, score in best]
+    percents = [percent(score) for _, score in best]
     left = margin + max(font.getlength(n) for n in names) + 0.8 * text
     right = width - margin - font.getlength("100.0%") - 0.6 * text
     panel = _bars((width, 2 * margin + row * len(best)), (left, right), (margin, row), [score for _, score in best])
