@@ -70,11 +70,11 @@ def _panel(width: int, best: Sequence[tuple[str, float]]) -> Image.Image:
     right = width - margin - font.getlength("100.0%") - 0.6 * text
     panel = _bars((width, 2 * margin + row * len(best)), (left, right), (margin, row), [score for _, score in best])
     draw = ImageDraw.Draw(panel)
-    for i, (name, percent) in enumerate(zip(names, percents, strict=True)):
+    for i, (name, share) in enumerate(zip(names, percents, strict=True)):
         middle = margin + (i + 0.5) * row
         color = _DIM if i else _BRIGHT
         draw.text((margin, middle), name, color, font, anchor="lm")
-        draw.text((width - margin, middle), percent, color, font, anchor="rm")
+        draw.text((width - margin, middle), share, color, font, anchor="rm")
     return panel
 
 
