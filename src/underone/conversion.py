@@ -8,7 +8,7 @@ from torch import nn
 from .compare import Verdict
 from .errors import BadValue
 from .fold import reparameterize
-from .export import export
+from .formats import export
 from .graph import read_verdict
 from .spec import Frozen, ModelSpec
 from .weights import read_checkpoint, save_weights

@@ -130,7 +130,7 @@ def verify(file: Path, /, *, against: Path, backend: str = "auto", json: Json = 
         backend: engine that runs the file under test.
         json: print the verdict as JSON.
     """
-    from ..export import verify as verify_file
+    from ..formats import verify as verify_file
 
     verdict = verify_file(file, against, backend=backend)
     show.result(verdict, json, show.verdict)

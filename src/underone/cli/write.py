@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from ..compare import Verdict
-from ..export import export
+from ..formats import export
 from ..graph import read_verdict
 from ..spec import ModelSpec
 

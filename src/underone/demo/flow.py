@@ -12,8 +12,8 @@ from ..bench import Contestant, compare_engines
 from ..bench.report import write_report
 from ..compare import Verdict
 from ..errors import BadFile
-from ..export import export
 from ..fold import reparameterize
+from ..formats import export
 from ..graph import read_verdict
 from ..image import Photograph, photographs, prepare, read_image
 from ..post import Classification

@@ -40,7 +40,7 @@ def trace(model: nn.Module, spec: ModelSpec | None = None, input_shape: Shape | 
         Unsupported: operations that no row of the table translates, all listed; or torch.export gives up.
         BadValue: parameters are not float32.
     """
-    spec = spec or getattr(model, "spec", None) or ModelSpec()
+    spec = spec or getattr(model, "spec", None) or ModelSpec(name=type(model).__name__)
     shape = input_shape or (spec.inputs[0].shape if spec.inputs else None) or DEFAULT_SHAPE
     program = _exported(model, shape)
     known = _known_values(program)

@@ -1,1 +1,0 @@
-"""Write a network in another format, and prove it."""

@@ -1,0 +1,101 @@
+"""Two forms of a network on the same inputs → Comparisons."""
+
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+from ..compare import Comparison, Limits, compare_outputs, difference
+from ..errors import ParityFailed, ShapeError, Unsupported
+from ..graph.graph import Array
+from .forms import Form
+
+# float32: another order of the same sums gives 1e-13 to 1e-11 over the zoo; a wrong term shows at 1e-6 and above.
+# float16: every weight and activation is rounded to 11 bits; random weights give up to 4e-5, peak 2e-2.
+LIMITS = {"float32": Limits(nmse=1e-9, peak=1e-4), "float16": Limits(nmse=2e-4, peak=8e-2)}
+
+
+def compare_forms(
+    got: Form, want: Form, inputs: Mapping[str, Array], limits: Limits
+) -> tuple[list[Comparison], list[str]]:
+    """Run both forms on every input and compare all outputs.
+
+    Args:
+        got: form under test; its outputs are matched with those of `want` by name, else by position.
+        want: reference.
+        inputs: arrays by the name of the probe.
+        limits: what passes.
+
+    Returns:
+        One comparison per input and output, and notes on outputs where the comparison shows little or nothing.
+
+    Raises:
+        ParityFailed: values are NaN or infinite, or zeros on one side only.
+        ShapeError: the forms have other numbers of outputs, or outputs of other shapes.
+        Unsupported: a form has several inputs.
+    """
+    for form in (got, want):
+        if len(form.spec.inputs) != 1:
+            raise Unsupported(
+                f"{form.spec.name!r} has {len(form.spec.inputs)} inputs; only networks with one are compared"
+            )
+    rows, notes = list[Comparison](), list[str]()
+    seen: list[Mapping[str, Array]] = []
+    for probe, array in inputs.items():
+        references = want.run({want.spec.input.name: array})
+        results = _renamed(got.run({got.spec.input.name: array}), got, want)
+        seen.append(references)
+        try:
+            compared, empty = _without_zeros(results, references)
+            rows += compare_outputs(f"{probe}, {got.by}", results, compared, limits, top1=_classifies(want))
+        except ParityFailed as error:
+            raise ParityFailed(f"{got.by} against {want.by} on {probe!r}: {error}") from error
+        notes += [
+            f"on {probe!r} output {name!r} is all zeros in both forms: nothing could be compared" for name in empty
+        ]
+    if not rows:
+        raise ParityFailed("every output is all zeros on every input: nothing could be compared; load weights first")
+    return rows, notes + _deaf(seen, limits)
+
+
+def _without_zeros(results: Mapping[str, Array], references: Mapping[str, Array]) -> tuple[dict[str, Array], list[str]]:
+    """Take out the outputs that are all zeros in both forms, where nothing could fail."""
+    empty = [name for name, array in references.items() if not array.any() and not results[name].any()]
+    return {name: array for name, array in references.items() if name not in empty}, empty
+
+
+def _deaf(seen: Sequence[Mapping[str, Array]], limits: Limits) -> list[str]:
+    """Note the outputs that are so alike on all inputs that a network deaf to its input would pass."""
+    first, *others = seen
+    alike = [
+        name
+        for name, array in first.items()
+        if array.any() and all(difference(other[name][:1], array[:1])[0] <= limits.nmse for other in others)
+    ]
+    return [f"output {name!r} is nearly the same on every input, so little was shown about it" for name in alike]
+
+
+def _renamed(results: Mapping[str, Array], got: Form, want: Form) -> dict[str, Array]:
+    """Give outputs the reference's names: the same name, or the same position where names differ."""
+    names, wanted = [o.name for o in got.spec.outputs], [o.name for o in want.spec.outputs]
+    if len(names) != len(wanted):
+        raise ShapeError(f"the outputs {names} are compared with {wanted}; equally many are required")
+    if set(names) == set(wanted):
+        return dict(results)
+    return {new: results[old] for old, new in zip(names, wanted, strict=True)}
+
+
+def _classifies(form: Form) -> bool:
+    return form.spec.task == "classify"
+
+
+def versions(forms: Sequence[Form]) -> dict[str, str]:
+    """Return the versions of everything that took part."""
+    packages = ["underone", "numpy", "onnx", *sorted({form.by for form in forms} - {"reference"})]
+    return {"python": platform.python_version()} | {p: found for p in packages if (found := _version(p))}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
