@@ -9,11 +9,13 @@ import timm
 import torch
 import torch.nn.functional as F
 import torchvision
+from timm.utils import reparameterize_model
 from torch import nn
 
 from underone.compare import difference
 from underone.errors import BadValue, Unsupported
 from underone.fold import reparameterize
+from underone.graph import count
 from underone.graph.reference import run_reference
 from underone.models.build import build_model
 from underone.spec import ModelSpec, OutputSpec
@@ -111,13 +113,33 @@ def test_feature_maps_keep_their_names() -> None:
     assert [o.meaning for o in graph.spec.outputs] == ["features", "features"]
 
 
-# parameters and MACs of the folded networks with their classifier: exact counts of the released code
-PUBLISHED_PARAMS = {"s0": 2_078_504, "s1": 4_764_840, "s2": 7_808_168, "s3": 10_078_312, "s4": 14_838_352}
+# (parameters, MACs) of the folded networks at 224 with their classifier: exact counts of the released code
+PUBLISHED = {
+    "mobileone_s0": (2_078_504, 275_110_400),
+    "mobileone_s1": (4_764_840, 825_057_024),
+    "mobileone_s2": (7_808_168, 1_298_426_496),
+    "mobileone_s3": (10_078_312, 1_895_790_592),
+    "mobileone_s4": (14_838_352, 2_979_269_760),
+}
 
 
-@pytest.mark.parametrize("variant", PUBLISHED_PARAMS)
-def test_traced_folded_network_has_the_published_parameters(variant: str) -> None:
-    assert trace(build_model(f"mobileone_{variant}", form="folded")).params == PUBLISHED_PARAMS[variant]
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_traced_folded_network_costs_what_was_published(name: str) -> None:
+    cost = count(trace(build_model(name, form="folded")))
+    assert (cost.params, cost.macs) == PUBLISHED[name]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_traced_folded_timm_network_costs_what_was_published(name: str) -> None:
+    cost = count(trace(reparameterize_model(timm.create_model(name))))
+    assert (cost.params, cost.macs) == PUBLISHED[name]
+
+
+def test_zero_padding_by_run_time_size_is_part_of_the_convolution() -> None:
+    graph = trace(build_model("mobilenet_v2_050", form="folded", padding="tf_same"))
+    assert "Pad" not in {node.op for node in graph.nodes}
+    assert graph.nodes[0].attrs["pads"] == (0, 0, 1, 1)  # 224 -> 112 at stride 2: one row and column after the picture
 
 
 def test_constants_have_the_names_and_values_of_the_parameters() -> None:

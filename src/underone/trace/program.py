@@ -15,6 +15,7 @@ from torch.utils import _pytree as pytree
 
 from ..errors import BadValue, Unsupported
 from ..graph.graph import Graph, Node, Value
+from ..graph.passes import fold_pad_into_conv
 from ..spec import InputSpec, ModelSpec, OutputSpec, Shape
 from .emit import Emitter, Ref
 from .table import TABLE, VIEWS, key_of
@@ -217,7 +218,8 @@ def _graph(emitter: Emitter, image: Ref, results: list[Ref], names: list[str], s
     )
     inputs = (Value(image.name, image.shape),)
     outputs = tuple(Value(name, ref.shape) for name, ref in zip(names, results, strict=True))
-    return Graph(nodes, inputs, outputs, emitter.constants, _with_border(spec, inputs, outputs))
+    graph = Graph(nodes, inputs, outputs, emitter.constants, _with_border(spec, inputs, outputs))
+    return fold_pad_into_conv(graph)  # padding by run-time size is known here: the size is
 
 
 def _with_border(spec: ModelSpec, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> ModelSpec:
