@@ -7,7 +7,7 @@ data stays inside the file's folder.
 import heapq
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from ..compare import Verdict
 from ..errors import BadFile, Unsupported
-from ..spec import ModelSpec
+from ..spec import InputSpec, ModelSpec, OutputSpec
 from .graph import Array, Value
 
 SPEC_KEY = "underone.spec"
@@ -84,10 +84,8 @@ def open_onnx(source: Path | bytes, name: str | None = None) -> OnnxFile:
     """
     where = name or (str(source) if not isinstance(source, bytes) else "ONNX bytes")
     model = parse(source, where)
-    try:
-        return _checked(model, where, None if isinstance(source, bytes) else Path(source).parent)
-    except UnicodeDecodeError as error:
-        raise BadFile(f"{where}: a name in the file is no text; the file is damaged") from error
+    _require_text(_texts(model.graph), where)
+    return _checked(model, where, None if isinstance(source, bytes) else Path(source).parent)
 
 
 def parse(source: Path | bytes, where: str) -> onnx.ModelProto:
@@ -115,10 +113,8 @@ def metadata_of(model: onnx.ModelProto, where: str) -> dict[str, str]:
     Raises:
         BadFile: a property is no text.
     """
-    try:
-        return {p.key: p.value for p in model.metadata_props}
-    except UnicodeDecodeError as error:
-        raise BadFile(f"{where}: the metadata is no text; the file is damaged") from error
+    _require_text((text for p in model.metadata_props for text in (p.key, p.value)), where)
+    return {p.key: p.value for p in model.metadata_props}
 
 
 def read_verdict(source: Path | bytes, name: str | None = None) -> Verdict | None:
@@ -149,6 +145,15 @@ def spec_of(file: OnnxFile, inputs: Sequence[Value], outputs: Sequence[Value]) -
                 f"{file.where}: its spec names the {kind} {[s.name for s in stated]}, the file {[v.name for v in real]}"
             )
     return spec
+
+
+def with_borders(spec: ModelSpec, inputs: Sequence[Value], outputs: Sequence[Value]) -> ModelSpec:
+    """Complete a spec that does not name its inputs or outputs."""
+    given = {
+        "inputs": spec.inputs or tuple(InputSpec(name=v.name, shape=v.shape, dtype=v.dtype) for v in inputs),
+        "outputs": spec.outputs or tuple(OutputSpec(name=v.name, shape=v.shape, dtype=v.dtype) for v in outputs),
+    }
+    return spec.model_copy(update=given)
 
 
 def tensor_array(tensor: onnx.TensorProto, where: str, folder: Path | None = None) -> Array:
@@ -239,6 +244,26 @@ def _checked(model: onnx.ModelProto, where: str, folder: Path | None) -> OnnxFil
     )
 
 
+def _texts(graph: onnx.GraphProto) -> Iterator[str]:
+    yield graph.name
+    for t in graph.initializer:
+        yield t.name
+    for v in (*graph.input, *graph.output):
+        yield v.name
+    for node in graph.node:
+        yield from (node.op_type, node.domain, node.name, *node.input, *node.output, *(a.name for a in node.attribute))
+
+
+def _require_text(texts: Iterable[str], where: str) -> None:
+    """Protobuf gives bytes, or fails, where a text is no UTF-8."""
+    try:
+        damaged = not all(isinstance(text, str) for text in texts)
+    except UnicodeDecodeError:
+        damaged = True
+    if damaged:
+        raise BadFile(f"{where}: a name in the file is no text; the file is damaged")
+
+
 def _opset(model: onnx.ModelProto, where: str) -> int:
     versions = [o.version for o in model.opset_import if o.domain in ("", "ai.onnx")]
     newest = onnx.defs.onnx_opset_version()
@@ -258,7 +283,8 @@ def _refuse_subgraphs(nodes: Sequence[onnx.NodeProto], where: str) -> None:
 
 def counted(found: Mapping[str, int]) -> str:
     """Write names with how often they occur: 'If x2, Loop'."""
-    return ", ".join(name if n == 1 else f"{name} x{n}" for name, n in sorted(found.items()))
+    clean = {name if name.isprintable() else repr(name): n for name, n in sorted(found.items())}
+    return ", ".join(name if n == 1 else f"{name} x{n}" for name, n in clean.items())
 
 
 def _check_names(graph: onnx.GraphProto, where: str) -> None:

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import Unsupported
-from ..spec import InputSpec, ModelSpec, OutputSpec, Shape
+from ..spec import Shape
 from .graph import Array, Graph, Node, Value, unused_name
-from .onnx_file import OnnxFile, spec_of
+from .onnx_file import OnnxFile, spec_of, with_borders
 from .passes import drop_dead
 from .shape_rules import Dims
 from .shapes import TensorType, label
@@ -64,7 +64,7 @@ def join(file: OnnxFile, inputs: Sequence[Value], a: Reading, b: Reading) -> Gra
             raise Unsupported(f"tensor {name!r} depends on the size of the input; fix it with input_shapes")
     constants = {n: a.known[n] for n in used if n not in held.values()} | {n: a.known[s] for n, s in held.items()}
     outputs = [Value(o, _open(a.types[n].shape, b.types[n].shape), a.types[n].dtype) for o, n in sources.items()]
-    spec = _with_borders(spec_of(file, inputs, outputs), inputs, outputs)
+    spec = with_borders(spec_of(file, inputs, outputs), inputs, outputs)
     return Graph(tuple(nodes), tuple(inputs), tuple(outputs), constants, spec)
 
 
@@ -109,7 +109,7 @@ def _reshape(move: _Move) -> Node | None:
     written = move.node.attrs["shape"]
     moving = [i for i, (p, q) in enumerate(move.after) if p != q and written[i] != 0]
     copied = [i for i in moving if i < len(move.before) and move.before[i] == move.after[i]]
-    rest = [i for i in moving if i not in copied] or moving[:1]  # one open size is written -1, as most files do
+    rest = moving if len(moving) == 1 else [i for i in moving if i not in copied]  # one open size is written -1
     if len(rest) > 1:
         return None
     given = [0 if w == 0 else p for w, (p, _) in zip(written, move.after, strict=True)]
@@ -187,12 +187,3 @@ def _with_outputs(
 def _renamed(node: Node, names: Mapping[str, str]) -> Node:
     inputs, outputs = (tuple(names.get(n, n) for n in side) for side in (node.inputs, node.outputs))
     return replace(node, inputs=inputs, outputs=outputs)
-
-
-def _with_borders(spec: ModelSpec, inputs: Sequence[Value], outputs: Sequence[Value]) -> ModelSpec:
-    """Complete a spec that does not name its inputs or outputs."""
-    given = {
-        "inputs": spec.inputs or tuple(InputSpec(name=v.name, shape=v.shape, dtype=v.dtype) for v in inputs),
-        "outputs": spec.outputs or tuple(OutputSpec(name=v.name, shape=v.shape, dtype=v.dtype) for v in outputs),
-    }
-    return spec.model_copy(update=given)

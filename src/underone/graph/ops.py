@@ -5,6 +5,7 @@ The names, the attributes and their meaning are ONNX's. An operator that is not 
 
 # ruff: noqa: ARG001, ARG005 (one signature for a whole table)
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -241,8 +242,10 @@ def _typed(op: str, name: str, value: Any, default: Any) -> Any:
             return value
         if kind in (int, str) and not isinstance(value, (kind, bool)):
             raise TypeError
+        if kind is tuple and not isinstance(value, str):
+            return tuple(map(float if name == "scales" else operator.index, value))
         if kind is tuple:
-            return tuple(v.item() if hasattr(v, "item") else v for v in value)
+            raise TypeError
         return kind(value)
     except (TypeError, ValueError) as error:
         raise BadValue(f"{op}: attribute {name} is {value!r}; a {kind.__name__} is required") from error

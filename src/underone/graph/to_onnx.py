@@ -11,7 +11,7 @@ from onnx import helper, numpy_helper
 from ..errors import BadValue
 from ..spec import Shape
 from .graph import Array, Graph, Node, Value, unused_name
-from .onnx_file import DTYPE_NAMES, SPEC_KEY
+from .onnx_file import DTYPE_NAMES, SPEC_KEY, with_borders
 from .onnx_forms import SCALARS, fixed_operands
 from .ops import OPS, typed
 from .shapes import infer_dtypes
@@ -30,7 +30,7 @@ def to_onnx(graph: Graph, metadata: Mapping[str, str] | None = None) -> bytes:
 
     Args:
         graph: any graph.
-        metadata: further texts for the file's metadata; the spec is always there.
+        metadata: further texts for the file's metadata; the spec is always there, with the names of inputs and outputs.
 
     Returns:
         Equal bytes for equal graphs.
@@ -44,6 +44,7 @@ def to_onnx(graph: Graph, metadata: Mapping[str, str] | None = None) -> bytes:
     writing = _Writing(_opset(graph.nodes), infer_dtypes(graph))
     nodes = [proto for node in graph.nodes for proto in _protos(node, writing)]
     constants = {**graph.constants, **writing.added}
+    spec = with_borders(graph.spec, graph.inputs, graph.outputs)
     proto = helper.make_graph(
         nodes,
         graph.spec.name,
@@ -57,7 +58,7 @@ def to_onnx(graph: Graph, metadata: Mapping[str, str] | None = None) -> bytes:
         producer_name="underone",
         ir_version=8 if writing.opset < 19 else 9,
     )
-    helper.set_model_props(model, dict(sorted({**(metadata or {}), SPEC_KEY: graph.spec.to_json()}.items())))
+    helper.set_model_props(model, dict(sorted({**(metadata or {}), SPEC_KEY: spec.to_json()}.items())))
     return bytes(model.SerializeToString(deterministic=True))
 
 

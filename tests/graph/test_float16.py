@@ -1,0 +1,70 @@
+"""Half-size files: small, with float32 borders, and near enough."""
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from underone.compare import difference
+from underone.errors import BadValue
+from underone.graph import Graph, Node, Value, infer_shapes, read_onnx, run_reference, to_float16, to_onnx
+
+RNG = np.random.default_rng(2)
+X = RNG.standard_normal((2, 3, 16, 16)).astype(np.float32)
+
+
+def net(scale: float = 0.2) -> Graph:
+    nodes = (
+        Node("Conv", ("image", "w", "b"), ("a",), {"pads": (1, 1, 1, 1)}),
+        Node("Clip", ("a",), ("c",), {"min": 0.0, "max": 6.0}),
+        Node("GlobalAveragePool", ("c",), ("p",)),
+        Node("Flatten", ("p",), ("f",)),
+        Node("Gemm", ("f", "g"), ("logits",), {"transB": 1}),
+    )
+    constants = {
+        "w": (RNG.standard_normal((32, 3, 3, 3)) * scale).astype(np.float32),
+        "b": RNG.standard_normal(32).astype(np.float32),
+        "g": RNG.standard_normal((10, 32)).astype(np.float32),
+    }
+    return Graph(nodes, (Value("image", (None, 3, 16, 16)),), (Value("logits", (None, 10)),), constants)
+
+
+def test_borders_stay_float32_and_everything_between_is_float16() -> None:
+    half = to_float16(net())
+    types = infer_shapes(half)
+    assert {n for n, t in types.items() if t.dtype == "float32"} == {"image", "logits"}
+    assert (half.inputs, half.outputs) == (net().inputs, net().outputs)
+
+
+def test_file_is_half_as_large() -> None:
+    graph = net()
+    assert len(to_onnx(to_float16(graph))) < 0.75 * len(to_onnx(graph))
+    assert sum(c.nbytes for c in to_float16(graph).constants.values()) * 2 == sum(
+        c.nbytes for c in graph.constants.values()
+    )
+
+
+def test_numbers_are_near_and_not_equal() -> None:
+    graph = net()
+    want = run_reference(graph, {"image": X})["logits"]
+    half = to_float16(graph)
+    got = run_reference(half, {"image": X})["logits"]
+    assert got.dtype == np.float32
+    assert 0 < difference(got, want)[0] < 1e-5
+    data = to_onnx(half)
+    (theirs,) = onnxruntime.InferenceSession(data).run(None, {"image": X})
+    assert difference(got, theirs)[0] < 1e-5
+    assert to_onnx(read_onnx(data)) == data
+
+
+def test_weights_beyond_the_range_are_named() -> None:
+    with pytest.raises(
+        BadValue, match=r"weights beyond float16's 65504: w \(.*e\+0\d\); write this network as float32"
+    ):
+        to_float16(net(scale=1e6))
+
+
+def test_twice_is_once() -> None:
+    half = to_float16(net())
+    np.testing.assert_array_equal(
+        run_reference(to_float16(half), {"image": X})["logits"], run_reference(half, {"image": X})["logits"]
+    )
