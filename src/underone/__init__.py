@@ -16,6 +16,7 @@ _PUBLIC = {
     "reparameterize": "fold",
     "export": "formats",
     "verify": "formats",
+    "convert": "conversion",
     "load": "runtime",
     "measure": "bench",
     "ModelSpec": "spec",

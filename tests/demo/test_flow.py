@@ -49,5 +49,5 @@ def test_settled_statistics_are_not_trivial():
 
 def test_folder_that_cannot_be_made_is_said(tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(BadFile, match="cannot be made: .*; pass another folder with -o"):
+    with pytest.raises(BadFile, match=r"cannot be made: .*; pass another folder with -o"):
         run_demo(tmp_path / "file/demo")
