@@ -1,6 +1,15 @@
 """Fixtures that several test files share."""
 
+import sys
+
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def _seed_torch():
+    """Start every test from one seed, whatever ran before it."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture(scope="session")

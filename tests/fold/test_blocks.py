@@ -54,6 +54,18 @@ class Reparameterizes(Switches):
         self.switch_to_deploy()
 
 
+class Builds(Pair):
+    """As timm's LeViT: builds a layer and copies into it."""
+
+    def fuse(self):
+        exact = fold_conv_bn(self.conv, self.bn)
+        conv = nn.Conv2d(3, 3, 3, padding=1)
+        with torch.no_grad():
+            conv.weight.copy_(exact.weight)
+            conv.bias.copy_(exact.bias)
+        return conv
+
+
 class Fails(Pair):
     def fuse(self):
         raise RuntimeError("no such branch")
@@ -91,6 +103,15 @@ def test_a_frozen_foreign_block_stays_frozen(randomize_statistics):
 def test_a_failing_foreign_method_is_an_error():
     with pytest.raises(Unsupported, match=r"1: Fails.fuse\(\) failed: no such branch; fold it yourself"):
         fold_blocks(nn.Sequential(nn.ReLU(), Fails()))
+    assert torch.get_default_dtype() == torch.float32
+
+
+def test_foreign_layers_are_built_in_float64(randomize_statistics):
+    model = randomize_statistics(nn.Sequential(Builds()), size=16).eval().double()
+    folded, _ = fold_blocks(copy.deepcopy(model))
+    x = torch.randn(1, 3, 16, 16, dtype=torch.float64)
+    torch.testing.assert_close(folded(x), model(x), rtol=1e-12, atol=1e-12)
+    assert torch.get_default_dtype() == torch.float32
 
 
 def test_blocks_are_found_at_any_depth(randomize_statistics):

@@ -140,26 +140,25 @@ def test_double_precision_folds_to_its_own_rounding(randomize_statistics):
 
 
 @pytest.mark.parametrize(
-    ("make", "nmse"),
+    "make",
     [
-        (lambda: timm.create_model("mobileone_s0"), 1e-10),
-        (lambda: timm.create_model("repvgg_a0"), 1e-10),
-        (lambda: timm.create_model("levit_128s"), 1e-5),  # untrained attention amplifies rounding
-        (torchvision.models.mobilenet_v2, 1e-10),
-        (torchvision.models.mobilenet_v3_small, 1e-10),
-        (torchvision.models.mnasnet0_5, 1e-10),
+        lambda: timm.create_model("mobileone_s0"),
+        lambda: timm.create_model("repvgg_a0"),
+        lambda: timm.create_model("levit_128s"),
+        torchvision.models.mobilenet_v2,
+        torchvision.models.mobilenet_v3_small,
+        torchvision.models.mnasnet0_5,
     ],
     ids=["timm-mobileone", "timm-repvgg", "timm-levit", "mobilenet_v2", "mobilenet_v3", "mnasnet"],
 )
-def test_networks_of_others_fold(make, nmse, randomize_statistics):
-    model = randomize_statistics(make(), size=224)
+def test_networks_of_others_fold(make, randomize_statistics):
+    model = randomize_statistics(make(), size=224).double()  # untrained attention amplifies rounding beyond float32
     folded = reparameterize(model)
-    assert folded.certificate.passed
+    assert folded.certificate.worst.nmse <= 1e-20
     assert folded.certificate.facts["after"]["batch_norms"] == 0
-    image = torch.randn(2, 3, 224, 224)
+    image = torch.randn(1, 3, 224, 224, dtype=torch.float64)
     with torch.no_grad():
-        want = model.eval()(image)
-        assert difference(folded(image), want)[0] <= nmse
+        assert difference(folded(image), model.eval()(image))[0] <= 1e-15
 
 
 def test_timm_and_our_fold_of_mobileone_agree(randomize_statistics):

@@ -4,6 +4,7 @@ from collections import Counter
 from itertools import pairwise
 from typing import NamedTuple
 
+import torch
 from torch import nn
 
 from ..errors import Unsupported
@@ -70,12 +71,16 @@ def _fold_foreign(module: nn.Module, name: str, method: str) -> tuple[nn.Module,
     before = set(module.state_dict())
     like = [(p.device, p.dtype) for p in module.parameters()][:1]
     trainable = any(p.requires_grad for p in module.parameters())
+    default = torch.get_default_dtype()
     try:
+        torch.set_default_dtype(torch.float64)  # the method may build layers and copy into them
         result = getattr(module.double(), method)()
     except Exception as error:  # foreign code: anything may come
         raise Unsupported(
             f"{name or 'the model'}: {type(module).__name__}.{method}() failed: {error}; fold it yourself"
         ) from error
+    finally:
+        torch.set_default_dtype(default)
     if not isinstance(result, nn.Module):  # it worked in place
         result = module
     for device, dtype in like:
