@@ -106,7 +106,7 @@ class _Writing:
 def _protos(node: Node, writing: _Writing) -> Iterator[onnx.NodeProto]:
     """Write one node, and before it those that compute its operands."""
     inputs, name = list(node.inputs), node.outputs[0]
-    attrs = {k: v for k, v in typed(node.op, node.attrs).items() if v != OPS[node.op].attrs[k]}
+    attrs = {k: v for k, v in typed(node.op, node.attrs).items() if not _is_default(node.op, k, v)}
     if node.op in _SPECIAL:
         attrs = _SPECIAL[node.op](attrs)
     dtype = writing.dtypes[inputs[0]] if inputs else attrs.pop("dtype", "float32")
@@ -124,6 +124,13 @@ def _protos(node: Node, writing: _Writing) -> Iterator[onnx.NodeProto]:
     while operands and not operands[-1]:
         operands.pop()
     yield helper.make_node(node.op, inputs + operands, node.outputs, node.name, **dict(sorted(attrs.items())))
+
+
+def _is_default(op: str, name: str, value: Any) -> bool:
+    """Whether ONNX means the same when the attribute is left out."""
+    row = OPS[op].attrs
+    neutral = {"strides": {1}, "dilations": {1}, "pads": {0}, "output_padding": {0}}.get(name)
+    return bool(value == row[name]) or ("strides" in row and neutral is not None and set(value) == neutral)
 
 
 def _is_open(node: Node) -> Array:
@@ -165,12 +172,7 @@ def _constant_of_shape(attrs: dict[str, Any]) -> dict[str, Any]:
     return attrs | {"value": numpy_helper.from_array(value)}
 
 
-def _average(attrs: dict[str, Any]) -> dict[str, Any]:
-    """Leave out dilations of 1, which opset 17 does not know."""
-    return {k: v for k, v in attrs.items() if k != "dilations" or set(v) != {1}}
-
-
-_SPECIAL = {"AveragePool": _average, "Cast": _cast, "Resize": _resize, "ConstantOfShape": _constant_of_shape}
+_SPECIAL = {"Cast": _cast, "Resize": _resize, "ConstantOfShape": _constant_of_shape}
 
 
 def _value_info(value: Value) -> onnx.ValueInfoProto:
