@@ -33,6 +33,10 @@ TRAINING_MACS = {
 }
 
 
+def folded_small(model, channels=3):
+    return reparameterize(model, input_shape=(channels, 64, 64))
+
+
 def whole(certificate):
     return {row.on: row for row in certificate.comparisons if row.on in ("photo", "noise")}
 
@@ -64,7 +68,7 @@ def test_the_given_model_is_not_edited(randomize_statistics):
     parameters = {name: (id(p), p.clone()) for name, p in model.state_dict(keep_vars=True).items()}
     modes = [m.training for m in model.modules()]
     attributes = set(vars(model))
-    reparameterize(model)
+    folded_small(model)
     after = model.state_dict(keep_vars=True)
     assert list(after) == list(parameters)
     assert all(id(after[n]) == i and torch.equal(after[n], value) for n, (i, value) in parameters.items())
@@ -77,15 +81,15 @@ def test_the_given_model_is_not_edited(randomize_statistics):
 @pytest.mark.parametrize("mode", ["train", "eval"])
 def test_any_mode_is_folded_and_noted(mode, randomize_statistics):
     model = randomize_statistics(build_model("mobilenet_v2_035", num_classes=5)).train(mode == "train")
-    folded = reparameterize(model)
+    folded = folded_small(model)
     assert not any(m.training for m in folded.modules())
     assert folded.certificate.facts["mode_found"] == mode
     assert any("train mode" in note for note in folded.certificate.notes) == (mode == "train")
 
 
 def test_folding_twice_changes_nothing(randomize_statistics):
-    once = reparameterize(randomize_statistics(build_model("mobileone_s0", num_classes=5)))
-    twice = reparameterize(once)
+    once = folded_small(randomize_statistics(build_model("mobileone_s0", num_classes=5)))
+    twice = folded_small(once)
     assert all(torch.equal(once.state_dict()[n], v) for n, v in twice.state_dict().items())
     assert twice.certificate.facts["already_folded"] is True
     assert "nothing was folded" in twice.certificate.notes[0]
@@ -94,11 +98,11 @@ def test_folding_twice_changes_nothing(randomize_statistics):
 
 
 def test_spec_says_folded():
-    assert reparameterize(build_model("mobileone_s0", num_classes=5)).spec.form == "folded"
+    assert folded_small(build_model("mobileone_s0", num_classes=5)).spec.form == "folded"
 
 
 def test_certificate_can_be_stored(randomize_statistics):
-    certificate = reparameterize(randomize_statistics(build_model("mobilenet_v2_035", num_classes=5))).certificate
+    certificate = folded_small(randomize_statistics(build_model("mobilenet_v2_035", num_classes=5))).certificate
     assert Verdict.from_json(certificate.to_json()) == certificate
     assert certificate.kind == "fold"
     assert {"torch", "underone"} == set(certificate.versions)
@@ -109,7 +113,8 @@ def test_certificate_can_be_stored(randomize_statistics):
     [{"in_chans": 1}, {"in_chans": 4}, {"output_stride": 8}, {"features": ("stem", "stage2")}, {"num_classes": 1}],
 )
 def test_every_shape_of_model_folds(options, randomize_statistics):
-    folded = reparameterize(randomize_statistics(build_model("mobileone_s0", **{"num_classes": 5} | options)))
+    model = build_model("mobileone_s0", **{"num_classes": 5} | options)
+    folded = folded_small(randomize_statistics(model), options.get("in_chans", 3))
     assert folded.certificate.passed
     outputs = {row.output for row in whole(folded.certificate).values()}
     assert outputs <= {"output", "stem", "stage2"}
@@ -117,7 +122,7 @@ def test_every_shape_of_model_folds(options, randomize_statistics):
 
 def test_tensorflow_padding_folds(randomize_statistics):
     model = build_model("mobilenet_v2_035", num_classes=5, padding="tf_same", bn_eps=1e-3)
-    folded = reparameterize(randomize_statistics(model))
+    folded = folded_small(randomize_statistics(model))
     plain = build_model("mobilenet_v2_035", num_classes=5, padding="tf_same", form="folded").eval()
     plain.load_state_dict(folded.state_dict())
     image = torch.randn(1, 3, 75, 50)  # odd maps: the rules differ
@@ -128,56 +133,56 @@ def test_tensorflow_padding_folds(randomize_statistics):
 
 def test_a_root_that_folds_itself(randomize_statistics):
     block = randomize_statistics(MobileOneBlock(3, 3, 3, num_branches=2))
-    folded = reparameterize(block)
+    folded = folded_small(block)
     assert set(folded.state_dict()) == {"conv.weight", "conv.bias"}
     assert len(folded.certificate.comparisons) == 2
 
 
 def test_double_precision_folds_to_its_own_rounding(randomize_statistics):
-    folded = reparameterize(randomize_statistics(build_model("mobilenet_v2_035", num_classes=5)).double())
+    folded = folded_small(randomize_statistics(build_model("mobilenet_v2_035", num_classes=5)).double())
     assert folded.head.weight.dtype == torch.float64
     assert folded.certificate.worst.nmse < 1e-24
 
 
 @pytest.mark.parametrize(
-    "make",
+    ("make", "size"),
     [
-        lambda: timm.create_model("mobileone_s0"),
-        lambda: timm.create_model("repvgg_a0"),
-        lambda: timm.create_model("levit_128s"),
-        torchvision.models.mobilenet_v2,
-        torchvision.models.mobilenet_v3_small,
-        torchvision.models.mnasnet0_5,
+        (lambda: timm.create_model("mobileone_s0"), 64),
+        (lambda: timm.create_model("repvgg_a0"), 64),
+        (lambda: timm.create_model("levit_128s"), 224),
+        (torchvision.models.mobilenet_v2, 64),
+        (torchvision.models.mobilenet_v3_small, 64),
+        (torchvision.models.mnasnet0_5, 64),
     ],
     ids=["timm-mobileone", "timm-repvgg", "timm-levit", "mobilenet_v2", "mobilenet_v3", "mnasnet"],
 )
-def test_networks_of_others_fold(make, randomize_statistics):
-    model = randomize_statistics(make(), size=224).double()  # untrained attention amplifies rounding beyond float32
-    folded = reparameterize(model)
+def test_networks_of_others_fold(make, size, randomize_statistics):
+    model = randomize_statistics(make(), size=size).double()  # untrained attention amplifies rounding beyond float32
+    folded = reparameterize(model, input_shape=(3, size, size))
     assert folded.certificate.worst.nmse <= 1e-20
     assert folded.certificate.facts["after"]["batch_norms"] == 0
-    image = torch.randn(1, 3, 224, 224, dtype=torch.float64)
+    image = torch.randn(1, 3, size, size, dtype=torch.float64)
     with torch.no_grad():
         assert difference(folded(image), model.eval()(image))[0] <= 1e-15
 
 
 def test_timm_and_our_fold_of_mobileone_agree(randomize_statistics):
     model = randomize_statistics(timm.create_model("mobileone_s0")).eval()
-    ours = reparameterize(model).state_dict()
+    ours = folded_small(model).state_dict()
     theirs = timm.utils.reparameterize_model(model).state_dict()
     assert ours.keys() == theirs.keys()
     assert all(difference(ours[n], v)[0] <= 1e-12 for n, v in theirs.items() if "reparam_conv" in n)
-    assert all(p.requires_grad for p in reparameterize(model).parameters())
+    assert all(p.requires_grad for p in folded_small(model).parameters())
 
 
 def test_what_no_rule_reaches_is_said(randomize_statistics):
-    folded = reparameterize(randomize_statistics(timm.create_model("mobilenetv2_035")))
+    folded = folded_small(randomize_statistics(timm.create_model("mobilenetv2_035")))
     assert folded.certificate.facts["already_folded"] is False
     assert any(note.startswith("52 batch norms remain") for note in folded.certificate.notes)
 
 
 def test_untouched_statistics_are_noted():
-    notes = reparameterize(build_model("mobilenet_v2_035", num_classes=5)).certificate.notes
+    notes = folded_small(build_model("mobilenet_v2_035", num_classes=5)).certificate.notes
     assert any("52 of 52 batch norms have untouched statistics" in note for note in notes)
 
 
@@ -186,7 +191,7 @@ def test_converted_statistics_are_noted(randomize_statistics):
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.num_batches_tracked.zero_()
-    notes = reparameterize(model).certificate.notes
+    notes = folded_small(model).certificate.notes
     assert any("52 of 52 batch norms have statistics but counted no batch" in note for note in notes)
     assert not any("untouched" in note for note in notes)
 
@@ -214,7 +219,7 @@ def test_broken_statistics_are_found_by_name():
     with pytest.raises(
         ParityFailed, match=r"on 'backbone.stages.1.3 on photo': \d+ of \d+ values of the output are NaN"
     ):
-        reparameterize(model)
+        folded_small(model)
 
 
 def test_dead_blocks_are_noted_not_failed(randomize_statistics):
@@ -222,7 +227,7 @@ def test_dead_blocks_are_noted_not_failed(randomize_statistics):
     project = model.backbone.blocks[2].project.bn
     nn.init.zeros_(project.weight)
     nn.init.zeros_(project.bias)
-    notes = reparameterize(model).certificate.notes
+    notes = folded_small(model).certificate.notes
     assert any("'backbone.blocks.2.project on photo'" in note and "all zeros in both forms" in note for note in notes)
 
 
@@ -230,19 +235,22 @@ def test_a_network_of_zeros_proves_nothing():
     model = nn.Sequential(nn.Conv2d(3, 4, 1, bias=False), nn.BatchNorm2d(4))
     nn.init.zeros_(model[0].weight)
     with pytest.raises(ParityFailed, match="nothing could be compared: every output is all zeros"):
-        reparameterize(model)
+        folded_small(model)
 
 
 class Amplifier(nn.Module):
-    """Loses digits by itself, folded or not."""
+    """Doubles every rounding error twelve times (the logistic map), folded or not."""
 
     def forward(self, x):
-        return (x + 1e5) - 1e5
+        x = x.sigmoid()
+        for _ in range(12):
+            x = 4 * x * (1 - x)
+        return x
 
 
 def test_a_network_that_loses_digits_is_judged_by_its_own_rounding(randomize_statistics):
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), Amplifier())
-    certificate = reparameterize(randomize_statistics(model)).certificate
+    certificate = folded_small(randomize_statistics(model)).certificate
     assert certificate.passed
     assert certificate.worst.limits.nmse > 1e-10
     assert any("away from itself in float64" in note for note in certificate.notes)
@@ -254,7 +262,7 @@ def test_half_precision_is_an_error(dtype):
     with pytest.raises(
         BadValue, match=re.escape(f"is {name}; folding needs float32 or float64: call model.float(), fold")
     ):
-        reparameterize(build_model("mobileone_s0").to(dtype))
+        folded_small(build_model("mobileone_s0").to(dtype))
 
 
 def test_no_parameters_is_an_error():
