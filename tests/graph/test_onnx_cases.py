@@ -12,8 +12,9 @@ from onnx import numpy_helper
 
 from underone.errors import BadFile, Unsupported
 from underone.graph import OPS, read_onnx, run_reference, to_onnx
-from underone.graph.onnx_file import DTYPE_NAMES, OLDEST_OPSET
+from underone.graph.onnx_file import OLDEST_OPSET
 from underone.graph.onnx_forms import OPERANDS, VANISHING
+from underone.graph.onnx_tensor import DTYPE_NAMES
 
 # Refused on purpose: pattern of the case's name, and what the message must say
 REFUSED = {

@@ -218,6 +218,76 @@ def test_senseless_attributes_are_refused(node: onnx.NodeProto, message: str) ->
     refused(small(node, constants={"w": np.ones((4, 3, 3, 3), np.float32)}), rf"node 'n' \({node.op_type}\).*{message}")
 
 
+def test_odd_ways_of_writing_a_node_are_refused() -> None:
+    twice = helper.make_node("Softmax", ["x"], ["y"], "n", axis=1)
+    twice.attribute.append(twice.attribute[0])
+    refused(small(twice), "attribute axis is given twice or by reference")
+    odd = helper.make_node("Softmax", ["x"], ["y"], "n")
+    odd.attribute.append(helper.make_attribute("axis", ["a", "b"]))
+    refused(small(odd), "attribute axis is neither number, numbers, text nor tensor", Unsupported)
+    words = helper.make_node("Constant", [], ["c"], "n", value_strings=["a"])
+    refused(small(words, helper.make_node("Add", ["x", "c"], ["y"])), "neither number", Unsupported)
+    nothing = helper.make_node("Constant", [], ["c"], "n")
+    refused(
+        small(nothing, helper.make_node("Add", ["x", "c"], ["y"])), r"a constant given as \[\]; one of", Unsupported
+    )
+    hole = helper.make_node("ConvInteger", ["q", "w", "", "z"], ["i"], "n")
+    constants = {"q": np.ones((1, 1, 4, 4), np.uint8), "w": np.ones((1, 1, 3, 3), np.uint8), "z": np.array(1, np.uint8)}
+    cast = helper.make_node("Cast", ["i"], ["y"], to=F32)
+    refused(
+        small(hole, cast, constants=constants), "an optional operand is left out before one that is given", Unsupported
+    )
+
+
+@pytest.mark.parametrize(
+    ("node", "operand", "message"),
+    [
+        (helper.make_node("Clip", ["x", "v"], ["y"], "n"), np.ones(2, np.float32), "its min has 2 values"),
+        (helper.make_node("Reshape", ["x", "v"], ["y"], "n"), np.ones(5000, np.int64), "its shape has 5000 values"),
+        (
+            helper.make_node("Pad", ["x", "v"], ["y"], "n"),
+            np.ones(3, np.int64),
+            r"pads \(1, 1, 1\) for the axes .*; 8 values",
+        ),
+        (
+            helper.make_node("Resize", ["x", "", "v"], ["y"], "n"),
+            np.ones(3, np.float32),
+            r"scales \(1.0, 1.0, 1.0\) for the axes",
+        ),
+        (helper.make_node("Add", ["x", "v"], ["y"], "n"), np.array(["a"]), "tensor 'v' is stored as STRING; float32"),
+    ],
+)
+def test_operands_that_make_no_sense_are_refused(node: onnx.NodeProto, operand: np.ndarray, message: str) -> None:
+    with pytest.raises((BadFile, Unsupported), match=message):
+        read_onnx(small(node, constants={"v": operand}).SerializeToString())
+
+
+def test_fill_of_several_values_is_refused() -> None:
+    fill = helper.make_node("ConstantOfShape", ["v"], ["c"], "n", value=numpy_helper.from_array(np.ones(2, np.float32)))
+    model = small(fill, helper.make_node("Add", ["x", "c"], ["y"]), constants={"v": np.array([8])})
+    refused(model, "a fill of 2 values; one is required")
+
+
+def test_cast_to_a_type_without_arrays_is_refused() -> None:
+    refused(
+        small(helper.make_node("Cast", ["x"], ["y"], "n", to=TensorProto.BFLOAT16)), "cast to ONNX type 16", Unsupported
+    )
+
+
+def test_inputs_must_be_tensors_with_a_number_of_axes() -> None:
+    model = small(relu())
+    model.graph.input[0].type.tensor_type.ClearField("shape")
+    refused(model, "input 'x' states no shape; at least its number of axes is required")
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.STRING
+    refused(model, "input 'x' is no tensor of a type that is read", Unsupported)
+
+
+def test_functions_and_sparse_weights_are_refused() -> None:
+    model = small(relu())
+    model.functions.add(name="f", domain="d")
+    refused(model, "sparse initializers or functions of its own; inline them first", Unsupported)
+
+
 def test_attribute_without_a_place_in_the_graph_is_refused() -> None:
     constants = {"s": np.array([1, 1, 2, 2], np.float32)}
     plain = helper.make_node("Resize", ["x", "", "s"], ["y"], "n", mode="linear", antialias=0)

@@ -1,5 +1,7 @@
 """The reference interpreter: hand-worked values, precision, what it refuses. (test_onnx_cases.py has the operators.)"""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,8 @@ import torch.nn.functional as F
 
 from underone.compare import difference
 from underone.errors import BadValue, ShapeError, UnknownName
-from underone.graph import Graph, Node, Value, run_reference
+from underone.graph import OPS, Graph, Node, Value, run_reference
+from underone.graph.numpy_ops import KERNELS
 
 RNG = np.random.default_rng(7)
 
@@ -182,3 +185,24 @@ def test_unknown_resize_mode_is_refused() -> None:
     with pytest.raises(BadValue, match="Resize mode 'linear', 'tf_crop_and_resize'"):
         run("Resize", {"x": np.ones((1, 1, 2, 2), np.float32)}, sizes=(0, 0, 4, 4), mode="linear",
             coordinate_transformation_mode="tf_crop_and_resize")  # fmt: skip
+
+
+def test_tensors_are_freed_when_nobody_reads_them_any_more() -> None:
+    nodes = tuple(Node("Neg", (f"t{i}",), (f"t{i + 1}",)) for i in range(20))
+    graph = Graph(nodes, (Value("t0", (1 << 20,)),), (Value("t20", (1 << 20,)),), {})
+    x = np.ones(1 << 20, np.float32)  # 4 MB
+    tracemalloc.start()
+    run_reference(graph, {"t0": x})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 * x.nbytes
+
+
+def test_kernel_that_disagrees_with_its_shape_rule_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(KERNELS, "Relu", lambda attrs, x: x[:1])
+    with pytest.raises(ShapeError, match=r"'the node' \(Relu\) gave \(1,\); its shape rule says \(3,\)"):
+        run("Relu", {"x": np.ones(3, np.float32)})
+
+
+def test_kernels_and_table_have_the_same_operators() -> None:
+    assert set(KERNELS) == set(OPS)

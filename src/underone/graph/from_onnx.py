@@ -16,8 +16,9 @@ import onnx
 from ..errors import BadFile, BadValue, Unsupported
 from ..spec import Shape
 from .graph import Array, Graph, Node, Value
-from .onnx_file import OnnxFile, counted, open_onnx, tensor_array
+from .onnx_file import OnnxFile, counted, open_onnx
 from .onnx_forms import NORMAL, RENAMED, SCALARS, VANISHING, Attributes, Written, drop_neutral, fixed_operands
+from .onnx_tensor import tensor_array
 from .open_sizes import Reading, join
 from .ops import OPS
 from .reference import run_node

@@ -12,7 +12,7 @@ import onnx
 
 from ..errors import BadFile, Unsupported
 from .numpy_resize import COORDINATES, MODES, NEAREST
-from .onnx_file import DTYPE_NAMES
+from .onnx_tensor import DTYPE_NAMES
 from .shape_rules import axes_of, elements
 from .shapes import TensorType
 

@@ -11,8 +11,9 @@ from onnx import helper, numpy_helper
 from ..errors import BadValue
 from ..spec import Shape
 from .graph import Array, Graph, Node, Value, unused_name
-from .onnx_file import DTYPE_NAMES, SPEC_KEY, with_borders
+from .onnx_file import SPEC_KEY, with_borders
 from .onnx_forms import SCALARS, fixed_operands
+from .onnx_tensor import DTYPE_NAMES
 from .ops import OPS, typed
 from .shapes import infer_dtypes
 
