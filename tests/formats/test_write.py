@@ -172,7 +172,9 @@ def test_bytes_that_compute_something_else_are_not_written(
     path = tmp_path / "net.onnx"
     path.write_text("the old file")
     monkeypatch.setitem(write.FORMATS, ".onnx", one_percent_more)
-    with pytest.raises(ParityFailed, match=r"net.onnx was not written: export FAILED: .* worst on .* nmse 1.0e-04"):
+    with pytest.raises(
+        ParityFailed, match=r"net.onnx was not written: export FAILED: .* worst on .* nmse (9\.\de-05|1\.\de-04)"
+    ):
         export(model, path)
     assert path.read_text() == "the old file"
     assert [p.name for p in tmp_path.iterdir()] == ["net.onnx"]

@@ -71,7 +71,7 @@ CASES = {
         lambda x: F.avg_pool2d(x, 3, 2, 1, True, count_include_pad=False) * F.avg_pool2d(x, 3, 2, 1, ceil_mode=True)
     ),
     "aten.max_pool2d.default": case(lambda x: F.max_pool2d(x, 3, 2, (1, 0), ceil_mode=True)),
-    "aten.mean.dim": case(lambda x: x.mean((2, 3))[:, :, None, None] * x.mean((3, 2), keepdim=True) + x.mean(1, True)),
+    "aten.mean.dim": case(lambda x: x.mean((2, 3))[:, :, None, None] * x.mean((3, 2), True) + x.mean((1, 2), True)),
     "aten.sum.dim_IntList": case(lambda x: x.sum((1, -1))),
     "aten.amax.default": case(lambda x: x.amax((1, 2), keepdim=True)),
     "aten.argmax.default": case(lambda x: x.argmax(1)),
@@ -109,7 +109,7 @@ CASES = {
     "aten.to.dtype": case(lambda x: x.to(torch.float32) + x.to(torch.float64).to(torch.float32)),
     "aten.to.device": case(lambda x: x.to("cpu", torch.float32) + 1),
     "aten._to_copy.default": case(lambda x: torch.ops.aten._to_copy(x, dtype=torch.float64).to(torch.float32) + 1),
-    "aten.view.default": case(lambda x: x.view(-1, 2, 2, 6, 8).view(-1, 12, 8)),
+    "aten.view.default": case(lambda x: x.view(-1, 2, 2, 6, 8).view(-1, 12, 8).view(-1, 8)),
     "aten.reshape.default": case(lambda x: x.transpose(1, 2).reshape(x.shape[0], 24, 8)),
     "aten.reshape_as.default": case(lambda x: x.transpose(1, 2).reshape_as(x)),
     "aten.view_as.default": case(lambda x: x.view(-1, 8, 6, 4).view_as(x)),
