@@ -86,9 +86,9 @@ def check(data: bytes, graph: Graph, batch: int, nmse: float = 1e-10) -> None:
     assert to_onnx(read_onnx(written)) == written
 
 
-def check_shapes(data: bytes, graph: Graph) -> None:
-    """Shapes of all tensors that both know are those that onnx infers."""
-    model = onnx.ModelProto.FromString(data)
+def check_shapes(graph: Graph) -> None:
+    """Shapes of all tensors are those that onnx infers from the rewritten file, where no shape is computed."""
+    model = onnx.ModelProto.FromString(to_onnx(graph))
     for value in model.graph.input:
         if value.name == "image":
             value.type.tensor_type.shape.dim[0].dim_value = 5
@@ -100,7 +100,7 @@ def check_shapes(data: bytes, graph: Graph) -> None:
         if value.name in ours and all(dims) and value.name not in graph.constants:
             assert ours[value.name].shape == tuple(dims), value.name
             compared += 1
-    assert compared > len(graph.nodes) // 2
+    assert compared >= 0.95 * len(graph.nodes)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_exported_network_gives_the_numbers_of_onnxruntime(name: str, dynamo: bo
     assert graph.inputs[0].shape == (None, 3, 224, 224)
     assert graph.outputs[0].shape == (None, 1000)
     check(data, graph, batch=2)
-    check_shapes(data, graph)
+    check_shapes(graph)
 
 
 @pytest.mark.parametrize("name", MOBILEONE)
