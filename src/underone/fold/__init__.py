@@ -1,5 +1,5 @@
 """Folding: a trained network into its plain form, with a certificate that nothing changed."""
 
-from .reparameterize import reparameterize
+from .network import reparameterize
 
 __all__ = ["reparameterize"]

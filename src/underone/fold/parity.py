@@ -95,12 +95,15 @@ class Parity:
         return judged
 
 
-def named_outputs(output: Any, name: str = "output") -> dict[str, NDArray[Any]]:
-    """Give the tensors of whatever a network returned names: their keys or positions, or `name` for a single one."""
+def named_outputs(output: Any, name: str = "") -> dict[str, NDArray[Any]]:
+    """Give the tensors of whatever a network returned names: keys or positions, dotted; ``output`` for a single one."""
     if isinstance(output, Tensor):
-        return {name: output.detach().cpu().numpy()}
+        return {name or "output": output.detach().cpu().numpy()}
+    if not isinstance(output, Mapping | list | tuple):
+        return {}  # no tensor: nothing to compare
     items = output.items() if isinstance(output, Mapping) else enumerate(output)
-    return {inner: array for key, value in items for inner, array in named_outputs(value, str(key)).items()}
+    prefix = f"{name}." if name else ""
+    return {inner: array for key, value in items for inner, array in named_outputs(value, f"{prefix}{key}").items()}
 
 
 def _exact(value: Any) -> Any:
