@@ -59,7 +59,7 @@ MORE_TIMM = {
     "mobilenetv3_large_100": 224, "efficientnet_lite0": 224, "resnet18": 224, "convnext_atto": 224, "regnetx_002": 224,
     "fbnetc_100": 224, "spnasnet_100": 224, "hardcorenas_a": 224, "tinynet_e": 224, "semnasnet_100": 224,
     "efficientformer_l1": 224, "efficientformerv2_s0": 224, "repvit_m0_9": 224, "starnet_s1": 224, "densenet121": 224,
-    "hrnet_w18_small": 224, "ghostnet_100": 224, "efficientvit_m0": 224, "levit_128s": 224,
+    "hrnet_w18_small": 224, "ghostnet_100": 224, "efficientvit_m0": 224, "efficientvit_b0": 224, "levit_128s": 224,
 }  # fmt: skip
 TORCHVISION = (
     "mobilenet_v2", "mobilenet_v3_small", "shufflenet_v2_x1_0", "squeezenet1_1", "mnasnet1_0", "regnet_y_400mf",
@@ -76,7 +76,8 @@ def test_timm_network_is_the_same_as_a_graph(name: str) -> None:
 @pytest.mark.parametrize("name", MORE_TIMM)
 def test_further_timm_network_is_the_same_as_a_graph(name: str) -> None:
     model = given_statistics(timm.create_model(name))
-    assert worst_nmse(model, (None, 3, MORE_TIMM[name], MORE_TIMM[name])) <= 1e-20
+    limit = 1e-14 if name == "efficientvit_b0" else 1e-20  # it rounds to float32 inside, whatever comes in
+    assert worst_nmse(model, (None, 3, MORE_TIMM[name], MORE_TIMM[name])) <= limit
 
 
 @pytest.mark.parametrize("name", TORCHVISION)
@@ -191,6 +192,17 @@ def test_traced_spec_says_what_the_model_is() -> None:
 def test_fixed_batch_stays_fixed() -> None:
     graph = trace(build_model("mobileone_s0", form="folded"), input_shape=(1, 3, SIZE, SIZE))
     assert (graph.inputs[0].shape, graph.outputs[0].shape) == ((1, 3, SIZE, SIZE), (1, 1000))
+
+
+class WithoutMixedPrecision(nn.Module):
+    def forward(self, x):
+        with torch.autocast(x.device.type, enabled=False):
+            y, z = x * 2, x + 1
+        return y / (z * z + 1)
+
+
+def test_block_without_mixed_precision_is_part_of_the_network() -> None:
+    assert worst_nmse(WithoutMixedPrecision(), (None, 4)) <= 1e-20
 
 
 class Tied(nn.Module):
@@ -308,6 +320,14 @@ class Expression(nn.Module):
         (
             lambda x: torch.cat([torch.ones(1, 2, 4, 4).expand(x.shape[0], -1, -1, -1), x, x], 1),
             "cat of several tensors of the batch with a fixed one",
+        ),
+        (
+            lambda x: F.pad(x, (1, 1, 1, 1), mode="circular"),
+            "padding of mode 'circular' is not implemented; constant, ",
+        ),
+        (
+            lambda x: (x.sum((1, 2, 3))[:, None] * x.sum((1, 2, 3))).flatten(1).unflatten(1, (1, -1)),
+            "two sizes depend on",
         ),
         (lambda x: F.adaptive_avg_pool2d(x.transpose(0, 3), 2), r"the sizes \(4, None\) depend on the batch"),
     ],

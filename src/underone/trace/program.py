@@ -77,8 +77,25 @@ def _exported(model: nn.Module, shape: Shape) -> ExportedProgram:
     except Exception as error:  # torch raises errors of many kinds here, some of them internal
         reason = str(error).strip().splitlines()[0]
         raise Unsupported(f"torch.export cannot follow {type(model).__name__} on input {shape}: {reason}") from error
+    _inline_autocast(program)
     program.graph.eliminate_dead_code()
     return program
+
+
+def _inline_autocast(program: ExportedProgram) -> None:
+    """Put the operations of a block that switches mixed precision off in the place of the block."""
+    graph = program.graph
+    for node in list(graph.nodes):
+        if str(node.target) != "wrap_with_autocast" or node.args[2]:  # (device, dtype, enabled, cache, body, *operands)
+            continue
+        body = getattr(program.graph_module, node.args[4].target).graph
+        places = [inner for inner in body.nodes if inner.op == "placeholder"]
+        with graph.inserting_before(node):
+            results = graph.graph_copy(body, dict(zip(places, node.args[5:], strict=True)))
+        for user in list(node.users):  # each takes one of the block's results
+            user.replace_all_uses_with(results[user.args[1]])
+            graph.erase_node(user)
+        graph.erase_node(node)
 
 
 def _known_values(program: ExportedProgram) -> dict[fx.Node, Any]:

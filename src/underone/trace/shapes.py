@@ -11,6 +11,7 @@ from ..errors import Unsupported
 from ..spec import Shape
 from .emit import Emitter, Number, Ref, axes_of, fixed, target
 
+PAD_MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge"}
 FULL_SLICE = 2**62  # torch writes "to the end" as 2**63 - 1
 
 
@@ -110,10 +111,11 @@ def pad(e: Emitter, x: Ref, pads: Sequence[int], mode: str = "constant", value: 
     """Translate pad; torch counts (before, after) pairs from the last axis, ONNX all befores, then all afters."""
     if not any(pads):
         return x
+    if mode not in PAD_MODES:
+        raise Unsupported(f"padding of mode {mode!r} is not implemented; {', '.join(PAD_MODES)} are")
     absent = (0,) * (len(x.shape) - len(pads) // 2)
     flat = absent + tuple(pads[-2::-2]) + absent + tuple(pads[::-2])
-    names = {"constant": "constant", "reflect": "reflect", "replicate": "edge"}
-    return e.emit("Pad", x, pads=flat, mode=names[mode], value=float(value or 0.0))
+    return e.emit("Pad", x, pads=flat, mode=PAD_MODES[mode], value=float(value or 0.0))
 
 
 def constant_pad(e: Emitter, x: Ref, pads: Sequence[int], value: Number = 0) -> Ref:
