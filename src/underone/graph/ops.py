@@ -1,6 +1,9 @@
 """The closed table of operators: attributes with their defaults, operands, output shape and dtype, MACs.
 
 The names, the attributes and their meaning are ONNX's. An operator that is not in this table is not part of a Graph.
+Five things are said in our own way: `Cast.to` and every dtype are numpy's names; `Clip` without a bound has an infinite
+one; a 0 in `Resize.sizes` keeps the input's size; a -1 in `Expand.shape` is the first size of the second operand, which
+gives nothing else; strides, pads and dilations that are not given are neutral.
 """
 
 # ruff: noqa: ARG001, ARG005 (one signature for a whole table)
