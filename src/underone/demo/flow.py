@@ -16,6 +16,7 @@ from ..fold import reparameterize
 from ..formats import export
 from ..graph import read_verdict
 from ..image import Photograph, photographs, prepare, read_image
+from ..nn.statistics import randomize_statistics
 from ..post import Classification
 from ..runtime import installed_backends, load
 from ..spec import ModelSpec
@@ -96,26 +97,11 @@ def _ship(model: nn.Module, path: Path, progress: Progress) -> Form:
     return Form(cast(ModelSpec, folded.spec), path, certificate, verdict)
 
 
-def settle_statistics(model: nn.Module, rounds: int = 4) -> None:
-    """Give the batch norms of a network with random weights the statistics of real photographs, in place.
-
-    Scales and shifts are drawn around 1 and 0, so that no batch norm is left as it was built.
-
-    Args:
-        model: with `.spec`; its mode is eval afterwards.
-        rounds: passes over the packaged photographs.
-    """
+def settle_statistics(model: nn.Module) -> None:
+    """Give the batch norms of a network with random weights the statistics of the packaged photographs, in place."""
     spec = cast(ModelSpec, model.spec)
     batch = torch.cat([torch.from_numpy(prepare(read_image(p.content), spec.input)) for p in photographs()])
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias, 0.0, 0.1)
-    model.train()
-    with torch.no_grad():
-        for _ in range(rounds):
-            model(batch)
-    model.eval()
+    randomize_statistics(model, batch)
 
 
 def _answers(path: Path, progress: Progress) -> list[tuple[Photograph, Classification]]:
