@@ -159,7 +159,11 @@ WRONG = {
     "wrong type": (["predict", "a.jpg", "--model", "m.onnx", "--top", "many"], 2, "many"),
     "unknown model": (["info", "mobileone_s9"], 1, "Did you mean 'mobileone_s4'?"),
     "no such file": (["predict", "a.jpg", "--model", "gone.onnx"], 1, "gone.onnx"),
-    "unknown backend": (["predict", "a.jpg", "--model", "NET", "--backend", "onnxruntme"], 1, "Did you mean 'onnxruntime'?"),
+    "unknown backend": (
+        ["predict", "a.jpg", "--model", "NET", "--backend", "onnxruntme"],
+        1,
+        "Did you mean 'onnxruntime'?",
+    ),
     "no such picture": (["predict", "gone/*.jpg", "--model", "NET"], 1, "gone/*.jpg: no picture there"),
     "wrong threads": (["bench", "NET", "--threads", "two"], 1, "--threads two; whole numbers from 1 up"),
     "bench of nothing": (["bench", "gone.onnx"], 1, "gone.onnx: no such file"),
