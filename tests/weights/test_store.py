@@ -122,6 +122,11 @@ def test_bfloat16_is_refused_with_the_cure(tmp_path):
         read_safetensors(tmp_path / "w.safetensors")
 
 
+def test_bfloat16_is_refused_also_where_numpy_has_learned_it(tmp_path):
+    pytest.importorskip("ml_dtypes")  # comes with onnx; registers bfloat16 with numpy
+    test_bfloat16_is_refused_with_the_cure(tmp_path)
+
+
 def test_a_damaged_spec_names_the_file(tmp_path):
     save_torch({"w": torch.ones(2)}, tmp_path / "w.safetensors", metadata={SPEC_KEY: '{"spec_version": "9.0"}'})
     with pytest.raises(BadFile, match=r"w\.safetensors: .*9\.0 is newer"):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ..compare import Verdict
 from ..runtime import load
 from .forms import Form, of_engine, of_module
-from .parity import LIMITS, compare_forms, versions
+from .parity import compare_forms, versions
 from .probes import common_input, probes
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ def verify(
 
 
 def _verdict(subject: str, form: Form, name: str, reference: Form, half: bool) -> Verdict:
-    limits = LIMITS["float16" if half else "float32"]
-    rows, notes = compare_forms(form, reference, probes(common_input(reference.spec.input, form.spec.input)), limits)
+    inputs = probes(common_input(reference.spec.input, form.spec.input))
+    rows, notes = compare_forms(form, reference, inputs, "float16" if half else "float32")
     return Verdict(
         kind="verify",
         subject=f"{subject} by {form.by}",

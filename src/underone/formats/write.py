@@ -96,7 +96,7 @@ def _judge(content: bytes, name: str, reference: Form, dtype: str) -> Verdict:
     inputs = probes(reference.spec.input)
     with load(content) as engine:
         forms = [of_graph(graph)] + ([of_engine(engine)] if engine.backend != "reference" else [])
-        results = [compare_forms(form, reference, inputs, LIMITS[dtype]) for form in forms]
+        results = [compare_forms(form, reference, inputs, dtype) for form in forms]
     cost = count(graph)
     return Verdict(
         kind="export",

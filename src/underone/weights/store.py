@@ -58,10 +58,17 @@ def read_safetensors(path: str | Path) -> tuple[Weights, ModelSpec | None]:
             spec_json = (file.metadata() or {}).get(SPEC_KEY)
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except TypeError as error:  # bfloat16 and the 8-bit floats
-        raise BadFile(f"{path}: a dtype that numpy has not ({error}); save the file as float32 again") from error
+        raise _odd_dtype(path, str(error)) from error
     except (SafetensorError, OSError, ValueError) as error:
         raise BadFile(f"{path}: no valid safetensors file: {error}") from error
+    odd = {str(array.dtype) for array in weights.values() if array.dtype.kind not in "biuf"}
+    if odd:  # numpy knows them once ml_dtypes was imported; nothing here calculates with them
+        raise _odd_dtype(path, ", ".join(sorted(odd)))
     return weights, ModelSpec.from_json(spec_json, str(path)) if spec_json else None
+
+
+def _odd_dtype(path: Path, what: str) -> BadFile:
+    return BadFile(f"{path}: a dtype that numpy has not ({what}); save the file as float32 again")
 
 
 def _check_header(path: Path) -> None:
