@@ -40,7 +40,7 @@ def build_report(
         _next_section(),
     )
     return Report(
-        title="UnderOne: one network, from weights to an answer",
+        title="UnderOne: from weights to an answer",
         intro=(
             "Trained weights in, an answer out, and a number for every step between: what folding changed, what the "
             "exported file answers, and how long it takes on this processor.",
