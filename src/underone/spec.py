@@ -129,6 +129,7 @@ class ModelSpec(Frozen):
         padding: rule of strided convolutions: ``symmetric`` (PyTorch) or ``tf_same`` (by run-time size).
         bn_eps: epsilon of the batch norms, also after they are folded.
         weights: where the weights come from, for example ``torchvision_in1k``, or ``random``.
+        published: of these weights; None for random ones and for those of a file that does not say.
     """
 
     spec_version: str = "{}.{}".format(*SPEC_VERSION)

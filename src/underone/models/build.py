@@ -105,7 +105,6 @@ def spec_for(
         padding=padding,
         bn_eps=bn_eps,
         weights="random",
-        published=MODELS[name].published,
     )
 
 
