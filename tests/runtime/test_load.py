@@ -65,8 +65,12 @@ def test_threads_come_from_the_argument_then_the_environment(foreign, monkeypatc
     monkeypatch.setenv("UNDERONE_THREADS", "2")
     assert load(foreign).threads == 2
     assert load(foreign, threads=1).threads == 1
-    with pytest.raises(BadValue, match="threads=0; a whole number from 1 up is required"):
-        load(foreign, threads=0)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 513, 100_000, 1.5, "2"])
+def test_impossible_threads_are_refused(foreign, threads):
+    with pytest.raises(BadValue, match=rf"threads={threads!r}; a whole number from 1 to 512 is required"):
+        load(foreign, threads=threads)
 
 
 def test_precision_is_float32_unless_the_file_or_the_caller_is_coarser(foreign, mixed_float16):

@@ -5,6 +5,8 @@ from ..errors import BadValue
 from .engine import Engine, open_engine
 from .model_file import Source, open_model
 
+MOST_THREADS = 512  # libraries start what they are told, until the memory is gone
+
 
 def load(source: Source, backend: str = "auto", threads: int | None = None, precision: str | None = None) -> Engine:
     """Load an ONNX file, ours or anybody's, on an engine.
@@ -23,12 +25,12 @@ def load(source: Source, backend: str = "auto", threads: int | None = None, prec
 
     Raises:
         BadFile: no such file, not ONNX, damaged, or refused by the engine.
-        BadValue: threads below 1.
+        BadValue: threads is no whole number, below 1, or beyond any machine.
         UnknownName: no such backend.
         MissingExtra: the backend's package is not installed.
         Unsupported: the backend does not calculate in `precision`, or the reference lacks an operator.
     """
     threads = settings.threads() if threads is None else threads
-    if threads < 1:
-        raise BadValue(f"threads={threads}; a whole number from 1 up is required")
+    if not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS:
+        raise BadValue(f"threads={threads!r}; a whole number from 1 to {MOST_THREADS} is required")
     return open_engine(open_model(source), backend, threads, precision)
