@@ -57,7 +57,7 @@ def run_demo(folder: Path, *, seconds: float = 6.0, progress: Progress = lambda 
     answers = _answers(classifier.path, progress)
     mobileone, training = _mobileone(folder, progress)
     contenders = _contenders(classifier, mobileone, training)
-    progress(f"measuring {len(contenders)} combinations of form and engine, in turns")
+    progress(f"measuring {len(contenders)} combinations of form and engine in turns, about a minute")
     records = compare_engines([c.contestant for c in contenders], seconds=seconds)
     for contender, record in zip(contenders, records, strict=True):
         (folder / f"record_{_slug(contender.label)}.json").write_text(record.to_json())
@@ -91,10 +91,15 @@ def _mobileone(folder: Path, progress: Progress) -> tuple[Form, Path]:
 def _ship(model: nn.Module, path: Path, progress: Progress) -> Form:
     folded = reparameterize(model)
     certificate = cast(Verdict, folded.certificate)
-    progress(str(certificate))
+    progress(f"folded: {_proof(certificate)}")
     verdict = cast(Verdict, read_verdict(export(folded, path)))
-    progress(str(verdict))
+    progress(f"exported to {path.name}: {_proof(verdict)}")
     return Form(cast(ModelSpec, folded.spec), path, certificate, verdict)
+
+
+def _proof(verdict: Verdict) -> str:
+    worst = verdict.worst
+    return f"{len(verdict.comparisons)} comparisons passed, worst error {worst.nmse:.0e} (limit {worst.limits.nmse:.0e})"
 
 
 def settle_statistics(model: nn.Module) -> None:
