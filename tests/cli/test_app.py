@@ -2,9 +2,12 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import pytest
 import torch
+from PIL import Image
 
 import underone as uo
 from underone.cli import main
@@ -74,6 +77,7 @@ def test_info_of_a_name_and_of_a_file(capsys, folder):
     assert facts["form"] == "folded"
     assert facts["weights"] == "random"
     assert facts["verdict"].startswith("export passed")
+    assert run(capsys, "list", "zz*", code=1).out.startswith("no network of that name")
 
 
 def test_reparam_writes_the_folded_weights_with_a_certificate(capsys, folder, tmp_path):
@@ -81,6 +85,7 @@ def test_reparam_writes_the_folded_weights_with_a_certificate(capsys, folder, tm
     assert json.loads(out)["passed"] is True
     folded = uo.create_model("mobilenet_v2_035", weights=tmp_path / "folded.safetensors")
     assert folded.spec.form == "folded"
+    assert "form: folded" in run(capsys, "info", tmp_path / "folded.safetensors").out
 
 
 def test_export_of_a_checkpoint_runs(capsys, folder, tmp_path):
@@ -123,6 +128,57 @@ def test_predict_answers_each_picture_and_saves_drawings(capsys, folder, tmp_pat
     assert "6 of 6 pictures answered" in out
     assert out.count("%  class ") == 18
     assert len(list(save.glob("*.jpg"))) == 6
+
+
+def test_drawings_of_equal_names_do_not_overwrite_each_other(capsys, folder, tmp_path):
+    for name in ("a/x.jpg", "b/x.jpg", "b/x.png"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.open(folder / "photos/goldfish.jpg").save(tmp_path / "in" / name)
+    run(capsys, "predict", tmp_path / "in", "--model", folder / "net.onnx", "--save", tmp_path / "out")
+    drawn = sorted(str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*.jpg"))
+    assert drawn == ["a/x.jpg", "b/x.jpg", "b/x.png.jpg"]
+
+
+def test_one_file_for_many_drawings_is_refused_before_anything_runs(capsys, folder, tmp_path):
+    got = run(
+        capsys, "predict", folder / "photos", "--model", folder / "net.onnx", "--save", tmp_path / "o.jpg", code=1
+    )  # fmt: skip
+    assert "o.jpg is one file, there are 6 pictures; name a folder" in got.err
+    assert not got.out
+    assert not (tmp_path / "o.jpg").exists()
+
+
+def test_picture_of_an_impossible_shape_is_counted_not_fatal(capsys, folder, tmp_path):
+    shutil.copytree(folder / "photos", tmp_path / "photos")
+    Image.new("RGB", (20000, 2)).save(tmp_path / "photos/flat.png")
+    got = run(capsys, "predict", tmp_path / "photos", "--model", folder / "net.onnx", code=1)
+    assert "6 of 7 pictures answered" in got.out
+    assert "flat.png" in got.err
+
+
+def test_ctrl_c_is_one_line_and_its_own_code(capsys, monkeypatch):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("underone.zoo.list_models", interrupted)
+    assert run(capsys, "list", code=130).err == "error: interrupted; nothing was left half written\n"
+
+
+@pytest.mark.parametrize("command", ["demo", "export mobileone_s0 -o a.onnx", "reparam mobileone_s0 -o a.safetensors"])
+def test_missing_torch_is_the_command_that_installs_it(command):
+    code = f"import sys; sys.modules['torch'] = None\nfrom underone.cli import main\nmain({command.split()!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "needs the package torch; install it with: pip install 'underone[train]'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_names_with_spaces_and_folders_that_cannot_be_made(capsys, folder, tmp_path):
+    (tmp_path / "my net ü.onnx").write_bytes((folder / "net.onnx").read_bytes())
+    run(capsys, "predict", folder / "photos/koala.jpg", "--model", tmp_path / "my net ü.onnx")
+    (tmp_path / "file").write_text("")
+    for option in (["bench", folder / "net.onnx", "-o"], ["demo", "-o"]):
+        assert "cannot be made" in run(capsys, *option, tmp_path / "file/folder", code=1).err
 
 
 def test_predict_json_is_one_object_a_line(capsys, folder):

@@ -3,7 +3,7 @@
 from .machine import Machine, describe
 from .processes import Contestant, compare_engines
 from .protocol import interleave, measure
-from .record import Ratio, Record, fastest, ratio
+from .record import Ratio, Record, ratio, write_records
 
 __all__ = [
     "Contestant",
@@ -12,8 +12,8 @@ __all__ = [
     "Record",
     "compare_engines",
     "describe",
-    "fastest",
     "interleave",
     "measure",
     "ratio",
+    "write_records",
 ]

@@ -19,7 +19,6 @@ class Machine(Frozen):
         os: system and kernel release.
         governor: frequency governor, or "unknown".
         virtual: whether a hypervisor is beneath.
-        load: running processes, average of the last minute, when the description was made.
     """
 
     cpu: str
@@ -29,11 +28,10 @@ class Machine(Frozen):
     os: str
     governor: str
     virtual: bool
-    load: float
 
     @property
     def fingerprint(self) -> str:
-        """Eight hex digits of everything that stays the same between two runs on one machine."""
+        """Eight hex digits of everything above but the memory, whose reading wavers."""
         fixed = (self.cpu, self.cores, self.features, self.os, self.governor, self.virtual)
         return hashlib.sha256(repr(fixed).encode()).hexdigest()[:8]
 
@@ -57,13 +55,7 @@ def describe() -> Machine:
         os=f"{platform.system()} {platform.release()}",
         governor=_read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").strip() or "unknown",
         virtual="hypervisor" in flags,
-        load=load(),
     )
-
-
-def load() -> float:
-    """Return the average number of running processes over the last minute; 0 where it is not known."""
-    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else 0.0
 
 
 def _memory_bytes() -> int:

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from .. import errors
-from ..errors import BadFile, BadValue, MissingExtra, ParityFailed, ShapeError, Unsupported
+from ..errors import BadFile, MissingExtra, UnderOneError, Unsupported
 from ..runtime import Engine, load
 from ..spec import Frozen
 from .machine import describe
-from .protocol import interleave
+from .protocol import check_positive, interleave
 from .record import PAPER_RUNS, Protocol, Record
 
 
@@ -67,22 +67,25 @@ def compare_engines(
         ParityFailed: an engine's outputs differ from the reference's; the run is worthless.
         BadValue: no contestants, or a number that is not positive.
     """
-    if not contestants or min(runs, rounds, processes) < 1 or seconds <= 0:
-        raise BadValue(
-            f"{len(contestants)} contestants, runs={runs}, seconds={seconds}, rounds={rounds}, "
-            f"processes={processes}; all must be positive"
-        )
-    found: dict[Contestant, Record] = {}
-    groups = [[c for c in contestants if c.threads == n] for n in sorted({c.threads for c in contestants})]
+    check_positive(contestants=len(contestants), runs=runs, rounds=rounds, processes=processes, seconds=seconds)
+    found: dict[int, Record] = {}
+    groups = [
+        [i for i, c in enumerate(contestants) if c.threads == n] for n in sorted({c.threads for c in contestants})
+    ]
     for done, (group, part) in enumerate((g, p) for g in groups for p in range(processes)):
+        members = [contestants[i] for i in group]
         if progress:
-            progress(
-                f"{len(group)} engines, {group[0].threads} threads, process {part + 1}", done, len(groups) * processes
-            )
-        share = (-(-runs // processes), seconds / processes, -(-rounds // processes))
-        for contestant, record in zip(group, _in_process(group, *share), strict=True):
-            found[contestant] = _join(found[contestant], record) if contestant in found else record
-    return [found[c] for c in contestants]
+            what = f"{len(group)} engines, {members[0].threads} threads, process {part + 1}"
+            progress(what, done, len(groups) * processes)
+        shares = (_share(runs, part, processes), seconds / processes, _share(rounds, part, processes))
+        for i, record in zip(group, _in_process(members, *shares), strict=True):
+            found[i] = _join(found[i], record) if i in found else record
+    return [found[i] for i in range(len(contestants))]
+
+
+def _share(whole: int, part: int, parts: int) -> int:
+    """Return what one of several processes does of the whole, 1 at least."""
+    return max(1, whole // parts + (part < whole % parts))
 
 
 def _in_process(group: Sequence[Contestant], runs: int, seconds: float, rounds: int) -> list[Record]:
@@ -102,8 +105,15 @@ def _in_process(group: Sequence[Contestant], runs: int, seconds: float, rounds: 
             raise BadFile(f"the measuring process for {', '.join(sorted({c.path for c in group}))} died: {reason}")
         content = json.loads(answer.read_text())
     if isinstance(content, dict):
-        raise getattr(errors, content["error"])(content["message"])
+        raise _restored(content["error"], content["message"])
     return [Record.from_json(json.dumps(item)) for item in content]
+
+
+def _restored(kind: str, message: str) -> UnderOneError:
+    """Make an error of a child process again, whatever its constructor takes."""
+    error: UnderOneError = getattr(errors, kind).__new__(getattr(errors, kind))
+    error.args = (message,)
+    return error
 
 
 def _environment(threads: int) -> dict[str, str]:
@@ -129,9 +139,17 @@ def _join(first: Record, more: Record) -> Record:
             "samples_ms": first.samples_ms + more.samples_ms,
             "round_sizes": first.round_sizes + more.round_sizes,
             "protocol": protocol,
-            "load_after": more.load_after,
+            "cpu_share": _mean_share(first, more),
+            "date": more.date,
         }
     )
+
+
+def _mean_share(first: Record, more: Record) -> float | None:
+    if first.cpu_share is None or more.cpu_share is None:
+        return None
+    a, b = sum(first.samples_ms), sum(more.samples_ms)
+    return round((first.cpu_share * a + more.cpu_share * b) / (a + b), 3)
 
 
 def _run_job(job: Job) -> list[Record]:
@@ -164,6 +182,6 @@ def main() -> None:
     content: Any
     try:
         content = [json.loads(record.to_json()) for record in _run_job(job)]
-    except (ParityFailed, BadFile, ShapeError) as error:
+    except UnderOneError as error:
         content = {"error": type(error).__name__, "message": str(error)}
     Path(job.answer).write_text(json.dumps(content))

@@ -10,22 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compare import Limits, Verdict, compare_outputs
+from ..compare import ROUNDING, Verdict, compare_outputs
 from ..errors import BadValue
 from ..image import photograph, prepare
 from ..runtime import Engine
-from . import machine
+from .machine import describe
 from .record import PAPER_RUNS, Protocol, Record
 
 Inputs = Mapping[str, NDArray[Any]]
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 
-# what an engine may differ from the reference; bf16 and float16 keep 8 and 11 bits of every value
-LIMITS = {
-    "float32": Limits(nmse=1e-9, peak=1e-3),
-    "float16": Limits(nmse=1e-5, peak=5e-2),
-    "bfloat16": Limits(nmse=1e-3, peak=5e-1),
-}
 _WARMUP_CALLS = (8, 200)  # at least, at most
 _WARMUP_SECONDS = 3.0
 
@@ -44,7 +38,7 @@ def measure(
     Args:
         net: the engine; its own threads and precision are measured.
         runs: calls at the most; with 1000 and enough seconds the record has the paper's figure.
-        seconds: time at the most, warm-up not counted.
+        seconds: time at the most, warm-up not counted; one call a round is made in any case.
         rounds: parts that the calls are spread over; their medians judge whether the measurement is stable.
         reference: engine that the outputs are compared with first; None: the numpy reference on the same file.
         progress: told (what, calls done, calls in all) between rounds.
@@ -54,8 +48,10 @@ def measure(
 
     Raises:
         ParityFailed: the outputs differ from the reference; nothing was timed.
-        BadValue: runs, seconds or rounds are not positive.
+        BadValue: runs, seconds or rounds are not positive, or `net` is no engine.
     """
+    if not isinstance(net, Engine):
+        raise BadValue(f"measure takes an engine, not {type(net).__name__}; load the file first: measure(load(path))")
     records = interleave([net], runs=runs, seconds=seconds, rounds=rounds, reference=reference, progress=progress)
     return records[0]
 
@@ -78,20 +74,18 @@ def interleave(
         ParityFailed: an engine's outputs differ from the reference; nothing was timed.
         BadValue: an argument is not positive, or no engine was given.
     """
-    if not nets or runs < 1 or seconds <= 0 or rounds < 1:
-        raise BadValue(f"{len(nets)} engines, runs={runs}, seconds={seconds}, rounds={rounds}; all must be positive")
-    before = machine.describe()
+    check_positive(engines=len(nets), runs=runs, seconds=seconds, rounds=rounds)
+    before = describe()
     whats, inputs = zip(*map(example, nets), strict=True)
     verdicts = [check_outputs(*case, reference) for case in zip(nets, inputs, whats, strict=True)]
     warm = [_warm_up(*case) for case in zip(nets, inputs, strict=True)]
-    per_round = [_calls_per_round(last_ms, runs, seconds, rounds) for _, last_ms, _ in warm]
-    samples: list[list[float]] = [[] for _ in nets]
-    for turn in range(rounds):
+    sizes = [round_sizes(last_ms, runs, seconds, rounds) for _, last_ms, _ in warm]
+    clocks = [_Clock() for _ in nets]
+    for turn in range(len(sizes[0])):
         for i in _rotated(len(nets), turn):
-            samples[i] += _timed(nets[i], inputs[i], per_round[i])
+            clocks[i].time(nets[i], inputs[i], sizes[i][turn])
             if progress:
-                progress(str(nets[i]), sum(map(len, samples)), rounds * sum(per_round))
-    after = machine.load()
+                progress(str(nets[i]), sum(len(c.samples_ms) for c in clocks), sum(map(sum, sizes)))
     return [
         Record(
             model=net.spec.name,
@@ -107,15 +101,33 @@ def interleave(
                 warmup=warm[i][0],
                 settled=warm[i][2],
             ),
-            samples_ms=tuple(samples[i]),
-            round_sizes=(per_round[i],) * rounds,
+            samples_ms=tuple(clocks[i].samples_ms),
+            round_sizes=sizes[i],
             outputs=verdicts[i],
-            load_after=after,
+            cpu_share=clocks[i].cpu_share if net.threads == 1 else None,
             date=datetime.now(UTC).isoformat(timespec="seconds"),
             versions=_versions(),
         )
         for i, net in enumerate(nets)
     ]
+
+
+def check_positive(**values: float) -> None:
+    """Refuse values that are not above zero.
+
+    Raises:
+        BadValue: the first of them is named.
+    """
+    for name, value in values.items():
+        if not value > 0:
+            raise BadValue(f"{name}={value}; more than 0 is required")
+
+
+def round_sizes(call_ms: float, runs: int, seconds: float, rounds: int) -> tuple[int, ...]:
+    """Say how many calls each round has: `runs` in all, or as many as fit into `seconds`, but one a round at least."""
+    rounds = min(rounds, runs)
+    total = max(rounds, min(runs, int(1000 * seconds / max(call_ms, 1e-3))))
+    return tuple(total // rounds + (turn < total % rounds) for turn in range(rounds))
 
 
 def example(net: Engine) -> tuple[str, dict[str, NDArray[Any]]]:
@@ -147,7 +159,7 @@ def check_outputs(net: Engine, inputs: Inputs, what: str, reference: Engine | No
         ParityFailed: the outputs differ by more than the limits of the engine's precision.
     """
     trusted = reference or net.clone(backend="reference")
-    limits = LIMITS.get(net.precision, LIMITS["float32"])
+    limits = ROUNDING.get(net.precision, ROUNDING["float32"])
     rows = compare_outputs(what, net.run(inputs), trusted.run(inputs), limits, top1=net.spec.task == "classify")
     verdict = Verdict(kind="bench", subject=str(net), reference=str(trusted), comparisons=tuple(rows))
     verdict.require()
@@ -158,37 +170,45 @@ def _open_size(size: int | None, axis: int) -> int:
     return size if size is not None else 1 if axis == 0 else 224
 
 
+class _Clock:
+    """Collects the duration of every call of one engine, and the processor time that they took."""
+
+    def __init__(self) -> None:
+        self.samples_ms: list[float] = []
+        self._cpu_ms = 0.0
+
+    def time(self, net: Engine, inputs: Inputs, calls: int) -> None:
+        """Call the engine, one sample a call."""
+        clock = time.perf_counter_ns
+        cpu = time.process_time_ns()
+        for _ in range(calls):
+            start = clock()
+            net.run(inputs)
+            self.samples_ms.append((clock() - start) / 1e6)
+        self._cpu_ms += (time.process_time_ns() - cpu) / 1e6
+
+    @property
+    def cpu_share(self) -> float:
+        """Processor time over elapsed time, 1 when nothing was in the way."""
+        return round(self._cpu_ms / sum(self.samples_ms), 3)
+
+
 def _warm_up(net: Engine, inputs: Inputs) -> tuple[int, float, bool]:
     """Call until the last three differ by less than 5 %; return (calls, last median in ms, whether it came to rest)."""
     least, most = _WARMUP_CALLS
-    times: list[float] = []
+    clock = _Clock()
     stop = time.perf_counter() + _WARMUP_SECONDS
+    times = clock.samples_ms
     while len(times) < least or (len(times) < most and time.perf_counter() < stop):
-        times += _timed(net, inputs, 1)
+        clock.time(net, inputs, 1)
         last = times[-3:]
         if len(times) >= least and max(last) < 1.05 * min(last):
             return len(times), float(np.median(last)), True
     return len(times), float(np.median(times[-3:])), False
 
 
-def _calls_per_round(call_ms: float, runs: int, seconds: float, rounds: int) -> int:
-    affordable = int(1000 * seconds / max(call_ms, 1e-3))
-    return max(1, min(-(-runs // rounds), affordable // rounds))
-
-
 def _rotated(count: int, turn: int) -> list[int]:
     return [(i + turn) % count for i in range(count)]
-
-
-def _timed(net: Engine, inputs: Inputs, calls: int) -> list[float]:
-    """Return the duration of each call in milliseconds."""
-    clock = time.perf_counter_ns
-    found = []
-    for _ in range(calls):
-        start = clock()
-        net.run(inputs)
-        found.append((clock() - start) / 1e6)
-    return found
 
 
 def _versions() -> dict[str, str]:

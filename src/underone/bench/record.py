@@ -1,6 +1,8 @@
 """Record: one measurement with everything that is needed to judge it, and to compute it again from raw samples."""
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -8,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field, computed_field
 
 from ..compare import Verdict
+from ..files import atomic_write
 from ..spec import Frozen, read_record
 from .machine import Machine
 
@@ -45,7 +48,10 @@ class Record(Frozen):
         round_sizes: how many samples each round has; their sum is the number of samples.
         outputs: the comparison of the outputs with the reference that was made before the clock started.
         error: why there are no samples, in one sentence; None when there are.
-        load_after: average number of running processes in the minute before the end.
+        cpu_share: processor time over elapsed time while the clock ran, with one thread; below 1 other processes were
+            in the way. None where it means nothing.
+        date: when the measurement ended, UTC, ISO 8601.
+        versions: of the software that took part.
     """
 
     record_version: str = "{}.{}".format(*RECORD_VERSION)
@@ -60,7 +66,7 @@ class Record(Frozen):
     round_sizes: tuple[int, ...] = ()
     outputs: Verdict | None = None
     error: str | None = None
-    load_after: float = 0.0
+    cpu_share: float | None = None
     date: str = ""
     versions: dict[str, str] = Field(default_factory=dict)
 
@@ -117,8 +123,8 @@ class Record(Frozen):
             found.append(f"rounds spread by {spread / mean:.0%}")
         if rounds.max() >= 1.5 * mean or rounds.min() <= 0.5 * mean:
             found.append("a round is 50 % off")
-        if self.machine.load > max(1.0, 0.75 * self.machine.cores):
-            found.append(f"{self.machine.load:.1f} processes were running at the start")
+        if self.cpu_share is not None and self.cpu_share < 0.9:
+            found.append(f"the process had a core only {self.cpu_share:.0%} of the time")
         if not self.protocol.settled:
             found.append("the warm-up did not come to rest")
         return found
@@ -179,7 +185,33 @@ def ratio(a: Record, b: Record) -> Ratio | None:
     return Ratio(value=round(float(np.median(pairs)), 4), low=round(float(low), 4), high=round(float(high), 4))
 
 
-def fastest(records: Sequence[Record]) -> Record | None:
-    """Return the record with the smallest median; None when none has samples."""
-    timed = [r for r in records if r.samples_ms]
-    return min(timed, key=lambda r: float(r.median_ms or 0)) if timed else None
+def write_records(records: Sequence[Record], folder: Path) -> list[Path]:
+    """Write each record as a JSON file of its own; return the paths.
+
+    Args:
+        records: what was measured.
+        folder: where to; it must exist. A file is named by model, form, engine, threads, precision, machine and date;
+            records that would share a name are numbered, so that none is lost.
+
+    Raises:
+        BadFile: the folder cannot be written.
+    """
+    paths: list[Path] = []
+    for record in records:
+        path = folder / f"{_file_name(record)}.json"
+        for number in range(2, len(records) + 1):
+            if path not in paths:
+                break
+            path = folder / f"{_file_name(record)}-{number}.json"
+        with atomic_write(path) as temporary:
+            temporary.write_text(record.to_json(), "utf-8")
+        paths.append(path)
+    return paths
+
+
+def _file_name(record: Record) -> str:
+    parts = (
+        record.model, record.form or "as-is", record.engine, f"{record.threads}t", record.precision,
+        record.machine.fingerprint, record.date[:10],
+    )  # fmt: skip
+    return re.sub(r"[^\w.-]+", "_", "-".join(parts)).lstrip(".")  # the model's name comes from a file: no paths in it

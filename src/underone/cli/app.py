@@ -1,13 +1,12 @@
 """The commands, named like the library's functions; imports stand inside, so that a command loads what it uses."""
 
 import sys
-import warnings
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from ..errors import UnderOneError
+from ..errors import MissingExtra, UnderOneError
 from . import show
 
 app = App(
@@ -15,6 +14,7 @@ app = App(
     help="Mobile vision networks: folded, verified, measured.",
     help_format="markdown",
     version_flags=["--version"],
+    suppress_keyboard_interrupt=False,
 )
 
 Output = Annotated[Path, Parameter(name=["--output", "-o"])]
@@ -53,6 +53,8 @@ def list_(pattern: str = "*", /, *, json: Json = False) -> None:
 
     infos = [model_info(name) for name in list_models(pattern)]
     show.result(infos, json, show.model_table)
+    if not infos:
+        raise SystemExit(1)
 
 
 @app.command
@@ -62,10 +64,10 @@ def info(name: str, /, *, json: Json = False) -> None:
     `underone info mobileone_s0`
 
     Args:
-        name: name in the zoo, or path of an .onnx file.
+        name: name in the zoo, or path of an ONNX or .safetensors file.
         json: print JSON.
     """
-    if name.endswith(".onnx"):
+    if name.lower().endswith(".onnx") or Path(name).is_file():
         from .describe import describe_file
 
         show.result(describe_file(Path(name)), json, show.mapping)
@@ -109,8 +111,8 @@ def export(
     Args:
         source: name of the zoo (with `.tag` for trained weights), checkpoint, or .onnx file.
         output: target file; its suffix is the format.
-        dtype: type of the weights in the file.
-        form: fold first, or keep the training form.
+        dtype: number format of weights and arithmetic in the file; inputs and outputs stay float32.
+        form: fold first, or keep the training form; an .onnx file keeps the form it has.
         json: print the verdict as JSON.
     """
     from .write import export_source
@@ -223,14 +225,19 @@ def bench(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and exit: 0 done, 1 failed (one line says why), 2 wrong usage."""
-    warnings.showwarning = show.warning  # one line, without the source line
     try:
-        app(arguments, exit_on_error=False, print_error=False)
+        with show.messages():
+            app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         show.error(f"{' '.join(str(error).split())} (underone --help shows the usage)")
         sys.exit(2)
     except UnderOneError as error:
         show.error(str(error))
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        show.error(str(MissingExtra("this command", "torch", "train")))
         sys.exit(1)
     except KeyboardInterrupt:
         show.error("interrupted; nothing was left half written")

@@ -1,34 +1,55 @@
-"""The command `info` on a file: what stands in its spec, what it costs, what was proven about it."""
+"""The command `info` on a file: what stands in its spec, what it holds or costs, what was proven about it."""
 
 from pathlib import Path
 from typing import Any
 
 from ..files import sha256_of
 from ..graph import count, read_onnx, read_verdict
+from ..spec import ModelSpec
+from ..weights import read_safetensors
 
 
 def describe_file(path: Path) -> dict[str, Any]:
-    """Return the facts of an ONNX file as plain data.
+    """Return the facts of an ONNX or weight file as plain data.
 
     Raises:
-        BadFile: no ONNX file.
+        BadFile: the file is of neither kind, or damaged.
         Unsupported: it has operators that cannot be counted.
     """
-    graph = read_onnx(path)
-    cost = count(graph)
-    verdict = read_verdict(path)
-    spec = graph.spec.model_dump(mode="json", exclude_none=True)
-    labels = spec.pop("labels", None)
+    return _weights(path) if path.suffix == ".safetensors" else _network(path)
+
+
+def _weights(path: Path) -> dict[str, Any]:
+    arrays, spec = read_safetensors(path)
     return {
         "file": str(path),
         "bytes": path.stat().st_size,
         "sha256": sha256_of(path),
-        **spec,
-        "labels": f"{len(labels)}: {', '.join(labels[:3])}, …" if labels else None,
+        **_spec(spec or ModelSpec()),
+        "tensors": len(arrays),
+        "values": sum(array.size for array in arrays.values()),
+    }
+
+
+def _spec(spec: ModelSpec) -> dict[str, Any]:
+    facts = spec.model_dump(mode="json", exclude_none=True)
+    labels = facts.pop("labels", None)
+    return facts | {"labels": f"{len(labels)}: {', '.join(labels[:3])}, …" if labels else None}
+
+
+def _network(path: Path) -> dict[str, Any]:
+    graph = read_onnx(path)
+    cost = count(graph)
+    verdict = read_verdict(path)
+    return {
+        "file": str(path),
+        "bytes": path.stat().st_size,
+        "sha256": sha256_of(path),
+        **_spec(graph.spec),
         "operators": len(graph.nodes),
         "params": cost.params,
         "macs": cost.macs,
-        "depth": cost.depth,
+        "longest_chain_of_operators": cost.depth,
         "bytes_moved": cost.bytes_moved,
         "peak_activation_bytes": cost.peak_activation_bytes,
         "verdict": str(verdict) if verdict else "none in the file: unchecked",

@@ -1,12 +1,15 @@
 """The command `predict`: many pictures through one engine; a broken one is reported and counted, not fatal."""
 
 import json as json_module
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import BadFile
+from ..errors import BadFile, BadValue, ShapeError
+from ..files import make_folder
+from ..image import photograph
 from ..runtime import load
 from . import show
 
@@ -28,26 +31,47 @@ def predict_pictures(
     """Classify pictures and print each answer as soon as it is there; return how many could not be read.
 
     Raises:
-        BadFile: the model cannot be loaded, or a source matches nothing.
+        BadFile: the model cannot be loaded, a source matches nothing, or the drawings cannot be written.
+        BadValue: the model does not classify, or has fewer classes than `top`.
     """
     pictures = list(find_pictures(sources))
-    if save is not None and len(pictures) > 1:
-        save.mkdir(parents=True, exist_ok=True)
+    drawings = plan_drawings(pictures, save) if save is not None else {}
     failed = 0
     with load(model, backend=backend, threads=threads) as net:
+        net.classify(photograph()).top(top)  # what is wrong with the model is said once, before any picture
         for path in pictures:
             try:
                 answer = net.classify(path)
-            except BadFile as error:
+            except (BadFile, BadValue, ShapeError) as error:
                 failed += 1
-                show.error(str(error))
+                show.error(f"{path}: {error}" if str(path) not in str(error) else str(error))
                 continue
             _print(path, answer, top, json)
-            if save is not None:
-                answer.save(save / f"{path.stem}.jpg" if len(pictures) > 1 or save.is_dir() else save)
+            if path in drawings:
+                make_folder(drawings[path].parent)
+                answer.save(drawings[path])
     if len(pictures) > 1 and not json:
         show.line(f"{len(pictures) - failed} of {len(pictures)} pictures answered")
     return failed
+
+
+def plan_drawings(pictures: Sequence[Path], save: Path) -> dict[Path, Path]:
+    """Say where the drawing of each picture goes: to the file `save`, or below the folder `save`, as pictures lie.
+
+    Raises:
+        BadFile: one file is named for several pictures.
+    """
+    if len(pictures) == 1 and not save.is_dir():
+        return {pictures[0]: save}
+    if save.suffix.lower() in _SUFFIXES or save.is_file():
+        raise BadFile(f"--save {save} is one file, there are {len(pictures)} pictures; name a folder")
+    root = Path(os.path.commonpath([path.absolute().parent for path in pictures]))
+    planned: dict[Path, Path] = {}
+    for path in pictures:
+        below = save / path.absolute().relative_to(root)
+        target = below.with_suffix(".jpg")
+        planned[path] = below.with_name(below.name + ".jpg") if target in planned.values() else target
+    return planned
 
 
 def find_pictures(sources: Sequence[str]) -> Iterator[Path]:
@@ -72,10 +96,7 @@ def find_pictures(sources: Sequence[str]) -> Iterator[Path]:
 
 def _print(path: Path, answer: "Classification", top: int, json: bool) -> None:
     if json:
-        rows = [{"index": b.index, "name": b.name, "score": round(b.score, 6)} for b in answer.top(top)]
-        sys.stdout.write(json_module.dumps({"source": str(path), "top": rows, "speed_ms": dict(answer.speed)}) + "\n")
+        sys.stdout.write(json_module.dumps({"source": str(path)} | json_module.loads(answer.to_json(top))) + "\n")
         return
-    total = sum(answer.speed.values())
-    show.line(f"{path}  ({total:.1f} ms: {', '.join(f'{k} {v:.1f}' for k, v in answer.speed.items())})")
-    for best in answer.top(top):
-        show.line(f"  {best.score:6.1%}  {best.name}")
+    stages = ", ".join(f"{stage} {ms:.1f}" for stage, ms in answer.speed.items())
+    show.line(f"{path}  ({sum(answer.speed.values()):.1f} ms: {stages})", f"{answer.top(top)}")

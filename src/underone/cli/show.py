@@ -1,8 +1,10 @@
 """What the commands print: results on standard output, progress, warnings and errors on standard error."""
 
 import json as json_module
+import logging
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -33,8 +35,32 @@ def error(text: str) -> None:
 
 
 def warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    """Print a warning as one line; takes the place of `warnings.showwarning`."""
+    """Print a warning as one line, without the line of source that Python adds."""
     err.print(f"[yellow]warning:[/] {escape(str(message))}")
+
+
+@contextmanager
+def messages() -> Iterator[None]:
+    """Print warnings and what the library logs, for example downloads, as single lines on standard error."""
+    log, handler, shown = logging.getLogger("underone"), _Lines(), warnings.showwarning
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    warnings.showwarning = warning
+    try:
+        yield
+    finally:
+        warnings.showwarning = shown
+        log.setLevel(level)
+        log.removeHandler(handler)
+
+
+class _Lines(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.WARNING:
+            warning(record.getMessage())
+        else:
+            err.print(f"[dim]{escape(record.getMessage())}[/]")
 
 
 def result(value: Any, as_json: bool, show: Callable[[Any], None]) -> None:
@@ -148,7 +174,8 @@ def records(value: "Sequence[Record]") -> None:
     for r in value:
         times = [f"{t:.3f}" if t is not None else "–" for t in (r.median_ms, r.p90_ms, r.min_ms, r.paper_ms)]
         faster = ratio(timed[0], r) if timed else None
-        color = "green" if r.verdict == "stable" else "yellow" if r.error is None else "red"
+        word = r.verdict.partition(":")[0]
+        color = {"stable": "green", "unstable": "yellow"}.get(word, "red")
         table.add_row(
             escape(r.model),
             r.engine,
@@ -156,9 +183,12 @@ def records(value: "Sequence[Record]") -> None:
             r.precision,
             *times,
             str(faster or "–"),
-            f"[{color}]{escape(r.verdict)}[/]",
+            f"[{color}]{word}[/]",
         )
     out.print(table)
+    for r in value:
+        if r.verdict != "stable":
+            line(f"  {r.model} on {r.engine}, {r.threads} threads: {r.verdict}")
     for r in timed[:1]:
         line(
             f"{len(r.samples_ms)} calls in {len(r.round_sizes)} rounds and {r.protocol.processes} processes, "

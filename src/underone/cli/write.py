@@ -13,7 +13,7 @@ def export_source(
     source: str, output: Path, dtype: Literal["float32", "float16"], form: Literal["folded", "training"]
 ) -> Verdict | None:
     """Export what the source stands for; return the verdict that was written with it."""
-    if source.endswith(".onnx"):
+    if source.lower().endswith(".onnx"):
         return read_verdict(export(Path(source), output, dtype=dtype))
     from ..conversion import open_model
     from ..fold import reparameterize

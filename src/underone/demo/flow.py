@@ -1,17 +1,16 @@
 """The whole flow on real input: weights, folding with proof, export with proof, an answer, a measurement, a report."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import torch
 from torch import nn
 
-from ..bench import Contestant, compare_engines
+from ..bench import Contestant, compare_engines, write_records
 from ..bench.report import write_report
 from ..compare import Verdict
-from ..errors import BadFile
+from ..files import make_folder
 from ..fold import reparameterize
 from ..formats import export
 from ..graph import read_verdict
@@ -26,14 +25,6 @@ from .form import Form
 from .page import build_report
 
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Contender:
-    """A row of the speed comparison: what it is called, and what is measured."""
-
-    label: str
-    contestant: Contestant
 
 
 def run_demo(folder: Path, *, seconds: float = 6.0, progress: Progress = lambda _: None) -> Path:
@@ -52,36 +43,28 @@ def run_demo(folder: Path, *, seconds: float = 6.0, progress: Progress = lambda 
         ParityFailed: a form of a network differs from the one before; that would be a bug.
         BadFile: the folder cannot be written.
     """
-    _make(folder)
+    make_folder(folder)
     classifier = _trained_classifier(folder, progress)
     answers = _answers(classifier.path, progress)
     mobileone, training = _mobileone(folder, progress)
-    contenders = _contenders(classifier, mobileone, training)
-    progress(f"measuring {len(contenders)} combinations of form and engine in turns, about a minute")
-    records = compare_engines([c.contestant for c in contenders], seconds=seconds)
-    for contender, record in zip(contenders, records, strict=True):
-        (folder / f"record_{_slug(contender.label)}.json").write_text(record.to_json())
+    contestants = _contestants(classifier, mobileone, training)
+    progress(f"measuring {len(contestants)} combinations of form and engine in turns, about a minute")
+    records = compare_engines(list(contestants.values()), seconds=seconds)
+    write_records(records, make_folder(folder / "records"))
     progress(f"measured on {records[0].machine}")
-    report = build_report(classifier, mobileone, answers, [c.label for c in contenders], records)
+    report = build_report(classifier, mobileone, answers, list(contestants), records)
     return write_report(report, folder / "report.html")
 
 
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadFile(f"{folder} cannot be made: {error.strerror}; pass another folder with -o") from error
-
-
 def _trained_classifier(folder: Path, progress: Progress) -> Form:
-    model = create_model("mobilenet_v2_100", weights="DEFAULT")
+    model = create_model("mobilenet_v2_100", weights="DEFAULT").eval()
     progress("MobileNet V2 with trained ImageNet weights loaded")
     return _ship(model, folder / "mobilenet_v2_100.onnx", progress)
 
 
 def _mobileone(folder: Path, progress: Progress) -> tuple[Form, Path]:
     torch.manual_seed(0)
-    model = create_model("mobileone_s0")
+    model = create_model("mobileone_s0").eval()
     settle_statistics(model)
     progress("MobileOne-S0 built: random weights, batch norms that have seen the photographs")
     training = export(trace(model), folder / "mobileone_s0_training.onnx")  # only to be timed
@@ -99,7 +82,8 @@ def _ship(model: nn.Module, path: Path, progress: Progress) -> Form:
 
 def _proof(verdict: Verdict) -> str:
     worst = verdict.worst
-    return f"{len(verdict.comparisons)} comparisons passed, worst error {worst.nmse:.0e} (limit {worst.limits.nmse:.0e})"
+    errors = f"worst error {worst.nmse:.0e} (limit {worst.limits.nmse:.0e})"
+    return f"{len(verdict.comparisons)} comparisons passed, {errors}"
 
 
 def settle_statistics(model: nn.Module) -> None:
@@ -117,7 +101,7 @@ def _answers(path: Path, progress: Progress) -> list[tuple[Photograph, Classific
     return answers
 
 
-def _contenders(classifier: Form, mobileone: Form, training: Path) -> list[Contender]:
+def _contestants(classifier: Form, mobileone: Form, training: Path) -> dict[str, Contestant]:
     best = [name for name in installed_backends() if name not in ("reference", "torch")]
     rows = [
         ("MobileOne-S0, training form, torch", training, "torch"),
@@ -125,8 +109,4 @@ def _contenders(classifier: Form, mobileone: Form, training: Path) -> list[Conte
         *((f"MobileOne-S0, folded, {name}", mobileone.path, name) for name in best),
         *((f"MobileNet V2, folded, {name}", classifier.path, name) for name in best),
     ]
-    return [Contender(label, Contestant(path=str(path), backend=name)) for label, path, name in rows]
-
-
-def _slug(label: str) -> str:
-    return "".join(c if c.isalnum() else "_" for c in label.lower()).replace("__", "_")
+    return {label: Contestant(path=str(path), backend=name) for label, path, name in rows}

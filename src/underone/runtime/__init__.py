@@ -1,7 +1,7 @@
 """Load a file and run it on an engine."""
 
-from .backends import installed_backends
+from .backends import BACKENDS, installed_backends
 from .engine import Engine
 from .load import load
 
-__all__ = ["Engine", "installed_backends", "load"]
+__all__ = ["BACKENDS", "Engine", "installed_backends", "load"]
