@@ -39,9 +39,9 @@ class ShapeError(UnderOneError, ValueError):
 class UnknownName(UnderOneError, KeyError):
     """A name is in no table (model, backend, weight tag, layer, format)."""
 
-    def __init__(self, kind: str, got: str, known: Iterable[str], hint: str = "") -> None:
+    def __init__(self, kind: str, got: object, known: Iterable[str], hint: str = "") -> None:
         names = sorted(known)
-        close = difflib.get_close_matches(got, names, n=1)
+        close = difflib.get_close_matches(str(got), names, n=1)
         guess = f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(names[:12])}."
         super().__init__(f"unknown {kind} {got!r}. {guess}{' ' + hint if hint else ''}")
 

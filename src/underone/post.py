@@ -136,7 +136,7 @@ def decode(outputs: Mapping[str, Array], spec: ModelSpec, picture: Pixels | None
     """Turn the outputs of a network for one picture into its answer.
 
     Args:
-        outputs: by name, as `Engine.run` gives them; batch 1.
+        outputs: by name, as `Engine.run` gives them, for one picture: floats (1, classes) or (1, classes, 1, 1).
         spec: of the network; its task chooses the decoder.
         picture: what the network saw, uint8 (H, W, 3) RGB, to be drawn on.
 

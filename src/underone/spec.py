@@ -6,7 +6,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, model_validator
 
-from .errors import BadFile
+from .errors import BadFile, BadValue
 
 SPEC_VERSION = (1, 0)  # major: readers must refuse; minor: fields were added
 
@@ -82,7 +82,15 @@ IMAGENET_PREPARATION = Preparation(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224
 
 
 class InputSpec(Frozen):
-    """One input tensor; `shape` is in the file's own layout, None where any size is taken."""
+    """One input tensor.
+
+    Attributes:
+        name: of the tensor in the file.
+        shape: in the file's own layout, None where any size is taken; () where nothing is known.
+        layout: order of the axes of a picture input.
+        dtype: numpy's name of its numbers.
+        preparation: how a picture becomes this tensor; None: the caller prepares it.
+    """
 
     name: str = "image"
     shape: Shape = ()
@@ -92,13 +100,20 @@ class InputSpec(Frozen):
 
     @property
     def size(self) -> tuple[int | None, int | None]:
-        """(height, width) of the picture."""
+        """(height, width) of the picture in pixels, None where any is taken; for shapes of four axes."""
         _, *rest = self.shape
         return (rest[1], rest[2]) if self.layout == "NCHW" else (rest[0], rest[1])
 
 
 class OutputSpec(Frozen):
-    """One output tensor and what it means."""
+    """One output tensor and what it means.
+
+    Attributes:
+        name: of the tensor in the file.
+        shape: None where the size follows the input's; () where nothing is known.
+        dtype: numpy's name of its numbers.
+        meaning: ``logits`` and ``probabilities`` (N, classes), ``features`` (N, C, H, W); None: unknown.
+    """
 
     name: str
     shape: Shape = ()
@@ -107,7 +122,15 @@ class OutputSpec(Frozen):
 
 
 class Published(Frozen):
-    """Figures that somebody else published, with their source; never our own measurements."""
+    """Figures that somebody else published; never our own measurements.
+
+    Attributes:
+        source: who published them, and what they count.
+        params: number of weights.
+        macs: multiply-accumulates for one picture of the published size, 224 x 224 for the whole zoo.
+        top1: accuracy on the validation pictures of ImageNet-1k, in percent.
+        top5: the same for the best five answers.
+    """
 
     source: str
     params: int | None = None
@@ -128,7 +151,8 @@ class ModelSpec(Frozen):
         labels: class names by index of the output vector; a background class stays at its index.
         padding: rule of strided convolutions: ``symmetric`` (PyTorch) or ``tf_same`` (by run-time size).
         bn_eps: epsilon of the batch norms, also after they are folded.
-        weights: where the weights come from, for example ``torchvision_in1k``, or ``random``.
+        weights: where the weights come from, for example ``torchvision_in1k``, ``torchvision_in1k, new head`` where
+            the classifier on top of them is untrained, or ``random``.
         published: of these weights; None for random ones and for those of a file that does not say.
     """
 
@@ -150,6 +174,18 @@ class ModelSpec(Frozen):
     def input(self) -> InputSpec:
         """The first input, the only one of every network of the zoo."""
         return self.inputs[0]
+
+    def require_labels_for(self, classes: int) -> None:
+        """Do nothing when there are as many labels as `classes`, or none.
+
+        Raises:
+            BadValue: there are more or fewer.
+        """
+        if self.labels is not None and len(self.labels) != classes:
+            raise BadValue(
+                f"{self.name!r} has {len(self.labels)} labels for {classes} classes; name them by "
+                'model.spec = model.spec.model_copy(update={"labels": (...)}), or None for no names'
+            )
 
     def to_json(self) -> str:
         """Write the record as JSON; fields that hold their default are left out, but for the version."""

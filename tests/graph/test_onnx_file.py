@@ -368,14 +368,33 @@ def test_external_data_of_bytes_is_refused(tmp_path: Path) -> None:
         read_onnx(external(tmp_path, location="w.bin").read_bytes())
 
 
-def test_verdict_is_read_from_the_file() -> None:
+def judged(content: bytes) -> Verdict:
     row = Comparison(on="photo", output="y", nmse=0, peak=0, limits=Limits())
-    verdict = Verdict(kind="export", subject="a", reference="b", comparisons=(row,))
-    graph = read_onnx(valid().SerializeToString())
-    assert read_verdict(to_onnx(graph, {"underone.verdict": verdict.to_json()})) == verdict
-    assert read_verdict(to_onnx(graph)) is None
+    facts = {"sha256": hashlib.sha256(content).hexdigest()}
+    return Verdict(kind="export", subject="a", reference="b", comparisons=(row,), facts=facts)
+
+
+def test_verdict_is_read_from_the_file_that_it_was_given_on() -> None:
+    content = valid().SerializeToString()
+    assert read_verdict(content) is None
+    assert read_verdict(with_verdict(content, judged(content))) == judged(content)
+    onnx.checker.check_model(onnx.load_model_from_string(with_verdict(content, judged(content))))
     with pytest.raises(BadFile, match="no valid Verdict"):
-        read_verdict(to_onnx(graph, {"underone.verdict": "{}"}))
+        read_verdict(to_onnx(read_onnx(content), {"underone.verdict": "{}"}))
+
+
+def test_verdict_on_other_bytes_is_none_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    content = valid().SerializeToString()
+    path = tmp_path / "net.onnx"
+    path.write_bytes(with_verdict(content, judged(content)))
+    model = onnx.load(path)
+    weight = model.graph.initializer[0]
+    weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight) + 1, weight.name))
+    onnx.save(model, path)
+    assert read_verdict(path) is None
+    assert caplog.messages == [f"the verdict in {path} is on other bytes than the file has: unchecked"]
+    moved = to_onnx(read_onnx(content), {"underone.verdict": judged(content).to_json()})  # of another file
+    assert read_verdict(moved) is None
 
 
 def test_spec_that_does_not_fit_the_file_is_refused() -> None:

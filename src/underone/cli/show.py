@@ -161,38 +161,53 @@ def conversion(value: "Conversion") -> None:
 
 
 def records(value: "Sequence[Record]") -> None:
-    """Print measurements with their ratio to the first one that has samples."""
+    """Print measurements with their ratio to the first one that has samples; what all have in common stands above."""
+    line(f"{value[0].machine}")
+    varying = [name for name in ("threads", "precision", "form") if len({getattr(r, name) for r in value}) > 1]
+    timed = [r for r in value if r.samples_ms]
+    times = ["median_ms", "p90_ms", "min_ms"] + ["paper_ms"] * any(r.paper_ms for r in timed)
+    table = _table(None)
+    for name in ("model", "engine", *varying):
+        table.add_column(name, no_wrap=True)
+    for name in times:
+        table.add_column(_TIMES[name], justify="right", no_wrap=True)
+    table.add_column("vs. first", justify="right", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    for r in value:
+        names = (escape(r.model), r.engine, *(str(getattr(r, name) or "–") for name in varying))
+        table.add_row(*names, *(_milliseconds(getattr(r, name)) for name in times), _against(timed, r), _judged(r))
+    out.print(table)
+    _record_notes(value, timed)
+
+
+_TIMES = {"median_ms": "median ms", "p90_ms": "p90", "min_ms": "min", "paper_ms": "of 1000"}
+
+
+def _milliseconds(time: float | None) -> str:
+    return "–" if time is None else f"{time:.3f}"
+
+
+def _against(timed: "Sequence[Record]", r: "Record") -> str:
     from ..bench import ratio
 
-    timed = [r for r in value if r.samples_ms]
-    table = _table(f"{value[0].machine}" if value else "")
-    for name in ("model", "engine", "threads", "precision"):
-        table.add_column(name, overflow="fold")
-    for name in ("median ms", "p90", "min", "min of 1000", "speed against the first"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("verdict", overflow="fold")
-    for r in value:
-        times = [f"{t:.3f}" if t is not None else "–" for t in (r.median_ms, r.p90_ms, r.min_ms, r.paper_ms)]
-        faster = ratio(timed[0], r) if timed else None
-        word = r.verdict.partition(":")[0]
-        color = {"stable": "green", "unstable": "yellow"}.get(word, "red")
-        table.add_row(
-            escape(r.model),
-            r.engine,
-            str(r.threads),
-            r.precision,
-            *times,
-            str(faster or "–"),
-            f"[{color}]{word}[/]",
-        )
-    out.print(table)
+    return "1×" if timed and r is timed[0] else str((ratio(timed[0], r) if timed else None) or "–")
+
+
+def _judged(r: "Record") -> str:
+    word = r.verdict.partition(":")[0]
+    return f"[{ {'stable': 'green', 'unstable': 'yellow'}.get(word, 'red') }]{word}[/]"
+
+
+def _record_notes(value: "Sequence[Record]", timed: "Sequence[Record]") -> None:
     for r in value:
         if r.verdict != "stable":
-            line(f"  {r.model} on {r.engine}, {r.threads} threads: {r.verdict}")
-    for r in timed[:1]:
+            line(f"  {r.model} on {r.engine}: {r.verdict}")
+    if timed:
+        r = timed[0]
         line(
-            f"{len(r.samples_ms)} calls in {len(r.round_sizes)} rounds and {r.protocol.processes} processes, "
-            f"fed {r.protocol.input}; outputs compared first; ratio: median over rounds, 95 % interval"
+            f"  the first: {r.threads} thread{'s' * (r.threads > 1)}, {r.precision}, {len(r.samples_ms)} calls in "
+            f"{len(r.round_sizes)} rounds and {r.protocol.processes} processes, fed {r.protocol.input};",
+            "  outputs compared before; vs. first: ratio of speeds, median over the rounds, 95 % bootstrap interval",
         )
 
 
@@ -260,6 +275,7 @@ def _text(item: Any) -> str:
 
 def _table(title: str | None) -> Table:
     return Table(
+        padding=(0, 1, 0, 0),
         title=title and escape(title),
         title_justify="left",
         title_style="bold",

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from ..graph import Graph, run_reference
 from ..graph.graph import Array
+from ..graph.onnx_file import with_borders
 from ..runtime import Engine
-from ..spec import InputSpec, ModelSpec, OutputSpec
+from ..spec import ModelSpec
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,7 +31,7 @@ class Form:
 
 def of_graph(graph: Graph) -> Form:
     """Run a Graph in the reference interpreter."""
-    return Form("reference", _with_border(graph), lambda inputs: run_reference(graph, inputs))
+    return Form("reference", with_borders(graph.spec, graph.inputs, graph.outputs), lambda inputs: run_reference(graph, inputs))
 
 
 def of_engine(engine: Engine) -> Form:
@@ -43,12 +44,3 @@ def of_module(model: "nn.Module", spec: ModelSpec) -> Form:
     from ..trace import as_function  # torch is needed for torch models only
 
     return Form("torch", spec, as_function(model, [output.name for output in spec.outputs]))
-
-
-def _with_border(graph: Graph) -> ModelSpec:
-    """Return the spec of a graph; one that was built by hand may name no inputs and outputs."""
-    inputs = tuple(InputSpec(name=v.name, shape=v.shape, dtype=v.dtype) for v in graph.inputs)
-    outputs = tuple(OutputSpec(name=v.name, shape=v.shape, dtype=v.dtype) for v in graph.outputs)
-    return graph.spec.model_copy(
-        update={"inputs": graph.spec.inputs or inputs, "outputs": graph.spec.outputs or outputs}
-    )

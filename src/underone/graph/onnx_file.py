@@ -4,11 +4,14 @@ A model file is untrusted input: sizes are compared before anything is allocated
 data stays inside the file's folder.
 """
 
+import hashlib
 import heapq
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
@@ -19,8 +22,11 @@ from ..spec import InputSpec, ModelSpec, OutputSpec
 from .graph import Array, Value
 from .onnx_tensor import DTYPE_NAMES, tensor_array
 
+log = logging.getLogger("underone")
+
 SPEC_KEY = "underone.spec"
 VERDICT_KEY = "underone.verdict"
+SHA256 = "sha256"  # fact of a verdict: of the bytes that were judged
 
 LARGEST_FILE = 1 << 31  # bytes: protobuf's own limit
 OLDEST_OPSET = 7
@@ -98,17 +104,42 @@ def metadata_of(model: onnx.ModelProto, where: str) -> dict[str, str]:
 
 
 def read_verdict(source: Path | bytes, name: str | None = None) -> Verdict | None:
-    """Read the verdict that travels inside a file.
+    """Read the verdict that travels inside a file, if it was given on these very bytes.
 
     Returns:
-        None: the file has none.
+        None: the file has none, or has one that was given on other bytes; that is logged as a warning.
 
     Raises:
         BadFile: no ONNX file, or a verdict that cannot be read.
     """
     where = name or (str(source) if not isinstance(source, bytes) else "ONNX bytes")
-    text = metadata_of(parse(source, where), where).get(VERDICT_KEY)
-    return None if text is None else Verdict.from_json(text, where)
+    content = source if isinstance(source, bytes) else _read(Path(source), where)
+    metadata = metadata_of(parse(content, where), where)
+    verdict = verdict_of(content, metadata, where)
+    if verdict is None and VERDICT_KEY in metadata:
+        log.warning("the verdict in %s is on other bytes than the file has: unchecked", where)
+    return verdict
+
+
+def verdict_of(content: bytes, metadata: Mapping[str, str], where: str) -> Verdict | None:
+    """Give the verdict in a file that is parsed already; None where it has none on these very bytes."""
+    text = metadata.get(VERDICT_KEY)
+    if text is None:
+        return None
+    verdict, entry = Verdict.from_json(text, where), _verdict_entry(text)
+    judged = hashlib.sha256(memoryview(content)[: len(content) - len(entry)]).hexdigest()
+    return verdict if content.endswith(entry) and verdict.facts.get(SHA256) == judged else None
+
+
+def with_verdict(content: bytes, verdict: Verdict) -> bytes:
+    """Append a verdict to the bytes of the file that it was given on; its facts hold their sha256."""
+    return content + _verdict_entry(verdict.to_json())
+
+
+def _verdict_entry(text: str) -> bytes:
+    # protobuf: a field appended to a message joins it, so the bytes that were judged stay as they are
+    entry = onnx.StringStringEntryProto(key=VERDICT_KEY, value=text)
+    return bytes(onnx.ModelProto(metadata_props=[entry]).SerializeToString())
 
 
 def spec_of(file: OnnxFile, inputs: Sequence[Value], outputs: Sequence[Value]) -> ModelSpec:
@@ -128,12 +159,17 @@ def spec_of(file: OnnxFile, inputs: Sequence[Value], outputs: Sequence[Value]) -
 
 
 def with_borders(spec: ModelSpec, inputs: Sequence[Value], outputs: Sequence[Value]) -> ModelSpec:
-    """Complete a spec that does not name its inputs or outputs."""
-    given = {
-        "inputs": spec.inputs or tuple(InputSpec(name=v.name, shape=v.shape, dtype=v.dtype) for v in inputs),
-        "outputs": spec.outputs or tuple(OutputSpec(name=v.name, shape=v.shape, dtype=v.dtype) for v in outputs),
+    """Write names, shapes and dtypes of inputs and outputs into a spec; what else it says about them stays."""
+    takes, gives = {i.name: i for i in spec.inputs}, {o.name: o for o in spec.outputs}
+    fitted = {
+        "inputs": tuple(takes.get(v.name, InputSpec(name=v.name)).model_copy(update=_border(v)) for v in inputs),
+        "outputs": tuple(gives.get(v.name, OutputSpec(name=v.name)).model_copy(update=_border(v)) for v in outputs),
     }
-    return spec.model_copy(update=given)
+    return spec.model_copy(update=fitted)
+
+
+def _border(value: Value) -> dict[str, Any]:
+    return {"shape": value.shape, "dtype": value.dtype}
 
 
 def _read(path: Path, where: str) -> bytes:

@@ -31,7 +31,7 @@ class Photograph:
 
     @property
     def content(self) -> bytes:
-        """The JPEG file."""
+        """The bytes of the JPEG file, as `read_image` and `classify` take them."""
         return (_FOLDER / self.name).read_bytes()
 
 

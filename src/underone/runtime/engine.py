@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
+from ..compare import Verdict
 from ..errors import BadValue, ShapeError
 from ..image import Picture, prepare, read_image
 from ..post import Classification, decode
@@ -26,7 +27,7 @@ class Engine:
     Attributes:
         spec: what the network is: shapes, preparation, labels.
         backend: name of the library that calculates.
-        threads: threads it calculates with.
+        threads: threads it was told to calculate with; the reference keeps those of numpy's BLAS.
         precision: number format of the arithmetic or of the weights, whichever is coarser.
 
     >>> net = load("mobileone_s1.onnx")  # doctest: +SKIP
@@ -44,12 +45,17 @@ class Engine:
         self._adapter: Adapter | None = adapter
         self._lock = threading.Lock()
 
+    @property
+    def verdict(self) -> Verdict | None:
+        """What was proven of the file when it was written; None: nothing, or the file was changed since."""
+        return self._file.verdict
+
     def run(self, inputs: Array | Mapping[str, Array], out: Array | Mapping[str, Array] | None = None) -> Outputs:
         """Calculate the outputs for a prepared tensor.
 
         Args:
             inputs: the network's own normalised tensor, or all inputs by name; shapes and dtypes as `spec.inputs` says.
-            out: arrays to write outputs into, by name; a lone array where there is one output.
+            out: writable arrays for the outputs, by name; a lone array where there is one output.
 
         Returns:
             Every output by name. The arrays belong to the caller; those of `out` are among them.
@@ -66,23 +72,24 @@ class Engine:
             results = self._opened().run({name: np.ascontiguousarray(array) for name, array in named.items()})
         return results if out is None else _written(results, out, self.spec.outputs)
 
-    def classify(self, image: Picture) -> Classification:
+    def classify(self, image: Picture, size: tuple[int, int] | None = None) -> Classification:
         """Prepare a picture as the network was trained for, run, and name what is seen.
 
         Args:
             image: a path, the bytes of a file, an open binary file, a PIL picture, or a uint8 array (H, W, 3) in RGB.
+            size: (height, width) to prepare it in, for a network that takes any size.
 
         Returns:
             The scores of all classes; `.top(5)` names the best.
 
         Raises:
-            BadValue: the file does not say how it classifies, the engine was closed, or its outputs are NaN.
+            BadValue: the file does not say how it classifies, `size` does not suit it, the engine was closed, or its outputs are NaN.
             BadFile, ShapeError: the picture cannot be read.
         """
         _check_classifies(self.spec)
         start = time.perf_counter()
         pixels = read_image(image)
-        tensor = prepare(pixels, self.spec.input)
+        tensor = prepare(pixels, self.spec.input, size)
         prepared = time.perf_counter()
         outputs = self.run(tensor)
         ran = time.perf_counter()
@@ -179,15 +186,23 @@ def _named(given: Any, specs: Sequence[InputSpec | OutputSpec], what: str) -> di
     if isinstance(given, np.ndarray) and len(names) == 1:
         return {names[0]: given}
     if not isinstance(given, Mapping):
-        raise ShapeError(f"{what}s came as {type(given).__name__}; an array for each of {names} by name is required")
+        raise ShapeError(
+            f"{what}s came as {type(given).__name__}; an array for each of {names} by name is required{_cure(given)}"
+        )
     if set(given) != set(names) and (what == "input" or not set(given) <= set(names)):
         raise ShapeError(f"{what}s {sorted(given)} were given; the network's are {names}")
     return dict(given)
 
 
+def _cure(given: Any) -> str:
+    return ": pass x.detach().cpu().numpy()" if hasattr(given, "numpy") else ""  # torch's tensors
+
+
 def _check(array: Any, spec: InputSpec, model: str) -> None:
     if not isinstance(array, np.ndarray):
-        raise ShapeError(f"{model!r} got a {type(array).__name__} for {spec.name!r}; a numpy array is required")
+        raise ShapeError(
+            f"{model!r} got a {type(array).__name__} for {spec.name!r}; a numpy array is required{_cure(array)}"
+        )
     if array.dtype != spec.dtype:
         raise ShapeError(
             f"{model!r} got {array.dtype} for {spec.name!r}; {spec.dtype} is required: pass x.astype({spec.dtype!r})"
@@ -204,6 +219,9 @@ def _written(results: Outputs, out: Any, specs: Sequence[OutputSpec]) -> Outputs
     targets = _named(out, specs, "output")
     for name, target in targets.items():
         value = results[name]
+        if not isinstance(target, np.ndarray) or not target.flags.writeable:
+            found = "a read-only array" if isinstance(target, np.ndarray) else f"a {type(target).__name__}"
+            raise ShapeError(f"out[{name!r}] is {found}; a numpy array that can be written is required")
         if target.shape != value.shape or target.dtype != value.dtype:
             raise ShapeError(
                 f"out[{name!r}] is {target.shape} of {target.dtype}; {value.shape} of {value.dtype} is required"

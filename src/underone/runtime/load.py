@@ -1,9 +1,13 @@
 """load: an ONNX file → an Engine."""
 
+import logging
+
 from .. import settings
 from ..errors import BadValue
 from .engine import Engine, open_engine
 from .model_file import Source, open_model
+
+log = logging.getLogger("underone")
 
 MOST_THREADS = 512  # libraries start what they are told, until the memory is gone
 
@@ -11,8 +15,10 @@ MOST_THREADS = 512  # libraries start what they are told, until the memory is go
 def load(source: Source, backend: str = "auto", threads: int | None = None, precision: str | None = None) -> Engine:
     """Load an ONNX file, ours or anybody's, on an engine.
 
+    A file of ours that carries no proof of its own bytes is loaded with a warning in the log: ``unchecked``.
+
     Args:
-        source: path of the file, or its bytes.
+        source: path of the file, its bytes, or an open binary file.
         backend: ``onnxruntime``, ``openvino``, ``torch``, ``reference`` (plain numpy, slow, always there), or ``auto``:
             the first of onnxruntime, openvino and reference that is installed.
         threads: threads to calculate with; None: UNDERONE_THREADS, or 1. Only the reference cannot be told: numpy's
@@ -25,7 +31,7 @@ def load(source: Source, backend: str = "auto", threads: int | None = None, prec
 
     Raises:
         BadFile: no such file, not ONNX, damaged, or refused by the engine.
-        BadValue: threads is no whole number, below 1, or beyond any machine.
+        BadValue: `source` is nothing of that, or threads is no whole number, below 1, or beyond any machine.
         UnknownName: no such backend.
         MissingExtra: the backend's package is not installed.
         Unsupported: the backend does not calculate in `precision`, or the reference lacks an operator.
@@ -33,4 +39,7 @@ def load(source: Source, backend: str = "auto", threads: int | None = None, prec
     threads = settings.threads() if threads is None else threads
     if not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS:
         raise BadValue(f"threads={threads!r}; a whole number from 1 to {MOST_THREADS} is required")
-    return open_engine(open_model(source), backend, threads, precision)
+    file = open_model(source)
+    if file.ours and file.verdict is None:
+        log.warning("%s is unchecked: it holds no verdict on its own bytes", file.name)
+    return open_engine(file, backend, threads, precision)

@@ -2,19 +2,21 @@
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import onnx
 
-from ..errors import BadFile, Unsupported
-from ..graph.onnx_file import LARGEST_FILE, SPEC_KEY, metadata_of, parse
+from ..compare import Verdict
+from ..errors import BadFile, BadValue, Unsupported
+from ..graph.onnx_file import LARGEST_FILE, SPEC_KEY, metadata_of, parse, verdict_of
 from ..spec import InputSpec, ModelSpec, OutputSpec, Shape
 
 T = TypeVar("T", InputSpec, OutputSpec)
-Source = str | PathLike[str] | bytes
+Source = str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
 
 _FLOATS = {
     onnx.TensorProto.FLOAT: "float32",
@@ -33,32 +35,67 @@ class ModelFile:
         content: what engines open: the bytes, or the path when weights lie in files beside it.
         spec: what the network is; of a foreign file names, shapes and dtypes only.
         weights: dtype of most of its weights, for example ``float32``.
+        ours: whether the file brings a spec.
+        verdict: what was proven of these very bytes when they were written; None: nothing.
     """
 
     name: str
     content: bytes | Path
     spec: ModelSpec
     weights: str
+    ours: bool = False
+    verdict: Verdict | None = None
 
 
 def open_model(source: Source) -> ModelFile:
     """Read a file, check that it is ONNX, and describe it.
 
     Args:
-        source: a path, or the bytes of a file.
+        source: a path, the bytes of a file, or an open binary file.
 
     Raises:
+        BadValue: `source` is something else.
         BadFile: no such file, not ONNX, cut short, without inputs or outputs, with a spec that does not fit,
             or with weights outside its own folder.
         Unsupported: an input or output is no tensor.
     """
-    path = None if isinstance(source, bytes) else Path(source)
+    source = _path_or_bytes(source)
+    path = None if isinstance(source, bytes) else source
     name = "the model" if path is None else str(path)
-    content = source if isinstance(source, bytes) else _read(Path(source))
+    content = source if isinstance(source, bytes) else _read(source)
     model = parse(content, name)
+    metadata = metadata_of(model, name)
     external = [t for t in model.graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL]
     _check_external(external, path, name)
-    return ModelFile(name, path if external and path else content, _describe(model, name), _weights_dtype(model.graph))
+    return ModelFile(
+        name,
+        path if external and path else content,
+        _describe(model, metadata, name),
+        _weights_dtype(model.graph),
+        ours=SPEC_KEY in metadata,
+        verdict=_verdict(content, metadata, name),
+    )
+
+
+def _path_or_bytes(source: Any) -> Path | bytes:
+    if isinstance(source, bytes | bytearray | memoryview):
+        return bytes(source)
+    if isinstance(source, PathLike) or (isinstance(source, str) and source):
+        return Path(source)
+    if hasattr(source, "read"):
+        content = source.read()
+        if isinstance(content, bytes):
+            return content
+    hint = "; export(model, path) writes one" if hasattr(source, "state_dict") else ""
+    shown = repr(source) if isinstance(source, str | None) else f"a {type(source).__name__}"
+    raise BadValue(f"{shown} is no file; the path of an ONNX file, its bytes, or an open binary file is required{hint}")
+
+
+def _verdict(content: bytes, metadata: Mapping[str, str], name: str) -> Verdict | None:
+    try:
+        return verdict_of(content, metadata, name)
+    except BadFile:  # as good as none: no reason to refuse the network
+        return None
 
 
 def _read(path: Path) -> bytes:
@@ -86,13 +123,13 @@ def _check_external(tensors: list[onnx.TensorProto], path: Path | None, name: st
             raise BadFile(f"{name}: weights {tensor.name!r} reach past the end of {beside}")
 
 
-def _describe(model: onnx.ModelProto, name: str) -> ModelSpec:
+def _describe(model: onnx.ModelProto, metadata: Mapping[str, str], name: str) -> ModelSpec:
     weights = {t.name for t in model.graph.initializer}  # old files list their weights as inputs too
     inputs = tuple(InputSpec(**_border(v, name)) for v in model.graph.input if v.name not in weights)
     outputs = tuple(OutputSpec(**_border(v, name)) for v in model.graph.output)
     if not inputs:
         raise BadFile(f"{name} has no input; a network needs one")
-    text = metadata_of(model, name).get(SPEC_KEY)
+    text = metadata.get(SPEC_KEY)
     if text is None:
         stem = Path(name).stem if name != "the model" else "unnamed"
         return ModelSpec(name=stem, inputs=inputs, outputs=outputs)

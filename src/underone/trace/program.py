@@ -15,8 +15,9 @@ from torch.utils import _pytree as pytree
 
 from ..errors import BadValue, Unsupported
 from ..graph.graph import Graph, Node, Value
+from ..graph.onnx_file import with_borders
 from ..graph.passes import fold_pad_into_conv
-from ..spec import InputSpec, ModelSpec, OutputSpec, Shape
+from ..spec import ModelSpec, Shape
 from .emit import Emitter, Ref
 from .table import TABLE, VIEWS, key_of
 
@@ -235,19 +236,5 @@ def _graph(emitter: Emitter, image: Ref, results: list[Ref], names: list[str], s
     )
     inputs = (Value(image.name, image.shape),)
     outputs = tuple(Value(name, ref.shape) for name, ref in zip(names, results, strict=True))
-    graph = Graph(nodes, inputs, outputs, emitter.constants, _with_border(spec, inputs, outputs))
+    graph = Graph(nodes, inputs, outputs, emitter.constants, with_borders(spec, inputs, outputs))
     return fold_pad_into_conv(graph)  # padding by run-time size is known here: the size is
-
-
-def _with_border(spec: ModelSpec, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> ModelSpec:
-    """Write names and shapes of inputs and outputs into a spec; what it says about them stays."""
-    given = {output.name: output for output in spec.outputs}
-    first = spec.inputs[0] if spec.inputs else InputSpec()
-    return spec.model_copy(
-        update={
-            "inputs": tuple(first.model_copy(update={"name": v.name, "shape": v.shape}) for v in inputs),
-            "outputs": tuple(
-                given.get(v.name, OutputSpec(name=v.name)).model_copy(update={"shape": v.shape}) for v in outputs
-            ),
-        }
-    )
