@@ -1,0 +1,5 @@
+#include "bindings.h"
+
+namespace underone {
+void bind_image(nanobind::module_&) {}
+}  // namespace underone

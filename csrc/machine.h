@@ -1,0 +1,14 @@
+// What this processor can do, asked once.
+#pragma once
+#include <string>
+#include <vector>
+
+namespace underone {
+
+// Instruction sets that are compiled in and that this processor has, the best first: "avx512", "avx2".
+const std::vector<std::string>& isas();
+
+// Whether AMX tiles multiply bfloat16 here; asks the system for permission the first time.
+bool has_amx();
+
+}  // namespace underone

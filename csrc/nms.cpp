@@ -1,0 +1,5 @@
+#include "bindings.h"
+
+namespace underone {
+void bind_nms(nanobind::module_&) {}
+}  // namespace underone

@@ -1,0 +1,180 @@
+#include "plan.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "machine.h"
+#include "memory.h"
+#include "plain.h"
+
+namespace underone {
+
+namespace {
+
+// One operator on plain tensors: the first thread runs it.
+class PlainStep : public Step {
+ public:
+  PlainStep(std::unique_ptr<Plain> plain, std::vector<Tensor> in, std::vector<Tensor> out, const StepPlan& step, char* const* data)
+      : plain(std::move(plain)), in(std::move(in)), out(std::move(out)), step(step), data(data) {}
+
+  void run(int, const Worker& worker) override {
+    if (worker.thread) return;
+    for (size_t i = 0; i < in.size(); i++) in[i].data = step.inputs[i] < 0 ? nullptr : data[step.inputs[i]];
+    for (size_t i = 0; i < out.size(); i++) out[i].data = data[step.outputs[i]];
+    plain->run({in.data(), in.size()}, {out.data(), out.size()});
+  }
+
+ private:
+  std::unique_ptr<Plain> plain;
+  std::vector<Tensor> in, out;
+  const StepPlan step;
+  char* const* data;
+};
+
+auto plain_maker(const std::string& isa) {
+#if defined(__x86_64__)
+  return isa == "avx512" ? avx512::make_plain : avx2::make_plain;
+#else
+  return neon::make_plain;
+#endif
+}
+
+}  // namespace
+
+struct Plan::Parts {
+  std::vector<Tensor> tensors;  // without data
+  std::vector<char*> data;      // of every tensor, now
+  std::vector<int> inputs, outputs;
+  std::vector<std::unique_ptr<Step>> steps;
+  std::vector<Tensor> input_types, output_types;
+  Storage weights, arena, scratch;
+  size_t weight_bytes = 0, activation_bytes = 0;
+  std::vector<std::pair<int, int>> copies;  // output position, tensor: outputs that no step writes for the first time
+
+  explicit Parts(const PlanDescription& d);
+  void check(const PlanDescription& d) const;
+  void store_constants(const PlanDescription& d);
+  void lay_out_activations(const PlanDescription& d);
+  std::unique_ptr<Step> make(const PlanDescription& d, const StepPlan& step) const;
+};
+
+Plan::Parts::Parts(const PlanDescription& d) : tensors(d.tensors), data(d.tensors.size()), inputs(d.inputs), outputs(d.outputs) {
+  check(d);
+  store_constants(d);
+  lay_out_activations(d);
+  for (const StepPlan& step : d.steps) {
+    const std::string& label = step.op.label.empty() ? step.op.name : step.op.label;
+    try {
+      steps.push_back(make(d, step));
+    } catch (const Unsupported& error) {
+      throw Unsupported(label + ": " + error.what());
+    } catch (const std::invalid_argument& error) {
+      throw std::invalid_argument(label + ": " + error.what());
+    }
+  }
+  size_t most = 0;
+  for (auto& step : steps) most = std::max(most, step->scratch());
+  scratch = allocate(most * d.threads);
+  for (int i : inputs) input_types.push_back(tensors[i]);
+  for (int i : outputs) output_types.push_back(tensors[i]);
+}
+
+// Every number names a tensor, every tensor is written once, before it is read.
+void Plan::Parts::check(const PlanDescription& d) const {
+  if (d.threads < 1 || d.threads > 1024)
+    throw std::invalid_argument("threads=" + std::to_string(d.threads) + "; 1 to 1024 are allowed");
+  if (std::find(isas().begin(), isas().end(), d.isa) == isas().end())
+    throw Unsupported("this processor has no instruction set '" + d.isa + "'");
+  std::vector<char> written(tensors.size());
+  auto known = [&](int i) {
+    if (i < 0 || size_t(i) >= tensors.size()) throw std::invalid_argument("a step names tensor " + std::to_string(i) + ", which does not exist");
+    return i;
+  };
+  auto write = [&](int i) {
+    if (written[known(i)]++) throw std::invalid_argument("tensor " + std::to_string(i) + " is written twice");
+  };
+  auto read = [&](int i) {
+    if (!written[known(i)]) throw std::invalid_argument("tensor " + std::to_string(i) + " is read before it is written");
+  };
+  int64_t sum = 0;
+  for (size_t i = 0; i < tensors.size(); i++) {
+    if (tensors[i].type == Type::none) throw std::invalid_argument("a tensor has no type");
+    sum += bytes(tensors[i]);
+    if (sum > 4 * kLargest) throw std::invalid_argument("the tensors of the plan need more than 16 GiB together");
+    if (tensors[i].data) write(int(i));
+  }
+  for (int i : inputs) write(i);
+  for (const StepPlan& step : d.steps) {
+    for (int i : step.inputs) if (i != -1) read(i);
+    for (int i : step.outputs) write(i);
+  }
+  for (int i : outputs) read(i);
+}
+
+void Plan::Parts::store_constants(const PlanDescription& d) {
+  std::vector<size_t> offsets(tensors.size());
+  for (size_t i = 0; i < tensors.size(); i++)
+    if (d.tensors[i].data) offsets[i] = weight_bytes, weight_bytes += (size_t(bytes(tensors[i])) + 63) / 64 * 64;
+  weights = allocate(weight_bytes);
+  for (size_t i = 0; i < tensors.size(); i++) {
+    if (!d.tensors[i].data) continue;
+    data[i] = weights.get() + offsets[i];
+    std::memcpy(data[i], d.tensors[i].data, size_t(bytes(tensors[i])));
+  }
+}
+
+void Plan::Parts::lay_out_activations(const PlanDescription& d) {
+  const int end = int(d.steps.size());
+  std::vector<Life> lives(tensors.size(), Life{0, end, -1});
+  std::vector<int> owner(tensors.size(), -1);  // position of the output whose array a tensor is written into
+  for (int i : inputs) owner[i] = -2;
+  for (size_t k = 0; k < outputs.size(); k++) {
+    const int i = outputs[k];
+    if (owner[i] == -1 && !d.tensors[i].data) owner[i] = int(k);
+    else copies.emplace_back(int(k), i);
+  }
+  for (int s = 0; s < end; s++) {
+    for (int i : d.steps[s].outputs) lives[i] = {size_t(bytes(tensors[i])) + 64, s, s};
+    for (int i : d.steps[s].inputs) if (i >= 0) lives[i].last = s;
+  }
+  for (size_t i = 0; i < lives.size(); i++) if (owner[i] != -1 || d.tensors[i].data) lives[i].bytes = 0;
+  size_t total = 0;
+  const std::vector<size_t> offsets = lay_out(lives, total);
+  arena = allocate(total);
+  activation_bytes = total;
+  for (size_t i = 0; i < lives.size(); i++) if (lives[i].bytes) data[i] = arena.get() + offsets[i];
+}
+
+std::unique_ptr<Step> Plan::Parts::make(const PlanDescription& d, const StepPlan& step) const {
+  std::vector<Tensor> in, out;
+  for (int i : step.inputs) {
+    in.push_back(i < 0 ? Tensor{} : tensors[i]);
+    in.back().data = i >= 0 && d.tensors[i].data ? data[i] : nullptr;
+  }
+  for (int i : step.outputs) out.push_back(tensors[i]), out.back().data = nullptr;
+  auto plain = plain_maker(d.isa)(step.op, {in.data(), in.size()}, {out.data(), out.size()});
+  return std::make_unique<PlainStep>(std::move(plain), std::move(in), std::move(out), step, data.data());
+}
+
+Plan::Plan(const PlanDescription& description) : parts(std::make_unique<Parts>(description)) {}
+Plan::~Plan() = default;
+
+void Plan::run(const std::vector<const void*>& in, const std::vector<void*>& out) {
+  Parts& p = *parts;
+  for (size_t k = 0; k < in.size(); k++) p.data[p.inputs[k]] = static_cast<char*>(const_cast<void*>(in[k]));
+  for (size_t k = 0; k < out.size(); k++) {
+    const bool copied = std::any_of(p.copies.begin(), p.copies.end(), [&](auto& c) { return c.first == int(k); });
+    if (!copied) p.data[p.outputs[k]] = static_cast<char*>(out[k]);
+  }
+  const Worker worker{0, 1, p.scratch.get()};
+  for (auto& step : p.steps)
+    for (int phase = 0; phase < step->phases(); phase++) step->run(phase, worker);
+  for (auto [k, tensor] : p.copies) std::memcpy(out[k], p.data[tensor], size_t(bytes(p.tensors[tensor])));
+}
+
+const std::vector<Tensor>& Plan::inputs() const { return parts->input_types; }
+const std::vector<Tensor>& Plan::outputs() const { return parts->output_types; }
+size_t Plan::weight_bytes() const { return parts->weight_bytes; }
+size_t Plan::activation_bytes() const { return parts->activation_bytes; }
+
+}  // namespace underone

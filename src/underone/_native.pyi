@@ -1,0 +1,32 @@
+"""The compiled part: plans, image preparation, non-maximum suppression."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+Attribute = int | float | str | Sequence[int] | Sequence[float]
+TensorRow = tuple[str, Sequence[int]]
+StepRow = tuple[str, str, Mapping[str, Attribute], Sequence[int], Sequence[int]]
+
+class Unsupported(NotImplementedError): ...
+
+class Plan:
+    weight_bytes: int
+    activation_bytes: int
+    def __init__(
+        self,
+        tensors: Sequence[TensorRow],
+        constants: Mapping[int, NDArray[Any]],
+        steps: Sequence[StepRow],
+        inputs: Sequence[int],
+        outputs: Sequence[int],
+        *,
+        isa: str,
+        precision: str = "float32",
+        threads: int = 1,
+    ) -> None: ...
+    def run(self, inputs: Sequence[NDArray[Any]]) -> list[NDArray[Any]]: ...
+
+def isas() -> list[str]: ...
+def has_amx() -> bool: ...
