@@ -31,6 +31,9 @@ const Row kTypes[] = {
     {"float32", Type::float32, nb::dtype<float>()}, {"int64", Type::int64, nb::dtype<int64_t>()},
     {"int32", Type::int32, nb::dtype<int32_t>()},   {"uint8", Type::uint8, nb::dtype<uint8_t>()},
     {"int8", Type::int8, nb::dtype<int8_t>()},      {"bool", Type::boolean, nb::dtype<bool>()},
+    {"int16", Type::int16, nb::dtype<int16_t>()},   {"uint16", Type::uint16, nb::dtype<uint16_t>()},
+    {"uint32", Type::uint32, nb::dtype<uint32_t>()}, {"uint64", Type::uint64, nb::dtype<uint64_t>()},
+    {"float64", Type::float64, nb::dtype<double>()}, {"float16", Type::float16, {uint8_t(nb::dlpack::dtype_code::Float), 16, 1}},
 };
 
 const Row& row(const std::string& name) {

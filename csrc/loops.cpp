@@ -36,7 +36,7 @@ inline float exponential(float x) {
 
 inline float logistic(float x) {
   const float e = exponential(-__builtin_fabsf(x));
-  return (x >= 0.f ? 1.f : e) / (1.f + e) + (x - x);  // x - x keeps a NaN
+  return (x >= 0.f ? 1.f : e) / (1.f + e);
 }
 
 inline float tangent(float x) {  // hyperbolic; a polynomial near 0. Source of the coefficients: Cephes, tanhf
@@ -48,7 +48,7 @@ inline float tangent(float x) {  // hyperbolic; a polynomial near 0. Source of t
   p = p * z - 3.33332819422e-1f;
   const float near = p * z * x + x;
   const float a = __builtin_fabsf(x), far = 1.f - 2.f / (exponential(2.f * a) + 1.f);
-  return a < 0.625f ? near : __builtin_copysignf(far, x) + (a > 100.f ? 0.f : x - x);
+  return a < 0.625f ? near : __builtin_copysignf(far, x);
 }
 
 // Error function. Source: Abramowitz and Stegun 7.1.5 below 0.5, 7.1.26 above (absolute error 1.5e-7).

@@ -6,8 +6,14 @@ size_t size_of(Type type) {
   switch (type) {
     case Type::none: return 0;
     case Type::float32:
-    case Type::int32: return 4;
-    case Type::int64: return 8;
+    case Type::int32:
+    case Type::uint32: return 4;
+    case Type::float64:
+    case Type::int64:
+    case Type::uint64: return 8;
+    case Type::float16:
+    case Type::int16:
+    case Type::uint16: return 2;
     default: return 1;
   }
 }

@@ -10,7 +10,9 @@
 
 namespace underone {
 
-enum class Type : uint8_t { none, float32, int64, int32, uint8, int8, boolean };  // none: an operand that is left out
+enum class Type : uint8_t {  // none: an operand that is left out
+  none, float32, int64, int32, uint8, int8, boolean, float64, float16, int16, uint16, uint32, uint64,
+};
 
 using Shape = std::vector<int64_t>;
 

@@ -1,0 +1,7 @@
+#include "operators.h"
+
+namespace underone {
+
+Makers integer_makers() { return {}; }
+
+}  // namespace underone

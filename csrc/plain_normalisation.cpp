@@ -1,0 +1,7 @@
+#include "operators.h"
+
+namespace underone {
+
+Makers normalisation_makers() { return {}; }
+
+}  // namespace underone

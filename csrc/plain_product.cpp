@@ -1,0 +1,7 @@
+#include "operators.h"
+
+namespace underone {
+
+Makers product_makers() { return {}; }
+
+}  // namespace underone

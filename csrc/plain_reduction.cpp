@@ -1,0 +1,7 @@
+#include "operators.h"
+
+namespace underone {
+
+Makers reduction_makers() { return {}; }
+
+}  // namespace underone

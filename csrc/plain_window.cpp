@@ -1,0 +1,7 @@
+#include "operators.h"
+
+namespace underone {
+
+Makers window_makers() { return {}; }
+
+}  // namespace underone
