@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 Attribute = int | float | str | Sequence[int] | Sequence[float]
-TensorRow = tuple[str, Sequence[int]]
+TensorRow = tuple[str, Sequence[int], int]
 StepRow = tuple[str, str, Mapping[str, Attribute], Sequence[int], Sequence[int]]
 
 class Unsupported(NotImplementedError): ...
@@ -30,3 +31,23 @@ class Plan:
 
 def isas() -> list[str]: ...
 def has_amx() -> bool: ...
+def prepare(
+    pixels: NDArray[np.uint8],
+    out: NDArray[np.float32],
+    *,
+    resized: tuple[int, int],
+    origin: tuple[int, int],
+    filter: str,
+    columns_first: bool,
+    tables: NDArray[np.float32],
+    color: str,
+    channels_last: bool,
+    isa: str,
+) -> None: ...
+def nms(
+    boxes: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    iou_threshold: float,
+    class_ids: NDArray[np.int64] | None = None,
+    max_outputs: int | None = None,
+) -> NDArray[np.int64]: ...
