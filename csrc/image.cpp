@@ -103,7 +103,7 @@ Weights weights_of(const std::string& filter, const Side& side) {
   if (filter == "nearest") return nearest(side);
   if (filter == "bilinear") return filtered(triangle, 1.0, side);
   if (filter == "bicubic") return filtered(cubic, 2.0, side);
-  throw std::invalid_argument("the filter is '" + filter + "'; nearest, bilinear or bicubic is required");
+  throw std::invalid_argument("the interpolation is '" + filter + "'; nearest, bilinear or bicubic is required");
 }
 
 using Pixels = nb::ndarray<const uint8_t, nb::device::cpu>;
@@ -221,7 +221,7 @@ void prepare(const Pixels& pixels, const Output& out, Pair resized, Pair origin,
 
 void bind_image(nb::module_& m) {
   m.def("prepare", &prepare, nb::arg("pixels"), nb::arg("out").noconvert(), nb::kw_only(), nb::arg("resized"),
-        nb::arg("origin"), nb::arg("filter"), nb::arg("columns_first"), nb::arg("tables"), nb::arg("color"),
+        nb::arg("origin"), nb::arg("interpolation"), nb::arg("columns_first"), nb::arg("tables"), nb::arg("color"),
         nb::arg("channels_last"), nb::arg("isa"),
         "Resize a picture to `resized`, cut `out` from it at `origin` and look each byte up in `tables`.");
 }

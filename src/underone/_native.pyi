@@ -37,7 +37,7 @@ def prepare(
     *,
     resized: tuple[int, int],
     origin: tuple[int, int],
-    filter: str,
+    interpolation: str,
     columns_first: bool,
     tables: NDArray[np.float32],
     color: str,
