@@ -19,7 +19,7 @@ namespace {
 
 using Input = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
 using Attributes = std::map<std::string, Attribute>;
-using TensorRow = std::tuple<std::string, Shape>;                                                  // dtype, shape
+using TensorRow = std::tuple<std::string, Shape, int>;                                                 // dtype, shape, pad
 using StepRow = std::tuple<std::string, std::string, Attributes, std::vector<int>, std::vector<int>>;  // op, label, …
 
 struct Row {
@@ -93,7 +93,7 @@ struct PyPlan {
 void make(PyPlan* self, const std::vector<TensorRow>& tensors, const std::map<int, Input>& constants, const std::vector<StepRow>& steps,
           const std::vector<int>& inputs, const std::vector<int>& outputs, const std::string& isa, const std::string& precision, int threads) {
   PlanDescription d;
-  for (auto& [dtype, shape] : tensors) d.tensors.push_back({row(dtype).type, shape, nullptr});
+  for (auto& [dtype, shape, pad] : tensors) d.tensors.push_back({row(dtype).type, shape, nullptr}), d.pads.push_back(pad);
   static char nothing;  // constants without elements have an address too
   for (auto& [i, array] : constants) {
     if (i < 0 || size_t(i) >= d.tensors.size() || !fits(array, d.tensors[i]))

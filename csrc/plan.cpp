@@ -6,6 +6,7 @@
 #include "machine.h"
 #include "memory.h"
 #include "plain.h"
+#include "steps.h"
 
 namespace underone {
 
@@ -39,10 +40,22 @@ auto plain_maker(const std::string& isa) {
 #endif
 }
 
+bool on_cells(const StepPlan& step) { return step.op.name.compare(0, 6, "cells.") == 0; }
+
+const Arithmetic& checked_arithmetic(const PlanDescription& d) {
+  if (std::find(isas().begin(), isas().end(), d.isa) == isas().end())
+    throw Unsupported("this processor has no instruction set '" + d.isa + "'");
+  return arithmetic(d.isa, d.precision);
+}
+
 }  // namespace
 
 struct Plan::Parts {
+  const Arithmetic& arithmetic;
   std::vector<Tensor> tensors;  // without data
+  std::vector<Map> maps;        // of tensors in cells
+  std::vector<char> is_map;
+  WeightArena packed;
   std::vector<char*> data;      // of every tensor, now
   std::vector<int> inputs, outputs;
   std::vector<std::unique_ptr<Step>> steps;
@@ -53,13 +66,18 @@ struct Plan::Parts {
 
   explicit Parts(const PlanDescription& d);
   void check(const PlanDescription& d) const;
+  void describe_maps(const PlanDescription& d);
   void store_constants(const PlanDescription& d);
   void lay_out_activations(const PlanDescription& d);
-  std::unique_ptr<Step> make(const PlanDescription& d, const StepPlan& step) const;
+  std::unique_ptr<Step> make(const PlanDescription& d, const StepPlan& step);
+  std::unique_ptr<Step> make_cells(const PlanDescription& d, const StepPlan& step);
 };
 
-Plan::Parts::Parts(const PlanDescription& d) : tensors(d.tensors), data(d.tensors.size()), inputs(d.inputs), outputs(d.outputs) {
+Plan::Parts::Parts(const PlanDescription& d)
+    : arithmetic(checked_arithmetic(d)), tensors(d.tensors), maps(d.tensors.size()), is_map(d.tensors.size()), data(d.tensors.size()), inputs(d.inputs), outputs(d.outputs) {
+  for (Tensor& tensor : tensors) tensor.data = nullptr;
   check(d);
+  describe_maps(d);
   store_constants(d);
   lay_out_activations(d);
   for (const StepPlan& step : d.steps) {
@@ -83,8 +101,6 @@ Plan::Parts::Parts(const PlanDescription& d) : tensors(d.tensors), data(d.tensor
 void Plan::Parts::check(const PlanDescription& d) const {
   if (d.threads < 1 || d.threads > 1024)
     throw std::invalid_argument("threads=" + std::to_string(d.threads) + "; 1 to 1024 are allowed");
-  if (std::find(isas().begin(), isas().end(), d.isa) == isas().end())
-    throw Unsupported("this processor has no instruction set '" + d.isa + "'");
   std::vector<char> written(tensors.size());
   auto known = [&](int i) {
     if (i < 0 || size_t(i) >= tensors.size()) throw std::invalid_argument("a step names tensor " + std::to_string(i) + ", which does not exist");
@@ -101,7 +117,7 @@ void Plan::Parts::check(const PlanDescription& d) const {
     if (tensors[i].type == Type::none) throw std::invalid_argument("a tensor has no type");
     sum += bytes(tensors[i]);
     if (sum > 4 * kLargest) throw std::invalid_argument("the tensors of the plan need more than 16 GiB together");
-    if (tensors[i].data) write(int(i));
+    if (d.tensors[i].data) write(int(i));
   }
   for (int i : inputs) write(i);
   for (const StepPlan& step : d.steps) {
@@ -111,13 +127,35 @@ void Plan::Parts::check(const PlanDescription& d) const {
   for (int i : outputs) read(i);
 }
 
+void Plan::Parts::describe_maps(const PlanDescription& d) {
+  if (d.pads.size() != tensors.size()) throw std::invalid_argument("every tensor needs its pad");
+  for (size_t i = 0; i < tensors.size(); i++) {
+    const Shape& s = tensors[i].shape;
+    if (d.pads[i] < 0) continue;
+    const bool fits = tensors[i].type == Type::float32 && !d.tensors[i].data && s.size() == 4 && s[0] == 1 && s[1] > 0 && s[2] > 0 && s[3] > 0 && d.pads[i] <= 4096;
+    if (!fits) throw std::invalid_argument("a map has the shape " + text(s) + "; float32 (1, C, H, W) is required");
+    const int64_t cells = (s[1] + arithmetic.lanes - 1) / arithmetic.lanes * (s[2] + 2 * d.pads[i]) * (s[3] + 2 * d.pads[i]);
+    if (std::max({s[1], s[2], s[3]}) > (1 << 20) || cells > (1 << 25))
+      throw std::invalid_argument("a map has the shape " + text(s) + "; at most 2 GiB are allowed");
+    maps[i] = {int(s[1]), int(s[2]), int(s[3]), d.pads[i], arithmetic.lanes, nullptr};
+    is_map[i] = 1;
+  }
+  for (const std::vector<int>* border : {&inputs, &outputs})
+    for (int i : *border) if (is_map[i]) throw std::invalid_argument("an input or output of the plan is a map");
+}
+
+// Constants that operators on plain tensors read; those of the others are packed.
 void Plan::Parts::store_constants(const PlanDescription& d) {
   std::vector<size_t> offsets(tensors.size());
+  std::vector<char> used(tensors.size());
+  for (int i : outputs) used[i] = 1;
+  for (const StepPlan& step : d.steps)
+    if (!on_cells(step)) for (int i : step.inputs) if (i >= 0) used[i] = 1;
   for (size_t i = 0; i < tensors.size(); i++)
-    if (d.tensors[i].data) offsets[i] = weight_bytes, weight_bytes += (size_t(bytes(tensors[i])) + 63) / 64 * 64;
+    if (d.tensors[i].data && used[i]) offsets[i] = weight_bytes, weight_bytes += (size_t(bytes(tensors[i])) + 63) / 64 * 64;
   weights = allocate(weight_bytes);
   for (size_t i = 0; i < tensors.size(); i++) {
-    if (!d.tensors[i].data) continue;
+    if (!d.tensors[i].data || !used[i]) continue;
     data[i] = weights.get() + offsets[i];
     std::memcpy(data[i], d.tensors[i].data, size_t(bytes(tensors[i])));
   }
@@ -134,7 +172,7 @@ void Plan::Parts::lay_out_activations(const PlanDescription& d) {
     else copies.emplace_back(int(k), i);
   }
   for (int s = 0; s < end; s++) {
-    for (int i : d.steps[s].outputs) lives[i] = {size_t(bytes(tensors[i])) + 64, s, s};
+    for (int i : d.steps[s].outputs) lives[i] = {is_map[i] ? maps[i].bytes() : size_t(bytes(tensors[i])) + 64, s, s};
     for (int i : d.steps[s].inputs) if (i >= 0) lives[i].last = s;
   }
   for (size_t i = 0; i < lives.size(); i++) if (owner[i] != -1 || d.tensors[i].data) lives[i].bytes = 0;
@@ -145,7 +183,26 @@ void Plan::Parts::lay_out_activations(const PlanDescription& d) {
   for (size_t i = 0; i < lives.size(); i++) if (lives[i].bytes) data[i] = arena.get() + offsets[i];
 }
 
-std::unique_ptr<Step> Plan::Parts::make(const PlanDescription& d, const StepPlan& step) const {
+// A step on maps. Its weights are read from the description and packed.
+std::unique_ptr<Step> Plan::Parts::make_cells(const PlanDescription& d, const StepPlan& step) {
+  auto places = [&](const std::vector<int>& numbers) {
+    std::vector<Place> list;
+    for (int i : numbers) {
+      if (i < 0) { list.emplace_back(); continue; }
+      list.push_back({tensors[i], maps[i], bool(is_map[i]), &data[i]});
+      list.back().tensor.data = d.tensors[i].data;
+      list.back().map.data = data[i];
+    }
+    return list;
+  };
+  const std::vector<Place> in = places(step.inputs), out = places(step.outputs);
+  return make_cells_step({arithmetic, packed, d.threads}, step.op, in, out);
+}
+
+std::unique_ptr<Step> Plan::Parts::make(const PlanDescription& d, const StepPlan& step) {
+  if (on_cells(step)) return make_cells(d, step);
+  for (int i : step.inputs) if (i >= 0 && is_map[i]) throw std::invalid_argument("a plain operator reads a map");
+  for (int i : step.outputs) if (is_map[i]) throw std::invalid_argument("a plain operator writes a map");
   std::vector<Tensor> in, out;
   for (int i : step.inputs) {
     in.push_back(i < 0 ? Tensor{} : tensors[i]);
@@ -174,7 +231,7 @@ void Plan::run(const std::vector<const void*>& in, const std::vector<void*>& out
 
 const std::vector<Tensor>& Plan::inputs() const { return parts->input_types; }
 const std::vector<Tensor>& Plan::outputs() const { return parts->output_types; }
-size_t Plan::weight_bytes() const { return parts->weight_bytes; }
+size_t Plan::weight_bytes() const { return parts->weight_bytes + parts->packed.used(); }
 size_t Plan::activation_bytes() const { return parts->activation_bytes; }
 
 }  // namespace underone

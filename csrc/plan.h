@@ -16,6 +16,7 @@ struct StepPlan {
 };
 struct PlanDescription {
   std::vector<Tensor> tensors;  // data: set for constants, which must outlive the making of the plan only
+  std::vector<int> pads;        // of tensors that lie in cells (cells.h): pixels of border; -1: plain
   std::vector<StepPlan> steps;
   std::vector<int> inputs, outputs;
   std::string isa = "avx2", precision = "float32";

@@ -25,8 +25,8 @@ ISAS = {
     isa.name: isa
     for isa in (
         Isa("avx2", X86, 8, ((6, 16), (3, 16))),
-        Isa("avx512", f"{X86}-avx512-avx512_skylake", 16, ((14, 32), (7, 32), (9, 48))),
-        Isa("spr", f"{X86}-avx512-avx512_skylake-avx512_cannonlake-avx512_zen4-avx512_sapphirerapids", 16, ((14, 32), (7, 32), (9, 48))),
+        Isa("avx512", f"{X86}-avx512-avx512_skylake", 16, ((14, 32), (7, 32), (9, 48), (14, 16), (7, 16))),
+        Isa("spr", f"{X86}-avx512-avx512_skylake-avx512_cannonlake-avx512_zen4-avx512_sapphirerapids", 16, ((14, 32), (7, 32), (9, 48), (14, 16), (7, 16))),
         Isa("neon", "arm-64-linux-arm_dot_prod", 4, ((5, 16), (3, 16))),  # tiles not measured
         Isa("wasm", "wasm-32-wasmrt-wasm_simd128", 4, ((3, 16),)),  # tiles not measured
     )

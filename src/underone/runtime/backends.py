@@ -42,6 +42,7 @@ class Backend:
 
 
 BACKENDS = {
+    "native": Backend("via_native", ("float32", "bfloat16"), "underone._native"),
     "onnxruntime": Backend("via_onnxruntime", package="onnxruntime", extra="onnxruntime"),
     "openvino": Backend("via_openvino", ("float32", "bfloat16", "float16"), "openvino", "openvino"),
     "torch": Backend("via_torch", package="torch", extra="train"),
