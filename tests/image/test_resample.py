@@ -1,5 +1,8 @@
 """The compiled pass against Pillow: not one byte differs, for any size, cut, filter, colour and memory layout."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -101,6 +104,46 @@ def test_nothing_is_written_beside_the_output(isa):
     resample_compiled(noise(31, 37), Cut((19, 23), (0, 0), (19, 23)), TABLES["RGB"], whole[1:2], False, isa)
     np.testing.assert_array_equal(whole[::2], 7.0)
     assert not (whole[1] == 7.0).all()
+
+
+@pytest.mark.parametrize(("wanted", "used"), [("avx2", "avx2"), ("amx", ISAS[0]), (None, ISAS[0])])
+def test_the_instruction_set_of_the_environment_is_used(monkeypatch, wanted, used):
+    if used not in ISAS:
+        pytest.skip(f"this processor has no {used}")
+    monkeypatch.delenv("UNDERONE_ISA", raising=False)
+    if wanted:
+        monkeypatch.setenv("UNDERONE_ISA", wanted)
+    seen = []
+    monkeypatch.setattr(module, "compiled", lambda *_, isa, **__: seen.append(isa))
+    resample_compiled(
+        noise(6, 7), Cut((8, 9), (0, 0), (8, 9)), TABLES["RGB"], np.zeros((1, 3, 8, 9), np.float32), False
+    )
+    assert seen == [used]
+
+
+GUARDED = """
+import ctypes, mmap, sys
+import numpy as np
+from underone._native import prepare
+page = mmap.PAGESIZE
+memory = mmap.mmap(-1, 8 * page)
+start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(start + 7 * page), page, 0) == 0
+tables, out = np.zeros((3, 256), np.float32), np.zeros((1, 3, 5, 7), np.float32)
+for height, width in [(1, 1), (2, 3), (9, 10), (9, 11), (9, 12), (40, 50), (1, 2000)]:
+    pixels = np.frombuffer(memory, np.uint8, 3 * height * width, 7 * page - 3 * height * width)
+    for columns_first in (False, True):
+        prepare(pixels.reshape(height, width, 3), out, resized=(5, 7), origin=(0, 0), interpolation="bicubic",
+                columns_first=columns_first, tables=tables, color="RGB", channels_last=False, isa=sys.argv[1])
+print("read nothing behind the picture")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mprotect is called")
+@pytest.mark.parametrize("isa", ISAS)
+def test_nothing_is_read_behind_the_picture(isa):
+    done = subprocess.run([sys.executable, "-c", GUARDED, isa], capture_output=True, text=True, check=False)
+    assert done.stdout == "read nothing behind the picture\n", (done.returncode, done.stderr)
 
 
 @pytest.mark.parametrize("columns_first", [False, True])

@@ -8,6 +8,7 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..settings import isa as wanted_isa
 from .read import Pixels
 
 try:
@@ -79,7 +80,7 @@ def resample_compiled(
         tables=tables,
         color=cut.color,
         channels_last=channels_last,
-        isa=isa or ISAS[0],
+        isa=isa or _isa(),
     )
 
 
@@ -96,6 +97,11 @@ def resample_pillow(pixels: Pixels, cut: Cut, tables: Tables, out: NDArray[np.fl
     for c, table in enumerate(tables):
         plane = out[0, :, :, c] if channels_last else out[0, c]  # (H, W)
         plane[...] = table[values[:, :, c]]
+
+
+def _isa() -> str:
+    wanted = wanted_isa()
+    return wanted if wanted in ISAS else ISAS[0]  # amx, which is for products of matrices alone
 
 
 def _columns_first(height: int, width: int, new_height: int, new_width: int) -> bool:
