@@ -21,10 +21,10 @@ const Arithmetic& arithmetic(const std::string& isa, const std::string& precisio
     throw Unsupported("the native engine calculates in float32 or bfloat16, not in '" + precision + "'");
   const bool wide = precision == "float32";
 #if defined(__x86_64__)
-  if (isa == "avx512") return wide ? avx512::float32() : avx512::bfloat16();
-  return wide ? avx2::float32() : avx2::bfloat16();
+  if (isa != "avx2") return wide ? avx512::float32() : avx512::bfloat16(isa == "amx");
+  return wide ? avx2::float32() : avx2::bfloat16(false);
 #else
-  return wide ? neon::float32() : neon::bfloat16();
+  return wide ? neon::float32() : neon::bfloat16(false);
 #endif
 }
 

@@ -114,6 +114,7 @@ void bind_plan(nb::module_& m) {
       .def("__init__", &make, nb::arg("tensors"), nb::arg("constants"), nb::arg("steps"), nb::arg("inputs"), nb::arg("outputs"),
            nb::kw_only(), nb::arg("isa"), nb::arg("precision") = "float32", nb::arg("threads") = 1)
       .def("run", &PyPlan::run, nb::arg("inputs"), "Contiguous arrays in, new arrays out.")
+      .def("poison", [](PyPlan& p) { std::lock_guard<std::mutex> turn(p.mutex); p.plan->poison(); }, "Fill all memory between the steps with NaN, for tests.")
       .def_prop_ro("weight_bytes", [](const PyPlan& p) { return p.plan->weight_bytes(); })
       .def_prop_ro("activation_bytes", [](const PyPlan& p) { return p.plan->activation_bytes(); });
 }

@@ -139,7 +139,7 @@ const Arithmetic& arithmetic(const std::string& isa, const std::string& precisio
 #define UNDERONE_ARITHMETIC(isa)        \
   namespace isa {                       \
   const Arithmetic& float32();          \
-  const Arithmetic& bfloat16();         \
+  const Arithmetic& bfloat16(bool tiles); \
   }
 UNDERONE_ARITHMETIC(avx2)
 UNDERONE_ARITHMETIC(avx512)

@@ -7,7 +7,6 @@
 #include "cells.h"
 #include "halide_view.h"
 #include "kernels.h"
-#include "machine.h"
 #include "vectors.h"
 
 #define JOIN_(a, b) uo_##a##_##b
@@ -374,11 +373,7 @@ uint16_t to_bfloat16(float f) {
 // Products on AMX tiles where they are; elsewhere in float32 on bfloat16 operands, with float32 weights.
 class Bfloat16Cells final : public Cells<Bfloat16> {
  public:
-#if defined(__AVX512F__)
-  bool amx = has_amx();
-#else
-  static constexpr bool amx = false;
-#endif
+  explicit Bfloat16Cells(bool tiles) : amx(tiles) {}
 
   Packed pack_product(WeightArena& arena, const float* weight, const float* bias, int out, int in) const override {
     const int nb = ceil_div(out, 32), kb = ceil_div(in, 32);
@@ -508,6 +503,8 @@ class Bfloat16Cells final : public Cells<Bfloat16> {
   }
 
  private:
+  const bool amx;
+
   static Floats widened(const char* p) {  // 16 bfloat16 in their own order
     typedef uint16_t Halves __attribute__((vector_size(32)));
     Halves h;
@@ -543,9 +540,9 @@ const Arithmetic& float32() {
   static const Float32Cells cells;
   return cells;
 }
-const Arithmetic& bfloat16() {
-  static const Bfloat16Cells cells;
-  return cells;
+const Arithmetic& bfloat16(bool tiles) {
+  static const Bfloat16Cells with(true), without(false);
+  return tiles ? with : without;
 }
 
 }  // namespace underone::UNDERONE_ISA

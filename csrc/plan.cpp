@@ -1,12 +1,15 @@
 #include "plan.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
+#include <exception>
 
 #include "machine.h"
 #include "memory.h"
 #include "plain.h"
 #include "steps.h"
+#include "threads.h"
 
 namespace underone {
 
@@ -34,7 +37,7 @@ class PlainStep : public Step {
 
 auto plain_maker(const std::string& isa) {
 #if defined(__x86_64__)
-  return isa == "avx512" ? avx512::make_plain : avx2::make_plain;
+  return isa == "avx2" ? avx2::make_plain : avx512::make_plain;
 #else
   return neon::make_plain;
 #endif
@@ -61,7 +64,8 @@ struct Plan::Parts {
   std::vector<std::unique_ptr<Step>> steps;
   std::vector<Tensor> input_types, output_types;
   Storage weights, arena, scratch;
-  size_t weight_bytes = 0, activation_bytes = 0;
+  size_t weight_bytes = 0, activation_bytes = 0, scratch_bytes = 0;
+  int threads;
   std::vector<std::pair<int, int>> copies;  // output position, tensor: outputs that no step writes for the first time
 
   explicit Parts(const PlanDescription& d);
@@ -70,11 +74,12 @@ struct Plan::Parts {
   void store_constants(const PlanDescription& d);
   void lay_out_activations(const PlanDescription& d);
   std::unique_ptr<Step> make(const PlanDescription& d, const StepPlan& step);
+  void run_steps();
   std::unique_ptr<Step> make_cells(const PlanDescription& d, const StepPlan& step);
 };
 
 Plan::Parts::Parts(const PlanDescription& d)
-    : arithmetic(checked_arithmetic(d)), tensors(d.tensors), maps(d.tensors.size()), is_map(d.tensors.size()), data(d.tensors.size()), inputs(d.inputs), outputs(d.outputs) {
+    : arithmetic(checked_arithmetic(d)), tensors(d.tensors), maps(d.tensors.size()), is_map(d.tensors.size()), data(d.tensors.size()), inputs(d.inputs), outputs(d.outputs), threads(d.threads) {
   for (Tensor& tensor : tensors) tensor.data = nullptr;
   check(d);
   describe_maps(d);
@@ -90,9 +95,9 @@ Plan::Parts::Parts(const PlanDescription& d)
       throw std::invalid_argument(label + ": " + error.what());
     }
   }
-  size_t most = 0;
-  for (auto& step : steps) most = std::max(most, step->scratch());
-  scratch = allocate(most * d.threads);
+  for (auto& step : steps) scratch_bytes = std::max(scratch_bytes, step->scratch());
+  scratch_bytes = (scratch_bytes + 2 * kSlack - 1) / kSlack * kSlack;  // each thread reads a little behind its own
+  scratch = allocate(scratch_bytes * threads);
   for (int i : inputs) input_types.push_back(tensors[i]);
   for (int i : outputs) output_types.push_back(tensors[i]);
 }
@@ -213,6 +218,26 @@ std::unique_ptr<Step> Plan::Parts::make(const PlanDescription& d, const StepPlan
   return std::make_unique<PlainStep>(std::move(plain), std::move(in), std::move(out), step, data.data());
 }
 
+// All threads go through all steps and meet after each. When one fails, the others only meet.
+void Plan::Parts::run_steps() {
+  Barrier barrier(threads);
+  std::atomic<bool> failed{false};
+  std::exception_ptr error;
+  run_on_threads(threads, [&](int thread) {
+    const Worker worker{thread, threads, scratch.get() + size_t(thread) * scratch_bytes};
+    for (auto& step : steps)
+      for (int phase = 0; phase < step->phases(); phase++) {
+        try {
+          if (!failed.load(std::memory_order_relaxed)) step->run(phase, worker);
+        } catch (...) {
+          if (!failed.exchange(true)) error = std::current_exception();
+        }
+        if (threads > 1) barrier.wait();
+      }
+  });
+  if (error) std::rethrow_exception(error);
+}
+
 Plan::Plan(const PlanDescription& description) : parts(std::make_unique<Parts>(description)) {}
 Plan::~Plan() = default;
 
@@ -223,15 +248,18 @@ void Plan::run(const std::vector<const void*>& in, const std::vector<void*>& out
     const bool copied = std::any_of(p.copies.begin(), p.copies.end(), [&](auto& c) { return c.first == int(k); });
     if (!copied) p.data[p.outputs[k]] = static_cast<char*>(out[k]);
   }
-  const Worker worker{0, 1, p.scratch.get()};
-  for (auto& step : p.steps)
-    for (int phase = 0; phase < step->phases(); phase++) step->run(phase, worker);
+  p.run_steps();
   for (auto [k, tensor] : p.copies) std::memcpy(out[k], p.data[tensor], size_t(bytes(p.tensors[tensor])));
+}
+
+void Plan::poison() {
+  std::memset(parts->arena.get(), 0xff, parts->activation_bytes);
+  std::memset(parts->scratch.get(), 0xff, parts->scratch_bytes * size_t(parts->threads));
 }
 
 const std::vector<Tensor>& Plan::inputs() const { return parts->input_types; }
 const std::vector<Tensor>& Plan::outputs() const { return parts->output_types; }
 size_t Plan::weight_bytes() const { return parts->weight_bytes + parts->packed.used(); }
-size_t Plan::activation_bytes() const { return parts->activation_bytes; }
+size_t Plan::activation_bytes() const { return parts->activation_bytes + parts->scratch_bytes * size_t(parts->threads); }
 
 }  // namespace underone

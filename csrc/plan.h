@@ -30,6 +30,8 @@ class Plan {
   ~Plan();
   // Data of the inputs in, of the outputs out; types and shapes are those of the description. One call at a time.
   void run(const std::vector<const void*>& inputs, const std::vector<void*>& outputs);
+  // Fills all memory between the steps with NaN: what a later run reads without having written it shows.
+  void poison();
   const std::vector<Tensor>& inputs() const;
   const std::vector<Tensor>& outputs() const;
   size_t weight_bytes() const, activation_bytes() const;

@@ -5,8 +5,6 @@ from importlib.util import find_spec
 from .. import settings
 from ..errors import BadValue
 
-CHOICES = ("avx2", "avx512", "amx", "neon")
-
 
 def is_built() -> bool:
     """Tell whether the compiled part is installed and has kernels for this processor."""
@@ -17,10 +15,8 @@ def is_built() -> bool:
     return bool(_native.isas())
 
 
-def choose_isa() -> tuple[str, bool]:
-    """Give the instruction set to run on, and whether matrix tiles (AMX) may be used.
-
-    The best of this processor, or what UNDERONE_ISA says.
+def choose_isa() -> str:
+    """Give the instruction set to run on: the best of this processor, or what UNDERONE_ISA says.
 
     Raises:
         BadValue: UNDERONE_ISA names something that this processor does not have.
@@ -28,10 +24,6 @@ def choose_isa() -> tuple[str, bool]:
     from .. import _native
 
     names, wanted = _native.isas(), settings.isa()
-    tiles = _native.has_amx()
-    able = [*names, *(["amx"] if tiles else [])]
-    if wanted is None:
-        return names[0], tiles
-    if wanted not in able:
-        raise BadValue(f"UNDERONE_ISA={wanted!r}; this processor has {', '.join(able) or 'none'}")
-    return ("avx512", True) if wanted == "amx" else (wanted, False)
+    if wanted is not None and wanted not in names:
+        raise BadValue(f"UNDERONE_ISA={wanted!r}; this processor has {', '.join(names) or 'none'}")
+    return wanted or names[0]

@@ -58,9 +58,9 @@ class Native:
     def _compiled(self, sizes: Sizes) -> _native.Plan:
         names = [v.name for v in self.graph.inputs]
         program = lower(self.graph, dict(zip(names, sizes, strict=True)))
-        isa, _ = choose_isa()
+        options = {"isa": choose_isa(), "precision": self.precision}
         try:
-            return _native.Plan(*program.arguments(), isa=isa, precision=self.precision, threads=self.threads)
+            return _native.Plan(*program.arguments(), **options, threads=self.threads)
         except _native.Unsupported as error:
             raise Unsupported(f"{self.name}: {error}; use another backend") from error
         except (ValueError, MemoryError) as error:
