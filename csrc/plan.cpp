@@ -46,7 +46,9 @@ auto plain_maker(const std::string& isa) {
 bool on_cells(const StepPlan& step) { return step.op.name.compare(0, 6, "cells.") == 0; }
 
 const Arithmetic& checked_arithmetic(const PlanDescription& d) {
-  if (std::find(isas().begin(), isas().end(), d.isa) == isas().end())
+  // "amx" is avx512 and its matrix tiles
+  const bool known = d.isa == "amx" ? has_amx() : std::find(isas().begin(), isas().end(), d.isa) != isas().end();
+  if (!known)
     throw Unsupported("this processor has no instruction set '" + d.isa + "'");
   return arithmetic(d.isa, d.precision);
 }
@@ -85,16 +87,18 @@ Plan::Parts::Parts(const PlanDescription& d)
   describe_maps(d);
   store_constants(d);
   lay_out_activations(d);
+  std::string missing;
   for (const StepPlan& step : d.steps) {
     const std::string& label = step.op.label.empty() ? step.op.name : step.op.label;
     try {
       steps.push_back(make(d, step));
     } catch (const Unsupported& error) {
-      throw Unsupported(label + ": " + error.what());
+      missing += (missing.empty() ? "" : "; ") + label + ": " + error.what();  // all are listed, not the first alone
     } catch (const std::invalid_argument& error) {
       throw std::invalid_argument(label + ": " + error.what());
     }
   }
+  if (!missing.empty()) throw Unsupported(missing);
   for (auto& step : steps) scratch_bytes = std::max(scratch_bytes, step->scratch());
   scratch_bytes = (scratch_bytes + 2 * kSlack - 1) / kSlack * kSlack;  // each thread reads a little behind its own
   scratch = allocate(scratch_bytes * threads);
