@@ -6,6 +6,7 @@ An argument given in code comes first, then these:
     UNDERONE_ASSETS    folder with real weights and photographs, searched before any download
     UNDERONE_OFFLINE   1: never touch the network
     UNDERONE_THREADS   threads of an engine when the caller names none
+    UNDERONE_ISA       instruction set of the native engine: avx2, avx512 or amx (default: the best there is)
 """
 
 import os
@@ -43,3 +44,8 @@ def threads() -> int:
     if not given.isdigit() or int(given) < 1:
         raise BadValue(f"UNDERONE_THREADS={given!r}; a whole number from 1 up is required")
     return int(given)
+
+
+def isa() -> str | None:
+    """Return the instruction set that the native engine is held to, or None."""
+    return os.environ.get("UNDERONE_ISA") or None

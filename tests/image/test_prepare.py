@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from underone.errors import BadValue
+from underone.errors import BadValue, ShapeError
 from underone.image import photograph, photographs, prepare
 from underone.spec import IMAGENET_PREPARATION, InputSpec, Preparation
 
@@ -93,6 +93,24 @@ def test_grey_is_weighted_luma():
 
 def test_half_precision_input_gets_half_precision():
     assert prepare(noise(8, 8), input_of(Preparation(), 8, dtype="float16")).dtype == np.float16
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_row_of_a_batch_is_filled_in_place(dtype):
+    spec = input_of(Preparation(), 8, dtype=dtype)
+    batch = np.full((3, 3, 8, 8), 7, dtype)
+    row = batch[1:2]
+    assert prepare(noise(8, 9), spec, out=row) is row
+    np.testing.assert_array_equal(row, prepare(noise(8, 9), spec), strict=True)
+    np.testing.assert_array_equal(batch[::2], 7)
+
+
+@pytest.mark.parametrize("out", [
+    np.zeros((1, 3, 8, 9), np.float32), np.zeros((1, 3, 8, 8)), np.zeros((1, 3, 8, 8), np.float32)[..., ::-1],
+])  # fmt: skip
+def test_an_output_that_does_not_fit_is_refused(out):
+    with pytest.raises(ShapeError, match=r"\(1, 3, 8, 8\) of float32, contiguous and writeable, is required"):
+        prepare(noise(9, 9), input_of(Preparation(), 8), out=out)
 
 
 def test_open_size_takes_the_given_one():

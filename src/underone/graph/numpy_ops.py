@@ -108,8 +108,8 @@ def divide(a: Array, b: Array) -> Array:
     if a.dtype.kind not in "iu":
         return np.asarray(a / b)
     b = np.where(b == 0, 1, b)  # undefined in ONNX; must not stop a run
-    whole = np.abs(a) // np.abs(b)
-    return np.asarray(np.where((a < 0) != (b < 0), -whole, whole))
+    below = a // b  # not from absolute values: the most negative number has none
+    return np.asarray(below + ((a % b != 0) & ((a < 0) != (b < 0))))
 
 
 def modulo(attrs: Attrs, a: Array, b: Array) -> Array:

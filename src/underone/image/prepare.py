@@ -1,33 +1,28 @@
 """A picture → the input tensor of a network, exactly as torchvision's evaluation transform makes it."""
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from ..errors import BadValue
+from ..errors import BadValue, ShapeError
 from ..spec import InputSpec, Preparation
 from .read import Picture, read_image
+from .resample import Cut, Size, Tables, resample
 
-Size = tuple[int, int]  # (height, width)
-
-_FILTERS = {
-    "nearest": Image.Resampling.NEAREST,
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-}
 _LARGEST = 1 << 27  # pixels of the resized picture before its crop
 
 
-def prepare(image: Picture, spec: InputSpec, size: Size | None = None) -> NDArray[Any]:
+def prepare(image: Picture, spec: InputSpec, size: Size | None = None, out: NDArray[Any] | None = None) -> NDArray[Any]:
     """Resize, crop and normalise a picture as the network was trained for.
 
     Args:
         image: anything that `read_image` takes.
         spec: input of the network, with its preparation.
         size: (height, width), for a network that takes any size.
+        out: contiguous array to fill, such as one row of a batch; None: a new one.
 
     Returns:
         (1, C, H, W) or (1, H, W, C) as `spec.layout` says, of the dtype that `spec` names; equal bit for bit to
@@ -36,17 +31,31 @@ def prepare(image: Picture, spec: InputSpec, size: Size | None = None) -> NDArra
     Raises:
         BadValue: the spec has no preparation, is no picture input, or its size is open or another than `size`;
             or the picture is so narrow that covering the crop takes more than 134 million pixels.
-        BadFile, ShapeError: as `read_image`.
+        ShapeError: `out` is of another shape or dtype, or not contiguous; or as `read_image`.
+        BadFile: as `read_image`.
 
     Source: torchvision 0.29, transforms/functional.py: resize, center_crop, normalize.
     """
     how = _preparation(spec)
     target = _target_size(spec, size)
-    picture = Image.fromarray(read_image(image))
-    if how.color == "GRAY":
-        picture = picture.convert("L")
-    tensor = _normalise(_resize(picture, target, how), how).astype(_float_dtype(spec), copy=False)[None]
-    return tensor if spec.layout == "NCHW" else np.ascontiguousarray(tensor.transpose(0, 2, 3, 1))  # (1, H, W, C)
+    dtype = _float_dtype(spec)
+    channels_last = spec.layout == "NHWC"
+    shape = (1, *target, len(how.mean)) if channels_last else (1, len(how.mean), *target)
+    out = np.empty(shape, dtype) if out is None else _checked(out, shape, dtype)
+    pixels = read_image(image)
+    tensor = out if dtype == np.float32 else np.empty(shape, np.float32)
+    resample(pixels, _cut(pixels.shape[:2], target, how), _tables(how.range, how.mean, how.std), tensor, channels_last)
+    if tensor is not out:
+        out[...] = tensor
+    return out
+
+
+def _checked(out: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    if out.shape != shape or out.dtype != dtype or not out.flags.c_contiguous or not out.flags.writeable:
+        raise ShapeError(
+            f"out is {out.shape} of {out.dtype}; {shape} of {dtype}, contiguous and writeable, is required"
+        )
+    return out
 
 
 def _preparation(spec: InputSpec) -> Preparation:
@@ -80,43 +89,35 @@ def _float_dtype(spec: InputSpec) -> np.dtype[Any]:
     return np.dtype(spec.dtype)
 
 
-def _resize(picture: Image.Image, target: Size, how: Preparation) -> Image.Image:
-    height, width = target
-    resample = _FILTERS[how.interpolation]
+def _cut(picture: Size, target: Size, how: Preparation) -> Cut:
     if how.resize == "squeeze":
-        return picture.resize((width, height), resample)
+        return Cut(target, (0, 0), target, how.interpolation, how.color)
     # a resize to 232 px before a crop of 160 is the ratio 160/232, and 160/(160/232) is a hair under 232
-    box = [math.floor(side / how.crop_ratio + 1e-6) for side in target]
-    covering = _covering(picture.size, (box[1], box[0]))
+    height, width = (math.floor(side / how.crop_ratio + 1e-6) for side in target)
+    covering = _covering(picture, (height, width))
     if covering[0] * covering[1] > _LARGEST:
         raise BadValue(
-            f"a picture {picture.size} is too narrow: it would grow to {covering} to cover {box}; cut it first"
+            f"a picture {picture[::-1]} is too narrow: it would grow to {covering[::-1]} to cover {[width, height]}; "
+            f"cut it first"
         )
-    picture = picture.resize(covering, resample)
-    left, top = round((picture.width - width) / 2), round((picture.height - height) / 2)  # half to even, as torchvision
-    return picture.crop((left, top, left + width, top + height))
+    # half to even, as torchvision
+    origin = (round((covering[0] - target[0]) / 2), round((covering[1] - target[1]) / 2))
+    return Cut(covering, origin, target, how.interpolation, how.color)
 
 
-def _covering(picture: tuple[int, int], box: tuple[int, int]) -> tuple[int, int]:
-    """Return the (width, height) of `picture`, scaled so that one side equals `box` and the other is no less."""
-    width, height = picture
-    if width * box[1] <= height * box[0]:
-        return box[0], int(box[0] * height / width)
-    return int(box[1] * width / height), box[1]
+def _covering(picture: Size, box: Size) -> Size:
+    """Return the size of `picture`, scaled so that one side equals `box` and the other is no less."""
+    height, width = picture
+    if width * box[0] <= height * box[1]:
+        return int(box[1] * height / width), box[1]
+    return box[0], int(box[0] * width / height)
 
 
-def _normalise(picture: Image.Image, how: Preparation) -> NDArray[np.float32]:
-    pixels = np.atleast_3d(np.asarray(picture))  # (H, W, C)
-    if how.color == "BGR":
-        pixels = pixels[:, :, ::-1]
-    planes = [table[pixels[:, :, c]] for c, table in enumerate(_tables(how))]  # C × (H, W)
-    return np.stack(planes)  # (C, H, W)
-
-
-def _tables(how: Preparation) -> NDArray[np.float32]:
+@lru_cache(maxsize=16)
+def _tables(span: tuple[float, float], mean: tuple[float, ...], std: tuple[float, ...]) -> Tables:
     """Return the value of each byte in each channel, (C, 256), by torchvision's own float32 steps."""
-    low, high = how.range
+    low, high = span
     values = np.arange(256, dtype=np.float32) * np.float32(high - low) / np.float32(255) + np.float32(low)
-    mean, std = (np.array(v, np.float32)[:, None] for v in (how.mean, how.std))
-    result: NDArray[np.float32] = (values - mean) / std
+    means, stds = (np.array(v, np.float32)[:, None] for v in (mean, std))
+    result: Tables = (values - means) / stds
     return result

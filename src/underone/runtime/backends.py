@@ -42,12 +42,13 @@ class Backend:
 
 
 BACKENDS = {
+    "native": Backend("via_native", ("float32", "bfloat16"), "underone._native"),
     "onnxruntime": Backend("via_onnxruntime", package="onnxruntime", extra="onnxruntime"),
     "openvino": Backend("via_openvino", ("float32", "bfloat16", "float16"), "openvino", "openvino"),
     "torch": Backend("via_torch", package="torch", extra="train"),
     "reference": Backend("via_reference"),
 }
-AUTO = ("onnxruntime", "openvino", "reference")  # the first that is installed; our native engine will join in front
+AUTO = ("native", "onnxruntime", "openvino", "reference")  # the first that is installed and runs the file
 
 
 def choose(name: str) -> str:
@@ -80,6 +81,25 @@ def open_adapter(file: ModelFile, name: str, threads: int, precision: str) -> Ad
         raise Unsupported(f"backend {name!r} calculates in {can}, not in {precision!r}; backends that do: {able}")
     opener: Callable[[ModelFile, int, str], Adapter] = _module(name).open_model
     return opener(file, threads, precision)
+
+
+def open_first(file: ModelFile, threads: int, precision: str) -> tuple[str, Adapter]:
+    """Open a file on the first engine of `AUTO` that is installed and has all that the file needs.
+
+    Returns:
+        The engine's name and the adapter.
+
+    Raises:
+        Unsupported: no engine runs it; the message is the first one's.
+        BadFile: the file is refused.
+    """
+    refusals = []
+    for name in filter(_installed, AUTO):
+        try:
+            return name, open_adapter(file, name, threads, precision)
+        except Unsupported as error:
+            refusals.append(error)
+    raise refusals[0]
 
 
 def installed_backends() -> list[str]:

@@ -13,7 +13,7 @@ from ..errors import BadValue, ShapeError
 from ..image import Picture, prepare, read_image
 from ..post import Classification, decode
 from ..spec import InputSpec, ModelSpec, OutputSpec, Preparation
-from .backends import Adapter, Array, choose, open_adapter
+from .backends import Adapter, Array, choose, open_adapter, open_first
 from .model_file import ModelFile
 
 Outputs = dict[str, Array]
@@ -172,8 +172,10 @@ def open_engine(
     file: ModelFile, backend: str, threads: int, precision: str | None, spec: ModelSpec | None = None
 ) -> Engine:
     """Open a described file on a backend; the arguments are those of `load`."""
-    backend = choose(backend)
-    adapter = open_adapter(file, backend, threads, precision or "float32")
+    if backend == "auto":
+        backend, adapter = open_first(file, threads, precision or "float32")
+    else:
+        adapter = open_adapter(file, choose(backend), threads, precision or "float32")
     coarsest = precision if precision not in (None, "float32") else file.weights
     return Engine(
         file, adapter, spec=spec or file.spec, backend=backend, threads=threads, precision=coarsest or "float32"

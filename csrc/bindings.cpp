@@ -1,0 +1,9 @@
+#include "bindings.h"
+
+NB_MODULE(_native, m) {
+  m.doc() = "The compiled part: plans, image preparation, non-maximum suppression.";
+  underone::bind_machine(m);
+  underone::bind_plan(m);
+  underone::bind_image(m);
+  underone::bind_nms(m);
+}

@@ -1,0 +1,548 @@
+// The arithmetic of float32 and bfloat16 cells for one instruction set: compiled Halide kernels where time is spent, plain
+// loops over cells elsewhere.
+#include <algorithm>
+#include <cmath>
+
+#include "amx.h"
+#include "cells.h"
+#include "halide_view.h"
+#include "kernels.h"
+#include "vectors.h"
+
+#define JOIN_(a, b) uo_##a##_##b
+#define JOIN(a, b) JOIN_(a, b)
+#define KERNEL(name) JOIN(name, UNDERONE_ISA)
+#define TILES__(isa) UNDERONE_TILES_##isa
+#define TILES_(isa) TILES__(isa)
+
+namespace underone::UNDERONE_ISA {
+
+using DepthwiseKernel = int(Buffer image, Buffer weight, Buffer bias, float low, float high, Buffer out);
+using ProductKernel = int(Buffer operand, Buffer weight, Buffer start, Buffer place, int depth, float low, float high, Buffer out);
+using ProductAddKernel = int(Buffer operand, Buffer weight, Buffer start, Buffer place, int depth, float low, float high, Buffer added, Buffer out);
+
+extern "C" {
+#define TILE(pixels, channels) \
+  ProductKernel KERNEL(product_##pixels##x##channels); \
+  ProductAddKernel KERNEL(product_##pixels##x##channels##_add);
+TILES_(UNDERONE_ISA)(TILE)
+#undef TILE
+DepthwiseKernel KERNEL(depthwise_3s1), KERNEL(depthwise_3s2), KERNEL(depthwise_5s1), KERNEL(depthwise_5s2);
+DepthwiseKernel KERNEL(depthwise_bf16_3s1), KERNEL(depthwise_bf16_3s2);
+DepthwiseKernel KERNEL(stem);
+}
+
+namespace {
+
+struct Tile {
+  int pixels, channels;
+  ProductKernel* plain;
+  ProductAddKernel* add;
+};
+#define TILE(pixels, channels) {pixels, channels, KERNEL(product_##pixels##x##channels), KERNEL(product_##pixels##x##channels##_add)},
+const Tile kTiles[] = {TILES_(UNDERONE_ISA)(TILE)};
+#undef TILE
+
+constexpr int kPart = 16;  // blocks of input channels whose weights stay in the first-level cache
+
+// The tile for this many blocks of 16 output channels: the first of the table whose channels divide them.
+const Tile& tile_for(int blocks) {
+  for (const Tile& t : kTiles)
+    if (blocks * 16 % t.channels == 0) return t;
+  return kTiles[0];  // not reached: every table ends with tiles of 16 channels
+}
+
+// The smaller tile of the same channels, for what is left over.
+const Tile& rest_of(const Tile& main) {
+  const Tile* best = &main;
+  for (const Tile& t : kTiles)
+    if (t.channels == main.channels && t.pixels < best->pixels) best = &t;
+  return *best;
+}
+
+const int* identity() {  // 0, 1, 2, …: sums in the order of the operand's pixels
+  static const std::vector<int> numbers = [] {
+    std::vector<int> v(1 << 16);
+    for (size_t i = 0; i < v.size(); i++) v[i] = int(i);
+    return v;
+  }();
+  return numbers.data();
+}
+
+Packed pack_panels(WeightArena& arena, const float* weight, const float* bias, int out, int in, int panel) {
+  const int nb = ceil_div(ceil_div(out, 16) * 16, panel), k = ceil_div(in, 16) * 16;
+  float* w = reinterpret_cast<float*>(arena.take(size_t(nb) * panel * k * 4));
+  float* b = reinterpret_cast<float*>(arena.take(size_t(nb) * panel * 4));
+  for (int n = 0; n < out; n++) {
+    float* to = w + size_t(n / panel) * k * panel + n % panel;
+    for (int i = 0; i < in; i++) to[size_t(i) * panel] = weight[size_t(n) * in + i];
+    if (bias) b[n] = bias[n];
+  }
+  return {reinterpret_cast<char*>(w), b, in, out, panel};
+}
+
+// One panel of output channels: whole tiles, then the rest. Long sums go in parts that begin with the sums so far.
+void panel_f32(const Product& c, int panel, float* out, int out_pixels, const float* added, const int* place, float low, float high, float* sums) {
+  const Tile& main = tile_for(c.packed->panel / 16);
+  const Tile& rest = rest_of(main);
+  const int kb = ceil_div(c.packed->in, 16), parts = ceil_div(kb, kPart), each = ceil_div(kb, parts);
+  const int blocks = main.channels / 16;
+  int whole = c.pixels / main.pixels * main.pixels;
+  if (c.pixels - whole > rest.pixels) whole += main.pixels;
+  const int left = std::max(0, c.pixels - whole), space = whole + rest.pixels;
+  for (int k = 0; k < kb; k += each) {
+    const int depth = std::min(each, kb - k);
+    const bool last = k + depth >= kb;
+    auto run = [&](const Tile& t, int at, int pixels) {
+      const float* operand = reinterpret_cast<const float*>(c.operand) + (size_t(k) * c.stride + at) * 16;
+      const float* weight = reinterpret_cast<const float*>(c.packed->weight) + (size_t(panel) * kb + k) * 16 * main.channels;
+      View<3> a(operand, kFloat, {{16, 1}, {pixels, 16}, {depth, c.stride * 16}});
+      View<2> w(weight, kFloat, {{main.channels, 1}, {depth * 16, main.channels}});
+      View<3> bias(c.packed->bias + panel * main.channels, kFloat, {{16, 1}, {pixels, 0}, {blocks, 16}});
+      View<3> so_far(sums + size_t(at) * 16, kFloat, {{16, 1}, {pixels, 16}, {blocks, space * 16}});
+      View<3> o(out, kFloat, {{16, 1}, {out_pixels, 16}, {blocks, 16 * out_pixels}});
+      View<1> p(last ? place + at : identity(), kInt, {{pixels, 1}});
+      const float lowest = last ? low : -INFINITY, highest = last ? high : INFINITY;
+      Buffer start = k ? so_far : bias, target = last ? o : so_far;
+      if (last && added) {
+        View<3> plus(added, kFloat, {{16, 1}, {out_pixels, 16}, {blocks, 16 * out_pixels}});
+        t.add(a, w, start, p, depth, lowest, highest, plus, target);
+      } else {
+        t.plain(a, w, start, p, depth, lowest, highest, target);
+      }
+    };
+    if (whole) run(main, 0, whole);
+    if (left) run(rest, whole, rest.pixels);
+  }
+}
+
+bool is_stem(const Window& w, int channels) {  // what nearly every mobile network begins with
+  return channels == 3 && w.height == 3 && w.width == 3 && w.stride_y == 2 && w.stride_x == 2 && w.dilation_y == 1 && w.dilation_x == 1;
+}
+
+// Everything whose arithmetic is the same for both formats.
+template <class Cell>
+class Cells : public Arithmetic {
+ public:
+  static constexpr int parts = Cell::parts;
+  using Values = typename Cell::Values;
+
+  Cells() { lanes = Cell::lanes; }
+
+  int panels(const Packed& p) const override { return ceil_div(ceil_div(p.out, lanes) * lanes, p.panel); }
+
+  Packed pack_depthwise(WeightArena& arena, const float* weight, const float* bias, int channels, const Window& window) const override {
+    const int taps = window.taps(), blocks = ceil_div(channels, lanes);
+    float* w = reinterpret_cast<float*>(arena.take(size_t(blocks) * taps * lanes * 4));
+    float* b = reinterpret_cast<float*>(arena.take(size_t(blocks) * lanes * 4));
+    for (int c = 0; c < channels; c++) {
+      const int lane = Cell::lane(c % lanes), block = c / lanes;
+      for (int t = 0; t < taps; t++) w[(size_t(block) * taps + t) * lanes + lane] = weight[size_t(c) * taps + t];
+      if (bias) b[block * lanes + lane] = bias[c];
+    }
+    return {reinterpret_cast<char*>(w), b, taps, channels, lanes};
+  }
+
+  // For windows that no kernel was compiled for.
+  void depthwise_any(const Packed& packed, const Window& window, Rows in, Rows out, int first, int last, int rows, int width, float low, float high) const {
+    const int taps = window.taps();
+    const Floats lowest = all(low), highest = all(high);
+    for (int c = first; c < last; c++) {
+      const float* weight = reinterpret_cast<const float*>(packed.weight) + size_t(c) * taps * lanes;
+      for (int y = 0; y < rows; y++)
+        for (int x = 0; x < width; x++) {
+          Values sum = Float(packed.bias + c * lanes);
+          const char* at = in.data + (c * in.block + size_t(y) * window.stride_y * in.row + size_t(x) * window.stride_x) * kCell;
+          for (int i = 0; i < window.height; i++)
+            for (int j = 0; j < window.width; j++) {
+              const Values pixel = Cell::load(at + (size_t(i) * window.dilation_y * in.row + size_t(j) * window.dilation_x) * kCell);
+              const Values w = Float(weight + (i * window.width + j) * lanes);
+              for (int p = 0; p < parts; p++) sum.v[p] += w.v[p] * pixel.v[p];
+            }
+          for (int p = 0; p < parts; p++) sum.v[p] = clamp(sum.v[p], lowest, highest);
+          Cell::save(out.data + (c * out.block + y * out.row + x) * kCell, sum);
+        }
+    }
+  }
+
+  void unfold(const Window& window, Rows in, int blocks, int rows, int width, char* operand, int stride) const override {
+    for (int i = 0; i < window.height; i++)
+      for (int j = 0; j < window.width; j++)
+        for (int c = 0; c < blocks; c++) {
+          char* to = operand + size_t((i * window.width + j) * blocks + c) * stride * kCell;
+          for (int y = 0; y < rows; y++) {
+            const char* from = in.data + (c * in.block + size_t(y * window.stride_y + i * window.dilation_y) * in.row + size_t(j) * window.dilation_x) * kCell;
+            if (window.stride_x == 1) {
+              std::memcpy(to, from, size_t(width) * kCell), to += size_t(width) * kCell;
+              continue;
+            }
+            for (int x = 0; x < width; x++, to += kCell, from += size_t(window.stride_x) * kCell) write(to, read(from));
+          }
+        }
+  }
+
+  void unfold_planar(const Window& w, const float* image, int channels, int height, int width, int y0, int rows, int out_width, char* operand, int stride) const override {
+    const int k_count = channels * w.taps();
+    for (int kb = 0; kb * lanes < k_count; kb++)
+      for (int y = 0; y < rows; y++)
+        for (int x = 0; x < out_width; x++) {
+          alignas(64) float values[32] = {};
+          for (int k = kb * lanes; k < std::min(k_count, (kb + 1) * lanes); k++) {
+            const int iy = (y0 + y) * w.stride_y - w.top + k / w.width % w.height * w.dilation_y;
+            const int ix = x * w.stride_x - w.left + k % w.width * w.dilation_x;
+            if (unsigned(iy) < unsigned(height) && unsigned(ix) < unsigned(width))
+              values[Cell::lane(k % lanes)] = image[(size_t(k / w.taps()) * height + iy) * width + ix];
+          }
+          Cell::save(operand + (size_t(kb) * stride + size_t(y) * out_width + x) * kCell, Float(values));
+        }
+  }
+
+  void load(const float* planar, int channels, int height, int width, Rows out, int first, int last) const override {
+    for (int b = first; b < last; b++)
+      for (int y = 0; y < height; y++)
+        for (int x = 0; x < width; x++) {
+          alignas(64) float values[32] = {};
+          for (int j = 0; j < std::min(lanes, channels - b * lanes); j++)
+            values[Cell::lane(j)] = planar[(size_t(b * lanes + j) * height + y) * width + x];
+          Cell::save(out.data + (b * out.block + y * out.row + x) * kCell, Float(values));
+        }
+  }
+
+  void store(Rows in, float* planar, int channels, int height, int width, int first, int last) const override {
+    for (int b = first; b < last; b++)
+      for (int y = 0; y < height; y++)
+        for (int x = 0; x < width; x++) {
+          alignas(64) float values[32];
+          const Values v = Cell::load(in.data + (b * in.block + y * in.row + x) * kCell);
+          for (int p = 0; p < parts; p++) write(values + 16 * p, v.v[p]);
+          for (int j = 0; j < std::min(lanes, channels - b * lanes); j++)
+            planar[(size_t(b * lanes + j) * height + y) * width + x] = values[Cell::lane(j)];
+        }
+  }
+
+  void activate(const Finish& finish, Rows rows, int blocks, int height, int width) const override {
+    for_cells(rows, 0, blocks, height, width, [&](char* p, int, size_t, size_t) { Cell::save(p, finished(finish, Cell::load(p))); });
+  }
+
+  void add(const Finish& finish, Rows a, Rows b, Rows out, int blocks, int height, int width) const override {
+    for_cells(out, 0, blocks, height, width, [&](char* p, int c, size_t y, size_t x) {
+      Values u = Cell::load(a.data + (c * a.block + y * a.row + x) * kCell);
+      const Values v = Cell::load(b.data + (c * b.block + y * b.row + x) * kCell);
+      for (int i = 0; i < parts; i++) u.v[i] += v.v[i];
+      Cell::save(p, finished(finish, u));
+    });
+  }
+
+  void scale(const Finish& finish, Rows a, const float* factors, Rows out, int first, int last, int channels, int height, int width) const override {
+    for (int c = first; c < last; c++) {
+      alignas(64) float f[32] = {};
+      for (int j = 0; j < std::min(lanes, channels - c * lanes); j++) f[Cell::lane(j)] = factors[c * lanes + j];
+      const Values by = Float(f);
+      for_cells(out, c, c + 1, height, width, [&](char* p, int, size_t y, size_t x) {
+        Values u = Cell::load(a.data + (c * a.block + y * a.row + x) * kCell);
+        for (int i = 0; i < parts; i++) u.v[i] *= by.v[i];
+        Cell::save(p, finished(finish, u));
+      });
+    }
+  }
+
+  void mean(Rows in, float* out, int first, int last, int channels, int height, int width) const override {
+    for (int c = first; c < last; c++) {
+      Values sum{};
+      for (int y = 0; y < height; y++) {
+        Values row{};
+        for (int x = 0; x < width; x++) {
+          const Values v = Cell::load(in.data + (c * in.block + y * in.row + x) * kCell);
+          for (int i = 0; i < parts; i++) row.v[i] += v.v[i];
+        }
+        for (int i = 0; i < parts; i++) sum.v[i] += row.v[i];
+      }
+      alignas(64) float values[32];
+      for (int i = 0; i < parts; i++) write(values + 16 * i, sum.v[i] / float(height * width));
+      for (int j = 0; j < std::min(lanes, channels - c * lanes); j++) out[c * lanes + j] = values[Cell::lane(j)];
+    }
+  }
+
+ protected:
+  static Values Float(const float* p) {
+    Values v;
+    for (int i = 0; i < parts; i++) v.v[i] = read(p + 16 * i);
+    return v;
+  }
+  static Values finished(const Finish& f, Values v) {
+    for (int i = 0; i < parts; i++) v.v[i] = apply(f, v.v[i]);
+    return v;
+  }
+  template <class F>
+  static void for_cells(Rows rows, int first, int last, int height, int width, F f) {
+    for (int c = first; c < last; c++)
+      for (int y = 0; y < height; y++) {
+        char* p = rows.data + (c * rows.block + size_t(y) * rows.row) * kCell;
+        for (int x = 0; x < width; x++, p += kCell) f(p, c, size_t(y), size_t(x));
+      }
+  }
+};
+
+class Float32Cells final : public Cells<Float32> {
+ public:
+  Packed pack_product(WeightArena& arena, const float* weight, const float* bias, int out, int in) const override {
+    return pack_panels(arena, weight, bias, out, in, tile_for(ceil_div(out, 16)).channels);
+  }
+  int tile_pixels(const Packed& packed) const override { return tile_for(packed.panel / 16).pixels; }
+  int round_up(int pixels) const override { return pixels + 16; }
+  size_t product_scratch(const Packed& packed, int pixels) const override {
+    return packed.in > 16 * kPart ? size_t(packed.panel) * (pixels + 32) * 4 : 0;
+  }
+  size_t operand_bytes(const Packed& packed) const override { return size_t(packed.in) * packed.out > 65536 ? 1 << 20 : 384 << 10; }
+
+  void product(const Product& c) const override {
+    const int blocks = c.packed->panel / 16;
+    for (int j = c.first; j < c.last; j++) {
+      const size_t at = size_t(j) * blocks * c.out_pixels * 16;
+      panel_f32(c, j, reinterpret_cast<float*>(c.out) + at, c.out_pixels, c.added ? reinterpret_cast<const float*>(c.added) + at : nullptr, c.place, c.low, c.high, reinterpret_cast<float*>(c.scratch));
+    }
+  }
+
+  void depthwise(const Packed& packed, const Window& w, Rows in, Rows out, int first, int last, int rows, int width, float low, float high) const override {
+    DepthwiseKernel* const kernels[] = {KERNEL(depthwise_3s1), KERNEL(depthwise_3s2), KERNEL(depthwise_5s1), KERNEL(depthwise_5s2)};
+    const bool square = w.height == w.width && w.stride_y == w.stride_x && w.dilation_y == 1 && w.dilation_x == 1;
+    if (!square || w.stride_x > 2 || (w.width != 3 && w.width != 5))
+      return depthwise_any(packed, w, in, out, first, last, rows, width, low, high);
+    const int taps = w.taps(), blocks = last - first;
+    View<4> image(in.data + first * in.block * kCell, kFloat, {{16, 1}, {(width - 1) * w.stride_x + w.width, 16}, {(rows - 1) * w.stride_y + w.height, int(16 * in.row)}, {blocks, int(16 * in.block)}});
+    View<3> weight(reinterpret_cast<const float*>(packed.weight) + size_t(first) * taps * 16, kFloat, {{16, 1}, {taps, 16}, {blocks, taps * 16}});
+    View<2> bias(packed.bias + first * 16, kFloat, {{16, 1}, {blocks, 16}});
+    View<4> o(out.data + first * out.block * kCell, kFloat, {{16, 1}, {width, 16}, {rows, int(16 * out.row)}, {blocks, int(16 * out.block)}});
+    kernels[(w.width == 5) * 2 + w.stride_x - 1](image, weight, bias, low, high, o);
+  }
+
+  // The prepared image is planar, [3][rows][columns] with its zero border.
+  bool has_stem(const Window& w, int channels, int out_width) const override { return is_stem(w, channels) && out_width >= 7; }
+  size_t image_bytes(int out_height, int out_width) const override { return size_t(3) * (2 * out_height + 1) * (2 * out_width + 1) * 4; }
+  void prepare_image(const Window& w, const float* planar, int height, int width, int out_height, int out_width, char* image, int first, int last) const override {
+    const int rows = 2 * out_height + 1, columns = 2 * out_width + 1, from = w.left, count = std::min(width, columns - w.left);
+    for (int c = 0; c < 3; c++)
+      for (int y = first; y < last; y++) {
+        float* to = reinterpret_cast<float*>(image) + (size_t(c) * rows + y) * columns;
+        const int iy = y - w.top;
+        if (iy < 0 || iy >= height) {
+          std::fill(to, to + columns, 0.0f);
+          continue;
+        }
+        std::fill(to, to + from, 0.0f);
+        std::memcpy(to + from, planar + (size_t(c) * height + iy) * width, size_t(count) * 4);
+        std::fill(to + from + count, to + columns, 0.0f);
+      }
+  }
+  Packed pack_stem(WeightArena& arena, const float* weight, const float* bias, int out) const override {
+    return pack_depthwise(arena, weight, bias, out, {9, 3});
+  }
+  void stem(const Packed& packed, const char* image, int out_height, int out_width, int y, int rows, float low, float high, Rows out) const override {
+    const int height = 2 * out_height + 1, columns = 2 * out_width + 1, blocks = ceil_div(packed.out, 16);
+    View<3> i(reinterpret_cast<const float*>(image) + size_t(2 * y) * columns, kFloat, {{columns, 1}, {2 * rows + 1, columns}, {3, columns * height}});
+    View<3> w(packed.weight, kFloat, {{16, 1}, {27, 16}, {blocks, 27 * 16}});
+    View<2> b(packed.bias, kFloat, {{16, 1}, {blocks, 16}});
+    View<4> o(out.data, kFloat, {{16, 1}, {out_width, 16}, {rows, int(16 * out.row)}, {blocks, int(16 * out.block)}});
+    KERNEL(stem)(i, w, b, low, high, o);
+  }
+
+  Packed pack_linear(WeightArena& arena, const float* weight, const float* bias, int out, int in) const override {
+    return pack_panels(arena, weight, bias, out, in, 16);
+  }
+  void linear(const Packed& packed, const Finish& finish, const float* x, float* y, int first, int last) const override {
+    const int in = packed.in, k = ceil_div(in, 16) * 16;
+    for (int n = first; n < last; n++) {
+      const float* w = reinterpret_cast<const float*>(packed.weight) + size_t(n) * k * 16;
+      Floats sum[4] = {read(packed.bias + 16 * n)};
+      int i = 0;
+      for (; i + 4 <= in; i += 4)
+        for (int u = 0; u < 4; u++) sum[u] += x[i + u] * read(w + (i + u) * 16);
+      for (; i < in; i++) sum[0] += x[i] * read(w + i * 16);
+      const Floats total = apply(finish, (sum[0] + sum[1]) + (sum[2] + sum[3]));
+      std::memcpy(y + 16 * n, &total, size_t(std::min(16, packed.out - 16 * n)) * 4);
+    }
+  }
+};
+
+uint16_t to_bfloat16(float f) {
+  uint32_t u;
+  std::memcpy(&u, &f, 4);
+  return uint16_t(std::isnan(f) ? (u >> 16) | 0x40 : (u + 0x7fff + ((u >> 16) & 1)) >> 16);
+}
+
+// Products on AMX tiles where they are; elsewhere in float32 on bfloat16 operands, with float32 weights.
+class Bfloat16Cells final : public Cells<Bfloat16> {
+ public:
+  explicit Bfloat16Cells(bool tiles) : amx(tiles) {}
+
+  Packed pack_product(WeightArena& arena, const float* weight, const float* bias, int out, int in) const override {
+    const int nb = ceil_div(out, 32), kb = ceil_div(in, 32);
+    if (!amx) {
+      std::vector<float> rounded(size_t(out) * in);
+      for (size_t i = 0; i < rounded.size(); i++) {
+        const uint32_t bits = uint32_t(to_bfloat16(weight[i])) << 16;
+        std::memcpy(&rounded[i], &bits, 4);
+      }
+      return pack_panels(arena, rounded.data(), bias, out, in, tile_for(2 * nb).channels);
+    }
+    uint16_t* w = reinterpret_cast<uint16_t*>(arena.take(size_t(nb) * kb * 2048));
+    float* b = reinterpret_cast<float*>(arena.take(size_t(nb) * 128));
+    for (int n = 0; n < out; n++)
+      for (int k = 0; k < in; k++)
+        w[(((size_t(n / 32) * kb + k / 32) * 2 + n / 16 % 2) * 16 + k % 32 / 2) * 32 + n % 16 * 2 + k % 2] = to_bfloat16(weight[size_t(n) * in + k]);
+    if (bias) std::copy(bias, bias + out, b);
+    return {reinterpret_cast<char*>(w), b, in, out, 32};
+  }
+  int tile_pixels(const Packed& packed) const override { return amx ? 32 : tile_for(packed.panel / 16).pixels; }
+  int round_up(int pixels) const override { return ceil_div(pixels + 15, 16) * 16; }
+  size_t operand_bytes(const Packed& packed) const override {
+    return !amx ? 192 << 10 : size_t(packed.in) * packed.out > 131072 ? 512 << 10 : 64 << 10;
+  }
+  size_t product_scratch(const Packed& packed, int pixels) const override {  // operand, result and sums in float32
+    return amx ? 0 : (size_t(ceil_div(packed.in, 32)) * 32 + 3 * size_t(packed.panel)) * (pixels + 64) * 4;
+  }
+
+  void product(const Product& c) const override {
+#if defined(__AVX512F__)
+    if (amx) return amx::product(c);
+#endif
+    const int kb = ceil_div(c.packed->in, 32), pixels = round_up(c.pixels), panel = c.packed->panel / 16;
+    float* operand = reinterpret_cast<float*>(c.scratch);
+    float* result = operand + size_t(kb) * 32 * pixels;
+    float* sums = result + size_t(panel) * 16 * pixels;
+    for (int k = 0; k < kb; k++)
+      for (int p = 0; p < pixels; p++) spread(c.operand + (size_t(k) * c.stride + p) * kCell, operand + (size_t(2 * k) * pixels + p) * 16, size_t(pixels) * 16);
+    Product wide = c;
+    wide.operand = c.scratch, wide.stride = pixels;
+    Packed packed = *c.packed;
+    packed.in = std::min(kb * 32, ceil_div(packed.in, 16) * 16);
+    wide.packed = &packed;
+    for (int j = c.first; j < c.last; j++) {
+      panel_f32(wide, j, result, pixels, nullptr, identity(), -INFINITY, INFINITY, sums);
+      for (int b = 0; b < panel; b++) gather(c, j * panel + b, result + size_t(b) * pixels * 16);
+    }
+  }
+
+  void depthwise(const Packed& packed, const Window& w, Rows in, Rows out, int first, int last, int rows, int width, float low, float high) const override {
+    DepthwiseKernel* const kernels[] = {KERNEL(depthwise_bf16_3s1), KERNEL(depthwise_bf16_3s2)};
+    if (w.height != 3 || w.width != 3 || w.stride_y != w.stride_x || w.stride_x > 2 || w.dilation_y != 1 || w.dilation_x != 1)
+      return depthwise_any(packed, w, in, out, first, last, rows, width, low, high);
+    const int blocks = last - first;
+    View<4> image(in.data + first * in.block * kCell, kWord, {{16, 1}, {(width - 1) * w.stride_x + 3, 16}, {(rows - 1) * w.stride_y + 3, int(16 * in.row)}, {blocks, int(16 * in.block)}});
+    View<4> weight(reinterpret_cast<const float*>(packed.weight) + size_t(first) * 288, kFloat, {{16, 1}, {2, 16}, {9, 32}, {blocks, 288}});
+    View<3> bias(packed.bias + first * 32, kFloat, {{16, 1}, {2, 16}, {blocks, 32}});
+    View<4> o(out.data + first * out.block * kCell, kWord, {{16, 1}, {width, 16}, {rows, int(16 * out.row)}, {blocks, int(16 * out.block)}});
+    kernels[w.stride_x - 1](image, weight, bias, low, high, o);
+  }
+
+  // The prepared image is interleaved, [rows][pitch] bfloat16 with its zero border: tiles are loaded from it as they are.
+  bool has_stem(const Window& w, int channels, int) const override { return amx && is_stem(w, channels); }
+  static int image_pitch(int out_width) { return ceil_div((2 * out_width + 1) * 3 + 8, 32) * 32; }
+  size_t image_bytes(int out_height, int out_width) const override { return size_t(2 * out_height + 1) * image_pitch(out_width) * 2 + 1024; }
+  void prepare_image(const Window& w, const float* planar, int height, int width, int, int out_width, char* image, int first, int last) const override {
+    const int pitch = image_pitch(out_width), count = std::min(width, 2 * out_width + 1 - w.left);
+    const size_t plane = size_t(height) * width;
+    for (int y = first; y < last; y++) {
+      uint16_t* to = reinterpret_cast<uint16_t*>(image) + size_t(y) * pitch;
+      std::memset(to, 0, size_t(pitch) * 2);
+      const int iy = y - w.top;
+      if (iy < 0 || iy >= height) continue;
+      to += 3 * w.left;
+      const float* from = planar + size_t(iy) * width;
+      for (int x = 0; x < count; x++)
+        for (int c = 0; c < 3; c++) {
+          uint32_t u;
+          std::memcpy(&u, from + c * plane + x, 4);
+          to[3 * x + c] = uint16_t((u + 0x7fff + ((u >> 16) & 1)) >> 16);
+        }
+    }
+  }
+  Packed pack_stem(WeightArena& arena, const float* weight, const float* bias, int out) const override {  // [N/16][3 dy][5][16][2], k = 3 dx + channel
+    const int nb = ceil_div(out, 32) * 2;
+    uint16_t* w = reinterpret_cast<uint16_t*>(arena.take(size_t(nb) * 960));
+    float* b = reinterpret_cast<float*>(arena.take(size_t(nb) * 64));
+    for (int n = 0; n < out; n++)
+      for (int c = 0; c < 3; c++)
+        for (int t = 0; t < 9; t++) {
+          const int k = 3 * (t % 3) + c;
+          w[((n / 16 * 3 + t / 3) * 5 + k / 2) * 32 + n % 16 * 2 + k % 2] = to_bfloat16(weight[(n * 3 + c) * 9 + t]);
+        }
+    if (bias) std::copy(bias, bias + out, b);
+    return {reinterpret_cast<char*>(w), b, 27, out, 32};
+  }
+  void stem([[maybe_unused]] const Packed& packed, [[maybe_unused]] const char* image, int, [[maybe_unused]] int out_width, [[maybe_unused]] int y,
+            [[maybe_unused]] int rows, [[maybe_unused]] float low, [[maybe_unused]] float high, [[maybe_unused]] Rows out) const override {
+#if defined(__AVX512F__)
+    const int pitch = image_pitch(out_width);
+    amx::stem(reinterpret_cast<const uint16_t*>(image) + size_t(2 * y) * pitch, pitch, rows, out_width, packed, low, high, out);
+#endif
+  }
+
+  // [N/16][K][16] bfloat16: the weights are the time.
+  Packed pack_linear(WeightArena& arena, const float* weight, const float* bias, int out, int in) const override {
+    const int nb = ceil_div(out, 16);
+    uint16_t* w = reinterpret_cast<uint16_t*>(arena.take(size_t(nb) * in * 32));
+    float* b = reinterpret_cast<float*>(arena.take(size_t(nb) * 64));
+    for (int n = 0; n < out; n++)
+      for (int k = 0; k < in; k++) w[(size_t(n / 16) * in + k) * 16 + n % 16] = to_bfloat16(weight[size_t(n) * in + k]);
+    if (bias) std::copy(bias, bias + out, b);
+    return {reinterpret_cast<char*>(w), b, in, out, 16};
+  }
+  void linear(const Packed& packed, const Finish& finish, const float* x, float* y, int first, int last) const override {
+    const int in = packed.in;
+    for (int n = first; n < last; n++) {
+      const char* w = packed.weight + size_t(n) * in * 32;
+      Floats sum[4] = {read(packed.bias + 16 * n)};
+      int i = 0;
+      for (; i + 4 <= in; i += 4)
+        for (int u = 0; u < 4; u++) sum[u] += x[i + u] * widened(w + size_t(i + u) * 32);
+      for (; i < in; i++) sum[0] += x[i] * widened(w + size_t(i) * 32);
+      const Floats total = apply(finish, (sum[0] + sum[1]) + (sum[2] + sum[3]));
+      std::memcpy(y + 16 * n, &total, size_t(std::min(16, packed.out - 16 * n)) * 4);
+    }
+  }
+
+ private:
+  const bool amx;
+
+  static Floats widened(const char* p) {  // 16 bfloat16 in their own order
+    typedef uint16_t Halves __attribute__((vector_size(32)));
+    Halves h;
+    std::memcpy(&h, p, 32);
+    const Words w = __builtin_convertvector(h, Words) << 16;
+    Floats f;
+    std::memcpy(&f, &w, 64);
+    return f;
+  }
+  static void spread(const char* cell, float* first, size_t step) {
+    write(first, widened(cell));
+    write(first + step, widened(cell + 32));
+  }
+  // Rounds 16 channels of every pixel into half a cell of its place.
+  static void gather(const Product& c, int half, const float* result) {
+    const size_t block = size_t(half / 2) * c.out_pixels;
+    const Floats low = all(c.low), high = all(c.high);
+    for (int p = 0; p < c.pixels; p++) {
+      const size_t at = (block + c.place[p]) * kCell + half % 2 * 32;
+      Floats v = read(result + size_t(p) * 16);
+      if (c.added) v += widened(c.added + at);
+      const Words w = Bfloat16::rounded(clamp(v, low, high)) >> 16;
+      typedef uint16_t Halves __attribute__((vector_size(32)));
+      const Halves h = __builtin_convertvector(w, Halves);
+      std::memcpy(c.out + at, &h, 32);
+    }
+  }
+};
+
+}  // namespace
+
+const Arithmetic& float32() {
+  static const Float32Cells cells;
+  return cells;
+}
+const Arithmetic& bfloat16(bool tiles) {
+  static const Bfloat16Cells with(true), without(false);
+  return tiles ? with : without;
+}
+
+}  // namespace underone::UNDERONE_ISA

@@ -1,0 +1,193 @@
+#include "chain.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace underone {
+
+Tiles make_tiles(const Arithmetic& a, const Packed& packed, const Map& out, int blocks, int threads, int pitch, size_t extra) {
+  const int width = pitch ? pitch : out.width, tile = a.tile_pixels(packed);
+  const size_t row_bytes = size_t(blocks) * width * kCell + extra;
+  int limit = int(std::max<size_t>(1, (a.operand_bytes(packed) + extra * 2) / row_bytes));
+  limit = std::min({limit, out.height, std::max(1, 60000 / width)});
+  if (width > 60000) throw Unsupported("rows of more than 60000 pixels are not implemented");
+  int count = ceil_div(out.height, limit);
+  if (threads > 1 && out.height >= threads) count = ceil_div(count, threads) * threads;
+  int rows = ceil_div(out.height, std::min(count, out.height));
+  if (threads == 1)
+    for (int r = rows; r <= limit; r++)
+      if (r * width % tile == 0) { rows = r; break; }
+  Tiles tiles;
+  tiles.rows = rows, tiles.pixels = rows * width;
+  for (int y = 0; y < out.height; y += rows) {
+    Tile t{y, std::min(rows, out.height - y), {}};
+    t.place.assign(size_t(a.round_up(t.rows * width)), out.spare());
+    for (int p = 0; p < t.rows * width; p++) {
+      const int x = p % width - (width - out.width) / 2;  // a pitch wider than the map: its border on both sides
+      if (x >= 0 && x < out.width) t.place[p] = out.place(y + p / width, x);
+    }
+    tiles.list.push_back(std::move(t));
+  }
+  return tiles;
+}
+
+static bool same_image(const Map& a, const Map& b) { return a.height == b.height && a.width == b.width; }
+
+Chain::Chain(const StepMaker& m, const Operands& o) : a(m.arithmetic), in(o.map(0)), out(o.out_map(0)), window(o.window()) {
+  depthwise = o.integer("depthwise", 0) != 0;
+  has_added = o.has(1);
+  expand.present = o.has(2), spatial.present = depthwise, project.present = o.has(6);
+  expand.finish = o.finish("expand_"), spatial.finish = o.finish("spatial_"), project.finish = o.finish("");
+  o.require((depthwise || project.present) && (depthwise || !expand.present) && (project.present || !has_added), "has stages that do not go together");
+  check_window(o, window, in.height, in.width, out);
+  if (has_added) {
+    added = o.map(1);
+    o.require(same_size(added, out) && added.pad == out.pad, "adds a map of another size or border");
+  }
+  auto floats = [](const Tensor& t) { return static_cast<const float*>(t.data); };
+  int channels = in.channels;
+  if (expand.present) {
+    const Tensor& w = o.constant(2);
+    o.require(w.shape.size() == 4 && w.shape[1] == channels && w.shape[2] == 1 && w.shape[3] == 1 && w.shape[0] <= 65536, "has an expanding weight of another shape");
+    channels = int(w.shape[0]);
+    expand.packed = a.pack_product(m.arena, floats(w), o.bias(3, channels), channels, in.channels);
+  }
+  if (depthwise) {
+    const Tensor& w = o.constant(4);
+    o.require(w.shape == Shape{channels, 1, window.height, window.width}, "has a depthwise weight of another shape");
+    spatial.packed = a.pack_depthwise(m.arena, floats(w), o.bias(5, channels), channels, window);
+  }
+  middle = ceil_div(channels, in.lanes);
+  direct = !depthwise && window.taps() == 1 && window.stride_y == 1 && window.stride_x == 1 && same_image(in, out);
+  int operand_blocks = middle;
+  if (project.present) {
+    const Tensor& w = o.constant(6);
+    const int taps = depthwise ? 1 : window.taps();
+    o.require(w.shape == Shape{out.channels, channels, depthwise ? 1 : window.height, depthwise ? 1 : window.width}, "has a weight of another shape");
+    std::vector<float> ordered;  // (out, tap, channel), channels rounded up to whole cells
+    const float* weight = floats(w);
+    int k = channels;
+    if (taps > 1) {
+      k = middle * in.lanes * taps;
+      ordered.resize(size_t(out.channels) * k);
+      for (int n = 0; n < out.channels; n++)
+        for (int c = 0; c < channels; c++)
+          for (int t = 0; t < taps; t++) ordered[size_t(n) * k + t * middle * in.lanes + c] = weight[(size_t(n) * channels + c) * taps + t];
+      weight = ordered.data();
+      operand_blocks = middle * taps;
+    }
+    project.packed = a.pack_product(m.arena, weight, o.bias(7, out.channels), out.channels, k);
+  } else {
+    o.require(out.channels == channels, "gives another number of channels");
+  }
+  if (!expand.present && !direct)  // the map's own border is the padding
+    o.require(window.top <= in.pad && window.left <= in.pad && (out.height - 1) * window.stride_y + window.reach_y() - window.top <= in.height + in.pad &&
+                  (out.width - 1) * window.stride_x + window.reach_x() - window.left <= in.width + in.pad,
+              "reads past the border of its map");
+  hidden_pitch = (out.width - 1) * window.stride_x + window.reach_x();
+  const size_t hidden_row = expand.present ? size_t(window.stride_y) * hidden_pitch * middle * kCell : 0;
+  if (project.present) {
+    tiles = make_tiles(a, project.packed, out, direct ? 0 : operand_blocks, m.threads, direct ? in.pitch() : 0, direct ? size_t(middle) * in.pitch() * kCell : hidden_row);
+  } else {
+    tiles = make_tiles(a, expand.present ? expand.packed : spatial.packed, out, 1, m.threads, 0, hidden_row);
+  }
+  if (expand.present) {
+    hidden_rows = (tiles.rows - 1) * window.stride_y + window.reach_y();
+    const int pitch = in.pitch();
+    hidden_place.assign(size_t(a.round_up(hidden_rows * pitch)), hidden_rows * hidden_pitch);
+    o.require(int64_t(hidden_rows) * std::max(pitch, hidden_pitch) < 65000, "has rows that are too long");
+    for (int y = 0; y < hidden_rows; y++)
+      for (int x = 0; x < in.width; x++)
+        if (x + window.left < hidden_pitch) hidden_place[size_t(y) * pitch + in.pad + x] = y * hidden_pitch + window.left + x;
+  }
+}
+
+Chain::Scratch Chain::split(char* memory) const {
+  const size_t hidden = expand.present ? size_t(middle) * (hidden_rows * hidden_pitch + 1) * kCell : 0;
+  const size_t operand = project.present && !direct ? size_t(ceil_div(project.packed.in, a.lanes)) * a.round_up(tiles.pixels) * kCell : 0;
+  return {memory, memory + hidden, memory + hidden + operand};
+}
+
+size_t Chain::scratch() const {
+  const size_t before = size_t(split(nullptr).product - static_cast<char*>(nullptr));
+  const size_t wide = expand.present ? a.product_scratch(expand.packed, hidden_rows * in.pitch()) : 0;
+  return before + std::max(wide, project.present ? a.product_scratch(project.packed, tiles.pixels) : 0) + kCell;
+}
+
+void Chain::run(int, const Worker& worker) {
+  clear_border(out, worker);
+  if (!expand.present && !project.present) {  // depthwise alone: threads share the channel blocks
+    const int first = worker.first(middle), last = worker.last(middle);
+    a.depthwise(spatial.packed, window, rows_of(in, -window.top, -window.left), rows_of(out, 0), first, last, out.height, out.width, spatial.low(), spatial.high());
+    if (!spatial.clamps()) {
+      Rows rows = rows_of(out, 0);
+      rows.data += first * rows.block * kCell;
+      a.activate(spatial.finish, rows, last - first, out.height, out.width);
+    }
+    return;
+  }
+  const Scratch s = split(worker.scratch);
+  int done = -1;
+  for (int t = worker.first(int(tiles.list.size())); t < worker.last(int(tiles.list.size())); t++) run_tile(tiles.list[t], done, s);
+}
+
+void Chain::run_tile(const Tile& tile, int& done, const Scratch& s) const {
+  if (direct) {
+    const char* operand = in.data + size_t(in.place(tile.y, -in.pad)) * kCell;
+    return multiply(tile, operand, in.pixels(), tile.rows * in.pitch(), s.product);
+  }
+  const Rows from = spatial_input(tile, done, s);
+  const int pixels = tile.rows * out.width, stride = a.round_up(pixels);
+  if (!project.present) {
+    const Rows to = rows_of(out, tile.y);
+    a.depthwise(spatial.packed, window, from, to, 0, middle, tile.rows, out.width, spatial.low(), spatial.high());
+    if (!spatial.clamps()) a.activate(spatial.finish, to, middle, tile.rows, out.width);
+    return;
+  }
+  if (depthwise) {
+    const Rows to{s.operand, size_t(stride), size_t(out.width)};
+    a.depthwise(spatial.packed, window, from, to, 0, middle, tile.rows, out.width, spatial.low(), spatial.high());
+    if (!spatial.clamps()) a.activate(spatial.finish, to, middle, tile.rows, out.width);
+  } else {
+    a.unfold(window, from, middle, tile.rows, out.width, s.operand, stride);
+  }
+  multiply(tile, s.operand, stride, pixels, s.product);
+}
+
+void Chain::multiply(const Tile& tile, const char* operand, int stride, int pixels, char* scratch) const {
+  a.product({operand, stride, pixels, &project.packed, tile.place.data(), project.low(), project.high(), out.data, out.pixels(), has_added ? added.data : nullptr, 0, a.panels(project.packed), scratch});
+  if (!project.clamps()) a.activate(project.finish, rows_of(out, tile.y), out.blocks(), tile.rows, out.width);
+}
+
+// The rows under a tile: of the input map, or expanded into scratch memory, where rows that the last tile made stay.
+Rows Chain::spatial_input(const Tile& tile, int& done, const Scratch& s) const {
+  if (!expand.present) return rows_of(in, tile.y * window.stride_y - window.top, -window.left);
+  const int block = hidden_rows * hidden_pitch + 1, need = (tile.rows - 1) * window.stride_y + window.reach_y();
+  const size_t row = size_t(hidden_pitch) * kCell;
+  const int start = tile.y * window.stride_y - window.top;  // image row of the first hidden row
+  const int kept = done < 0 ? 0 : std::max(0, done - start);
+  for (int c = 0; c < middle; c++) {
+    char* rows = s.hidden + size_t(c) * block * kCell;
+    if (kept) {
+      std::memmove(rows, rows + row * (hidden_rows - kept), row * kept);
+    } else {
+      std::memset(rows, 0, row * hidden_rows);
+    }
+  }
+  const int first = std::max(start + kept, 0), last = std::min(start + need, in.height);
+  if (first < last) {
+    const int at = first - start, pixels = (last - first) * in.pitch();
+    a.product({in.data + size_t(in.place(first, -in.pad)) * kCell, in.pixels(), pixels, &expand.packed, hidden_place.data() + size_t(at) * in.pitch(), expand.low(), expand.high(), s.hidden, block, nullptr, 0, a.panels(expand.packed), s.product});
+  }
+  const Rows from{s.hidden, size_t(block), size_t(hidden_pitch)};
+  if (!expand.clamps() && first < last) {
+    const Rows fresh{s.hidden + ((first - start) * size_t(hidden_pitch) + window.left) * kCell, from.block, from.row};
+    a.activate(expand.finish, fresh, middle, last - first, std::min(in.width, hidden_pitch - window.left));
+  }
+  for (int c = 0; c < middle; c++)  // below the image, and what surplus pixels wrote
+    for (int y = std::max(last - start, kept); y < need; y++) std::memset(s.hidden + size_t(c) * block * kCell + y * row, 0, row);
+  done = start + need;
+  return from;
+}
+
+}  // namespace underone

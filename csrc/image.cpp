@@ -1,0 +1,229 @@
+// prepare: a picture to the input tensor of a network; here the weights of the filters, the checks and the scratch memory.
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "bindings.h"
+#include "machine.h"
+#include "resample.h"
+
+namespace nb = nanobind;
+
+namespace underone {
+namespace {
+
+// The weights that an Axis points to.
+struct Weights {
+  int64_t words;
+  std::vector<int64_t> first, end;
+  std::vector<int32_t> high, low;
+
+  Weights(int64_t outputs, int64_t most) : words((most + 3) / 4 * 2), high(size_t(outputs * words)), low(high.size()) {}
+
+  void add(int64_t from, const std::vector<double>& weights) {
+    const size_t at = first.size() * size_t(words);
+    first.push_back(from);
+    end.push_back(from + int64_t(weights.size()));
+    for (size_t j = 0; j < weights.size(); j++) {
+      const double scaled = weights[j] * (1 << 22);  // lanes.h has the split: 22 bits, of which 15 are the lower part
+      const auto fixed = int32_t(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
+      const int shift = j % 2 ? 16 : 0;
+      high[at + j / 2] |= int32_t(uint32_t((fixed >> 15) & 0xffff) << shift);
+      low[at + j / 2] |= int32_t(uint32_t(fixed & 0x7fff) << shift);
+    }
+  }
+
+  Axis axis() const { return {int64_t(first.size()), words, first.data(), end.data(), high.data(), low.data()}; }
+
+  int64_t window() const {
+    int64_t most = 0;
+    for (size_t i = 0; i < first.size(); i++) most = std::max(most, end[i] - first[i]);
+    return most;
+  }
+};
+
+double triangle(double x) {
+  x = std::fabs(x);
+  return x < 1.0 ? 1.0 - x : 0.0;
+}
+
+double cubic(double x) {  // Keys 1981 with a = -0.5
+  constexpr double a = -0.5;
+  x = std::fabs(x);
+  if (x < 1.0) return ((a + 2.0) * x - (a + 3.0)) * x * x + 1;
+  return x < 2.0 ? (((x - 5) * x + 8) * x - 4) * a : 0.0;
+}
+
+// A resize of one side from `input` to `resized` pixels, of which outputs from `start` on are wanted.
+struct Side {
+  int64_t input, resized, start, outputs;
+  double scale() const { return double(input) / double(resized); }
+};
+
+// A filter that reaches `support` pixels to each side, stretched where the picture shrinks: Pillow's antialiasing.
+Weights filtered(double (*filter)(double), double support, const Side& side) {
+  const double stretch = std::max(side.scale(), 1.0), shrink = 1.0 / stretch;
+  support *= stretch;
+  Weights all(side.outputs, std::min(side.input, 2 * int64_t(std::ceil(support)) + 1));
+  std::vector<double> weights;
+  for (int64_t i = side.start; i < side.start + side.outputs; i++) {
+    const double center = (double(i) + 0.5) * side.scale();
+    const int64_t first = std::max<int64_t>(0, int64_t(center - support + 0.5));
+    const int64_t end = std::min(side.input, int64_t(center + support + 0.5));
+    double sum = 0;
+    weights.clear();
+    for (int64_t j = first; j < end; j++) {
+      weights.push_back(filter((double(j) - center + 0.5) * shrink));
+      sum += weights.back();
+    }
+    for (double& w : weights) w /= sum;
+    all.add(first, weights);
+  }
+  return all;
+}
+
+Weights nearest(const Side& side) {
+  Weights all(side.outputs, 1);
+  double at = side.scale() * 0.5;
+  for (int64_t i = 0; i < side.start + side.outputs; i++, at += side.scale()) {  // summed up, with Pillow's rounding
+    if (i >= side.start) all.add(std::min(int64_t(at), side.input - 1), {1.0});
+  }
+  return all;
+}
+
+Weights weights_of(const std::string& filter, const Side& side) {
+  if (filter == "nearest") return nearest(side);
+  if (filter == "bilinear") return filtered(triangle, 1.0, side);
+  if (filter == "bicubic") return filtered(cubic, 2.0, side);
+  throw std::invalid_argument("the interpolation is '" + filter + "'; nearest, bilinear or bicubic is required");
+}
+
+using Pixels = nb::ndarray<const uint8_t, nb::device::cpu>;
+using Tables = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Output = nb::ndarray<float, nb::ndim<4>, nb::c_contig, nb::device::cpu>;
+using Pair = std::tuple<int64_t, int64_t>;
+
+// The pixels as the resize reads them. They are copied where they are not packed RGB, or narrower than the overread;
+// otherwise the last row alone is, to have readable bytes behind it.
+class Packed {
+ public:
+  Packed(const Pixels& pixels, bool grey) : grey_(grey) {
+    const bool colour = pixels.ndim() == 3;
+    const int64_t height = int64_t(pixels.shape(0)), width = int64_t(pixels.shape(1)), length = 3 * width;
+    const bool direct = colour && !grey && pixels.stride(2) == 1 && pixels.stride(1) == 3 && pixels.stride(0) >= length &&
+                        length >= kOverread;
+    const int64_t copied = direct ? 1 : height;
+    copies_.reset(new uint8_t[size_t(copied * length + kOverread)]);
+    for (int64_t i = 0; i < copied; i++) {
+      const uint8_t* from = pixels.data() + (height - copied + i) * pixels.stride(0);
+      uint8_t* to = copies_.get() + i * length;
+      for (int64_t x = 0; x < width; x++) copy(from + x * pixels.stride(1), colour ? pixels.stride(2) : 0, to + 3 * x);
+    }
+    picture_ = {direct ? pixels.data() : copies_.get(), copies_.get() + (copied - 1) * length, height, width,
+                direct ? int64_t(pixels.stride(0)) : length};
+  }
+
+  const Picture& picture() const { return picture_; }
+
+ private:
+  void copy(const uint8_t* from, int64_t step, uint8_t* to) const {
+    const uint32_t r = from[0], g = from[step], b = from[2 * step];
+    const uint32_t luma = (r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16;  // ITU-R 601 in 16 bits, as Pillow has it
+    to[0] = uint8_t(grey_ ? luma : r);
+    to[1] = uint8_t(grey_ ? luma : g);
+    to[2] = uint8_t(grey_ ? luma : b);
+  }
+
+  bool grey_;
+  std::unique_ptr<uint8_t[]> copies_;
+  Picture picture_{};
+};
+
+void check(const Pixels& pixels) {
+  if (pixels.size() == 0 || (pixels.ndim() != 2 && (pixels.ndim() != 3 || pixels.shape(2) != 3)))
+    throw std::invalid_argument("the picture must be (H, W, 3) or (H, W), and not empty");
+}
+
+Target target_of(const Output& out, const Tables& tables, const std::string& color, bool channels_last) {
+  if (color != "RGB" && color != "BGR" && color != "GRAY")
+    throw std::invalid_argument("the colour is '" + color + "'; RGB, BGR or GRAY is required");
+  Target target{};
+  target.data = out.data();
+  target.channels_last = channels_last;
+  target.channels = color == "GRAY" ? 1 : 3;
+  target.height = int64_t(out.shape(channels_last ? 1 : 2));
+  target.width = int64_t(out.shape(channels_last ? 2 : 3));
+  if (out.shape(0) != 1 || int64_t(out.shape(channels_last ? 3 : 1)) != target.channels || out.size() == 0)
+    throw std::invalid_argument("the output must hold one picture with " + std::to_string(target.channels) + " channels");
+  if (int64_t(tables.shape(0)) != target.channels || tables.shape(1) != 256)
+    throw std::invalid_argument("the tables must be (" + std::to_string(target.channels) + ", 256)");
+  for (int c = 0; c < target.channels; c++) {
+    target.source[c] = color == "BGR" ? 2 - c : c;
+    target.table[c] = tables.data() + 256 * c;
+  }
+  return target;
+}
+
+Side side_of(int64_t input, int64_t resized, int64_t start, int64_t outputs) {
+  constexpr int64_t most = 1 << 30;
+  if (resized > most || start < 0 || start > resized || outputs > resized - start)
+    throw std::invalid_argument("the crop of " + std::to_string(outputs) + " pixels from " + std::to_string(start) +
+                                " on does not lie in the resized picture of " + std::to_string(resized));
+  return {input, resized, start, outputs};
+}
+
+Resample& resampler(const std::string& isa, bool columns_first) {
+#if defined(__x86_64__)
+  if (isa == "avx512") return columns_first ? avx512::resample_columns_first : avx512::resample_rows_first;
+  if (isa == "avx2") return columns_first ? avx2::resample_columns_first : avx2::resample_rows_first;
+#elif defined(__aarch64__)
+  if (isa == "neon") return columns_first ? neon::resample_columns_first : neon::resample_rows_first;
+#endif
+  throw std::invalid_argument("no instruction set '" + isa + "' is built in");
+}
+
+void run(const Picture& picture, const Weights& across, const Weights& down, const Target& target, bool columns_first,
+         Resample& resample) {
+  Scratch scratch{};
+  scratch.row_bytes = (4 * target.width + 4 * kGroup - 1) / (4 * kGroup) * (4 * kGroup);
+  scratch.slots = columns_first ? kGroup : down.window() + kGroup;
+  scratch.slot_bytes = columns_first ? 3 * picture.width + 2 * kOverread : scratch.row_bytes;
+  const int64_t between = scratch.slots * scratch.slot_bytes, finished = kGroup * scratch.row_bytes;
+  const std::unique_ptr<uint8_t[]> memory(new uint8_t[size_t(between + finished)]);
+  std::vector<const uint8_t*> taps(size_t(2 * down.words));
+  scratch.between = memory.get();
+  scratch.finished = memory.get() + between;
+  scratch.taps = taps.data();
+  resample(picture, across.axis(), down.axis(), target, scratch);
+}
+
+void prepare(const Pixels& pixels, const Output& out, Pair resized, Pair origin, const std::string& filter,
+             bool columns_first, const Tables& tables, const std::string& color, bool channels_last, const std::string& isa) {
+  check(pixels);
+  const Target target = target_of(out, tables, color, channels_last);
+  const Side across = side_of(int64_t(pixels.shape(1)), std::get<1>(resized), std::get<1>(origin), target.width);
+  const Side down = side_of(int64_t(pixels.shape(0)), std::get<0>(resized), std::get<0>(origin), target.height);
+  Resample& resample = resampler(isa, columns_first);
+  const nb::gil_scoped_release release;
+  const Packed packed(pixels, color == "GRAY");
+  run(packed.picture(), weights_of(filter, across), weights_of(filter, down), target, columns_first, resample);
+}
+
+}  // namespace
+
+void bind_image(nb::module_& m) {
+  m.def("prepare", &prepare, nb::arg("pixels"), nb::arg("out").noconvert(), nb::kw_only(), nb::arg("resized"),
+        nb::arg("origin"), nb::arg("interpolation"), nb::arg("columns_first"), nb::arg("tables"), nb::arg("color"),
+        nb::arg("channels_last"), nb::arg("isa"),
+        "Resize a picture to `resized`, cut `out` from it at `origin` and look each byte up in `tables`.");
+}
+
+}  // namespace underone

@@ -1,0 +1,65 @@
+#include "machine.h"
+
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include "bindings.h"
+
+#if defined(__x86_64__) && defined(__linux__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+namespace underone {
+
+namespace {
+
+#if defined(__x86_64__)
+bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"); }
+
+bool has_avx512() {
+  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd");
+}
+
+// AMX tiles of bfloat16, and the system's permission to use them.
+bool has_amx() {
+#if defined(__linux__)
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  constexpr unsigned amx_bf16 = 1u << 22, amx_tile = 1u << 24;
+  if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & amx_bf16) || !(d & amx_tile)) return false;
+  if (!has_avx512() || !__builtin_cpu_supports("avx512bf16")) return false;
+  constexpr int request_permission = 0x1023, tile_data = 18;  // arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA)
+  return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+#else
+  return false;
+#endif
+}
+#endif
+
+std::vector<std::string> find_isas() {
+  std::vector<std::string> names;
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (has_amx()) names.push_back("amx");
+  if (has_avx512()) names.push_back("avx512");
+  if (has_avx2()) names.push_back("avx2");
+#elif defined(__aarch64__)
+  names.push_back("neon");
+#endif
+  return names;
+}
+
+}  // namespace
+
+const std::vector<std::string>& isas() {
+  static const std::vector<std::string> found = find_isas();
+  return found;
+}
+
+void bind_machine(nanobind::module_& m) {
+  m.def("isas", [] { return isas(); }, "Instruction sets that this processor has, the best first.");
+}
+
+}  // namespace underone

@@ -1,0 +1,30 @@
+// Memory: aligned storage, and the static layout of tensors that live at different times.
+#pragma once
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+namespace underone {
+
+constexpr size_t kSlack = 4096;  // kernels read (never write) up to a register tile behind what they need
+
+struct FreeBytes {
+  size_t size = 0;
+  void operator()(char* p) const;
+};
+using Storage = std::unique_ptr<char[], FreeBytes>;
+
+// Zeroed bytes and kSlack behind them, on huge pages when there are many. Throws std::bad_alloc.
+Storage allocate(size_t bytes);
+
+// A tensor's bytes from the step that writes it to the last one that reads it, both included.
+struct Life {
+  size_t bytes;
+  int first, last;
+};
+
+// Gives every tensor its offset, multiples of 64, so that none overlaps another that lives at the same time; `total` is
+// what the arena needs. Greedy, the largest first.
+std::vector<size_t> lay_out(const std::vector<Life>& lives, size_t& total);
+
+}  // namespace underone

@@ -1,0 +1,108 @@
+#include "operands.h"
+
+#include <cstring>
+
+namespace underone {
+
+void Operands::require(bool holds, const char* what) const {
+  if (!holds) throw std::invalid_argument(op.name + " " + what);
+}
+
+const Map& Operands::map(size_t i) const {
+  require(i < in.size() && in[i].is_map, "needs a map");
+  return in[i].map;
+}
+const Map& Operands::out_map(size_t i) const {
+  require(i < out.size() && out[i].is_map, "gives a map");
+  return out[i].map;
+}
+const Place& Operands::plain(size_t i) const {
+  require(i < in.size() && !in[i].is_map && in[i].tensor.type == Type::float32, "needs a plain float32 tensor");
+  return in[i];
+}
+const Place& Operands::out_plain(size_t i) const {
+  require(i < out.size() && !out[i].is_map && out[i].tensor.type == Type::float32, "gives a plain float32 tensor");
+  return out[i];
+}
+const Tensor& Operands::constant(size_t i) const {
+  require(plain(i).tensor.data, "needs a constant weight");
+  return in[i].tensor;
+}
+const float* Operands::bias(size_t i, int64_t size) const {
+  if (!has(i)) return nullptr;
+  require(elements(constant(i).shape) == size, "has a bias of another size");
+  return static_cast<const float*>(in[i].tensor.data);
+}
+
+int64_t Operands::integer(const char* name, int64_t otherwise) const {
+  auto found = op.attributes.find(name);
+  if (found == op.attributes.end()) return otherwise;
+  require(std::holds_alternative<int64_t>(found->second), "has an attribute of another type");
+  return std::get<int64_t>(found->second);
+}
+
+std::vector<double> Operands::numbers(const std::string& name) const {
+  auto found = op.attributes.find(name);
+  if (found == op.attributes.end()) return {};
+  if (auto* whole = std::get_if<std::vector<int64_t>>(&found->second)) return {whole->begin(), whole->end()};
+  auto* real = std::get_if<std::vector<double>>(&found->second);
+  require(real, "has an attribute of another type");
+  return *real;
+}
+
+std::string Operands::word(const std::string& name) const {
+  auto found = op.attributes.find(name);
+  if (found == op.attributes.end()) return "";
+  auto* text = std::get_if<std::string>(&found->second);
+  require(text, "has an attribute of another type");
+  return *text;
+}
+
+Finish Operands::finish(const std::string& prefix) const {
+  static const std::pair<const char*, Function> names[] = {
+      {"", Function::none}, {"sigmoid", Function::sigmoid}, {"silu", Function::silu}, {"hardsigmoid", Function::hardsigmoid},
+      {"hardswish", Function::hardswish}, {"tanh", Function::tanh}, {"gelu", Function::gelu}};
+  Finish f;
+  const auto limits = numbers(prefix + "limits"), slope = numbers(prefix + "slope");
+  require((limits.empty() || limits.size() == 2) && (slope.empty() || slope.size() == 2), "has limits that are no pair");
+  if (limits.size()) f.low = float(limits[0]), f.high = float(limits[1]);
+  if (slope.size()) f.alpha = float(slope[0]), f.beta = float(slope[1]);
+  const std::string name = word(prefix + "function");
+  for (auto& [known, function] : names)
+    if (name == known) return f.function = function, f;
+  throw Unsupported("the function '" + name + "' is not known");
+}
+
+Window Operands::window() const {
+  const auto kernel = numbers("kernel"), strides = numbers("strides"), dilations = numbers("dilations"), pads = numbers("pads");
+  if (kernel.empty()) return {};
+  require(kernel.size() == 2 && strides.size() == 2 && dilations.size() == 2 && pads.size() == 4, "has a window that is not two-dimensional");
+  auto whole = [&](double value, int least) {
+    require(value >= least && value <= 65536, "has a window outside what is allowed (65536)");
+    return int(value);
+  };
+  const Window w{whole(kernel[0], 1), whole(kernel[1], 1), whole(strides[0], 1), whole(strides[1], 1), whole(dilations[0], 1), whole(dilations[1], 1),
+                 whole(pads[0], 0), whole(pads[1], 0), whole(pads[2], 0), whole(pads[3], 0)};
+  require(int64_t(w.height) * w.dilation_y < 65536 && int64_t(w.width) * w.dilation_x < 65536, "has a window outside what is allowed (65536)");
+  return w;
+}
+
+bool same_size(const Map& a, const Map& b) { return a.channels == b.channels && a.height == b.height && a.width == b.width && a.lanes == b.lanes; }
+
+void clear_border(const Map& m, const Worker& worker) {
+  if (!m.pad) return;
+  for (int b = worker.first(m.blocks()); b < worker.last(m.blocks()); b++) {
+    char* block = m.data + size_t(b) * m.pixels() * kCell;
+    auto clear = [&](int from, int to) { std::memset(block + size_t(from) * kCell, 0, size_t(to - from) * kCell); };
+    clear(0, m.place(0, 0));
+    for (int y = 1; y < m.height; y++) clear(m.place(y - 1, m.width), m.place(y, 0));
+    clear(m.place(m.height - 1, m.width), m.spare());
+  }
+}
+
+void check_window(const Operands& o, const Window& w, int height, int width, const Map& out) {
+  const int64_t y = int64_t(height) + w.top + w.bottom - w.reach_y(), x = int64_t(width) + w.left + w.right - w.reach_x();
+  o.require(y >= 0 && x >= 0 && y / w.stride_y + 1 == out.height && x / w.stride_x + 1 == out.width, "gives another size than its window says");
+}
+
+}  // namespace underone

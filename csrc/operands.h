@@ -1,0 +1,37 @@
+// What a step is made from: operands looked up and checked, attributes parsed.
+#pragma once
+#include "steps.h"
+
+namespace underone {
+
+struct Operands {
+  const Op& op;
+  const std::vector<Place>& in;
+  const std::vector<Place>& out;
+
+  // Throws std::invalid_argument("cells.x <what>") unless `holds`.
+  void require(bool holds, const char* what) const;
+  bool has(size_t i) const { return i < in.size() && (in[i].is_map || in[i].tensor.type != Type::none); }
+  const Map& map(size_t i) const;
+  const Map& out_map(size_t i) const;
+  const Place& plain(size_t i) const;      // float32
+  const Place& out_plain(size_t i) const;  // float32
+  const Tensor& constant(size_t i) const;  // float32, with data
+  const float* bias(size_t i, int64_t size) const;  // null when it is left out
+
+  int64_t integer(const char* name, int64_t otherwise) const;
+  std::vector<double> numbers(const std::string& name) const;
+  std::string word(const std::string& name) const;
+  // The attributes <prefix>limits: (low, high) and <prefix>function: name, <prefix>slope: (alpha, beta).
+  Finish finish(const std::string& prefix) const;
+  // The attributes kernel, strides, dilations, pads, as ONNX orders them.
+  Window window() const;
+};
+
+bool same_size(const Map& a, const Map& b);
+// Zeroes the border of a map; threads share the blocks.
+void clear_border(const Map& map, const Worker& worker);
+// The window over an image of this size gives the output's size.
+void check_window(const Operands& o, const Window& window, int height, int width, const Map& out);
+
+}  // namespace underone

@@ -1,0 +1,269 @@
+#include "plan.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <exception>
+
+#include "machine.h"
+#include "memory.h"
+#include "plain.h"
+#include "steps.h"
+#include "threads.h"
+
+namespace underone {
+
+namespace {
+
+// One operator on plain tensors: the first thread runs it.
+class PlainStep : public Step {
+ public:
+  PlainStep(std::unique_ptr<Plain> plain, std::vector<Tensor> in, std::vector<Tensor> out, const StepPlan& step, char* const* data)
+      : plain(std::move(plain)), in(std::move(in)), out(std::move(out)), step(step), data(data) {}
+
+  void run(int, const Worker& worker) override {
+    if (worker.thread) return;
+    for (size_t i = 0; i < in.size(); i++) in[i].data = step.inputs[i] < 0 ? nullptr : data[step.inputs[i]];
+    for (size_t i = 0; i < out.size(); i++) out[i].data = data[step.outputs[i]];
+    plain->run({in.data(), in.size()}, {out.data(), out.size()});
+  }
+
+ private:
+  std::unique_ptr<Plain> plain;
+  std::vector<Tensor> in, out;
+  const StepPlan step;
+  char* const* data;
+};
+
+auto plain_maker(const std::string& isa) {
+#if defined(__x86_64__)
+  return isa == "avx2" ? avx2::make_plain : avx512::make_plain;
+#else
+  return neon::make_plain;
+#endif
+}
+
+bool on_cells(const StepPlan& step) { return step.op.name.compare(0, 6, "cells.") == 0; }
+
+const Arithmetic& checked_arithmetic(const PlanDescription& d) {
+  // "amx" is avx512 and its matrix tiles
+  const bool known = d.isa == "amx" ? has_amx() : std::find(isas().begin(), isas().end(), d.isa) != isas().end();
+  if (!known)
+    throw Unsupported("this processor has no instruction set '" + d.isa + "'");
+  return arithmetic(d.isa, d.precision);
+}
+
+}  // namespace
+
+struct Plan::Parts {
+  const Arithmetic& arithmetic;
+  std::vector<Tensor> tensors;  // without data
+  std::vector<Map> maps;        // of tensors in cells
+  std::vector<char> is_map;
+  WeightArena packed;
+  std::vector<char*> data;      // of every tensor, now
+  std::vector<int> inputs, outputs;
+  std::vector<std::unique_ptr<Step>> steps;
+  std::vector<Tensor> input_types, output_types;
+  Storage weights, arena, scratch;
+  size_t weight_bytes = 0, activation_bytes = 0, scratch_bytes = 0;
+  int threads;
+  std::vector<std::pair<int, int>> copies;  // output position, tensor: outputs that no step writes for the first time
+
+  explicit Parts(const PlanDescription& d);
+  void check(const PlanDescription& d) const;
+  void describe_maps(const PlanDescription& d);
+  void store_constants(const PlanDescription& d);
+  void lay_out_activations(const PlanDescription& d);
+  std::unique_ptr<Step> make(const PlanDescription& d, const StepPlan& step);
+  void run_steps();
+  std::unique_ptr<Step> make_cells(const PlanDescription& d, const StepPlan& step);
+};
+
+Plan::Parts::Parts(const PlanDescription& d)
+    : arithmetic(checked_arithmetic(d)), tensors(d.tensors), maps(d.tensors.size()), is_map(d.tensors.size()), data(d.tensors.size()), inputs(d.inputs), outputs(d.outputs), threads(d.threads) {
+  for (Tensor& tensor : tensors) tensor.data = nullptr;
+  check(d);
+  describe_maps(d);
+  store_constants(d);
+  lay_out_activations(d);
+  std::string missing;
+  for (const StepPlan& step : d.steps) {
+    const std::string& label = step.op.label.empty() ? step.op.name : step.op.label;
+    try {
+      steps.push_back(make(d, step));
+    } catch (const Unsupported& error) {
+      missing += (missing.empty() ? "" : "; ") + label + ": " + error.what();  // all are listed, not the first alone
+    } catch (const std::invalid_argument& error) {
+      throw std::invalid_argument(label + ": " + error.what());
+    }
+  }
+  if (!missing.empty()) throw Unsupported(missing);
+  for (auto& step : steps) scratch_bytes = std::max(scratch_bytes, step->scratch());
+  scratch_bytes = (scratch_bytes + 2 * kSlack - 1) / kSlack * kSlack;  // each thread reads a little behind its own
+  scratch = allocate(scratch_bytes * threads);
+  for (int i : inputs) input_types.push_back(tensors[i]);
+  for (int i : outputs) output_types.push_back(tensors[i]);
+}
+
+// Every number names a tensor, every tensor is written once, before it is read.
+void Plan::Parts::check(const PlanDescription& d) const {
+  if (d.threads < 1 || d.threads > 1024)
+    throw std::invalid_argument("threads=" + std::to_string(d.threads) + "; 1 to 1024 are allowed");
+  std::vector<char> written(tensors.size());
+  auto known = [&](int i) {
+    if (i < 0 || size_t(i) >= tensors.size()) throw std::invalid_argument("a step names tensor " + std::to_string(i) + ", which does not exist");
+    return i;
+  };
+  auto write = [&](int i) {
+    if (written[known(i)]++) throw std::invalid_argument("tensor " + std::to_string(i) + " is written twice");
+  };
+  auto read = [&](int i) {
+    if (!written[known(i)]) throw std::invalid_argument("tensor " + std::to_string(i) + " is read before it is written");
+  };
+  int64_t sum = 0;
+  for (size_t i = 0; i < tensors.size(); i++) {
+    if (tensors[i].type == Type::none) throw std::invalid_argument("a tensor has no type");
+    sum += bytes(tensors[i]);
+    if (sum > 4 * kLargest) throw std::invalid_argument("the tensors of the plan need more than 16 GiB together");
+    if (d.tensors[i].data) write(int(i));
+  }
+  for (int i : inputs) write(i);
+  for (const StepPlan& step : d.steps) {
+    for (int i : step.inputs) if (i != -1) read(i);
+    for (int i : step.outputs) write(i);
+  }
+  for (int i : outputs) read(i);
+}
+
+void Plan::Parts::describe_maps(const PlanDescription& d) {
+  if (d.pads.size() != tensors.size()) throw std::invalid_argument("every tensor needs its pad");
+  for (size_t i = 0; i < tensors.size(); i++) {
+    const Shape& s = tensors[i].shape;
+    if (d.pads[i] < 0) continue;
+    const bool fits = tensors[i].type == Type::float32 && !d.tensors[i].data && s.size() == 4 && s[0] == 1 && s[1] > 0 && s[2] > 0 && s[3] > 0 && d.pads[i] <= 4096;
+    if (!fits) throw std::invalid_argument("a map has the shape " + text(s) + "; float32 (1, C, H, W) is required");
+    const int64_t cells = (s[1] + arithmetic.lanes - 1) / arithmetic.lanes * (s[2] + 2 * d.pads[i]) * (s[3] + 2 * d.pads[i]);
+    if (std::max({s[1], s[2], s[3]}) > (1 << 20) || cells > (1 << 25))
+      throw std::invalid_argument("a map has the shape " + text(s) + "; at most 2 GiB are allowed");
+    maps[i] = {int(s[1]), int(s[2]), int(s[3]), d.pads[i], arithmetic.lanes, nullptr};
+    is_map[i] = 1;
+  }
+  for (const std::vector<int>* border : {&inputs, &outputs})
+    for (int i : *border) if (is_map[i]) throw std::invalid_argument("an input or output of the plan is a map");
+}
+
+// Constants that operators on plain tensors read; those of the others are packed.
+void Plan::Parts::store_constants(const PlanDescription& d) {
+  std::vector<size_t> offsets(tensors.size());
+  std::vector<char> used(tensors.size());
+  for (int i : outputs) used[i] = 1;
+  for (const StepPlan& step : d.steps)
+    if (!on_cells(step)) for (int i : step.inputs) if (i >= 0) used[i] = 1;
+  for (size_t i = 0; i < tensors.size(); i++)
+    if (d.tensors[i].data && used[i]) offsets[i] = weight_bytes, weight_bytes += (size_t(bytes(tensors[i])) + 63) / 64 * 64;
+  weights = allocate(weight_bytes);
+  for (size_t i = 0; i < tensors.size(); i++) {
+    if (!d.tensors[i].data || !used[i]) continue;
+    data[i] = weights.get() + offsets[i];
+    std::memcpy(data[i], d.tensors[i].data, size_t(bytes(tensors[i])));
+  }
+}
+
+void Plan::Parts::lay_out_activations(const PlanDescription& d) {
+  const int end = int(d.steps.size());
+  std::vector<Life> lives(tensors.size(), Life{0, end, -1});
+  std::vector<int> owner(tensors.size(), -1);  // position of the output whose array a tensor is written into
+  for (int i : inputs) owner[i] = -2;
+  for (size_t k = 0; k < outputs.size(); k++) {
+    const int i = outputs[k];
+    if (owner[i] == -1 && !d.tensors[i].data) owner[i] = int(k);
+    else copies.emplace_back(int(k), i);
+  }
+  for (int s = 0; s < end; s++) {
+    for (int i : d.steps[s].outputs) lives[i] = {is_map[i] ? maps[i].bytes() : size_t(bytes(tensors[i])) + 64, s, s};
+    for (int i : d.steps[s].inputs) if (i >= 0) lives[i].last = s;
+  }
+  for (size_t i = 0; i < lives.size(); i++) if (owner[i] != -1 || d.tensors[i].data) lives[i].bytes = 0;
+  size_t total = 0;
+  const std::vector<size_t> offsets = lay_out(lives, total);
+  arena = allocate(total);
+  activation_bytes = total;
+  for (size_t i = 0; i < lives.size(); i++) if (lives[i].bytes) data[i] = arena.get() + offsets[i];
+}
+
+// A step on maps. Its weights are read from the description and packed.
+std::unique_ptr<Step> Plan::Parts::make_cells(const PlanDescription& d, const StepPlan& step) {
+  auto places = [&](const std::vector<int>& numbers) {
+    std::vector<Place> list;
+    for (int i : numbers) {
+      if (i < 0) { list.emplace_back(); continue; }
+      list.push_back({tensors[i], maps[i], bool(is_map[i]), &data[i]});
+      list.back().tensor.data = d.tensors[i].data;
+      list.back().map.data = data[i];
+    }
+    return list;
+  };
+  const std::vector<Place> in = places(step.inputs), out = places(step.outputs);
+  return make_cells_step({arithmetic, packed, d.threads}, step.op, in, out);
+}
+
+std::unique_ptr<Step> Plan::Parts::make(const PlanDescription& d, const StepPlan& step) {
+  if (on_cells(step)) return make_cells(d, step);
+  for (int i : step.inputs) if (i >= 0 && is_map[i]) throw std::invalid_argument("a plain operator reads a map");
+  for (int i : step.outputs) if (is_map[i]) throw std::invalid_argument("a plain operator writes a map");
+  std::vector<Tensor> in, out;
+  for (int i : step.inputs) {
+    in.push_back(i < 0 ? Tensor{} : tensors[i]);
+    in.back().data = i >= 0 && d.tensors[i].data ? data[i] : nullptr;
+  }
+  for (int i : step.outputs) out.push_back(tensors[i]), out.back().data = nullptr;
+  auto plain = plain_maker(d.isa)(step.op, {in.data(), in.size()}, {out.data(), out.size()});
+  return std::make_unique<PlainStep>(std::move(plain), std::move(in), std::move(out), step, data.data());
+}
+
+// All threads go through all steps and meet after each. When one fails, the others only meet.
+void Plan::Parts::run_steps() {
+  Barrier barrier(threads);
+  std::atomic<bool> failed{false};
+  std::exception_ptr error;
+  run_on_threads(threads, [&](int thread) {
+    const Worker worker{thread, threads, scratch.get() + size_t(thread) * scratch_bytes};
+    for (auto& step : steps)
+      for (int phase = 0; phase < step->phases(); phase++) {
+        try {
+          if (!failed.load(std::memory_order_relaxed)) step->run(phase, worker);
+        } catch (...) {
+          if (!failed.exchange(true)) error = std::current_exception();
+        }
+        if (threads > 1) barrier.wait();
+      }
+  });
+  if (error) std::rethrow_exception(error);
+}
+
+Plan::Plan(const PlanDescription& description) : parts(std::make_unique<Parts>(description)) {}
+Plan::~Plan() = default;
+
+void Plan::run(const std::vector<const void*>& in, const std::vector<void*>& out) {
+  Parts& p = *parts;
+  for (size_t k = 0; k < in.size(); k++) p.data[p.inputs[k]] = static_cast<char*>(const_cast<void*>(in[k]));
+  for (size_t k = 0; k < out.size(); k++) {
+    const bool copied = std::any_of(p.copies.begin(), p.copies.end(), [&](auto& c) { return c.first == int(k); });
+    if (!copied) p.data[p.outputs[k]] = static_cast<char*>(out[k]);
+  }
+  p.run_steps();
+  for (auto [k, tensor] : p.copies) std::memcpy(out[k], p.data[tensor], size_t(bytes(p.tensors[tensor])));
+}
+
+void Plan::poison() {
+  std::memset(parts->arena.get(), 0xff, parts->activation_bytes);
+  std::memset(parts->scratch.get(), 0xff, parts->scratch_bytes * size_t(parts->threads));
+}
+
+const std::vector<Tensor>& Plan::inputs() const { return parts->input_types; }
+const std::vector<Tensor>& Plan::outputs() const { return parts->output_types; }
+size_t Plan::weight_bytes() const { return parts->weight_bytes + parts->packed.used(); }
+size_t Plan::activation_bytes() const { return parts->activation_bytes + parts->scratch_bytes * size_t(parts->threads); }
+
+}  // namespace underone

@@ -1,0 +1,129 @@
+// Pillow's 8-bit resize, bit for bit: along one side, rounded to bytes, then along the other, rounded to bytes.
+//
+// What stands between the passes is a few rows: a picture of any height goes through a few kilobytes, and what the crop does
+// not need is never read.
+#include "resample.h"
+
+#include "lanes.h"
+
+namespace underone::UNDERONE_ISA {
+namespace {
+
+constexpr int64_t kVectors = kGroup / kPixels;  // in flight
+
+const uint8_t* row_of(const Picture& picture, int64_t y) {
+  return y == picture.height - 1 ? picture.last_row : picture.data + y * picture.row_stride;
+}
+
+// Resizes kGroup rows along their length: from RGB, three bytes a pixel, to four bytes a pixel; they begin at pixel `start`.
+void resize_rows(const uint8_t* const* rows, int64_t start, const Axis& across, uint8_t* const* to) {
+  for (int64_t x = 0; x < across.outputs; ++x) {
+    const int32_t* high = across.high + x * across.words;
+    const int32_t* low = across.low + x * across.words;
+    const int64_t fours = (across.end[x] - across.first[x] + 3) / 4;
+    Sums upper[kVectors], lower[kVectors];
+#pragma GCC unroll 8
+    for (int64_t v = 0; v < kVectors; ++v) upper[v] = lower[v] = zero_sums();
+    for (int64_t j = 0; j < fours; ++j) {
+      const int64_t at = 3 * (across.first[x] - start) + 12 * j;
+#pragma GCC unroll 8
+      for (int64_t v = 0; v < kVectors; ++v) {
+        const FourPixels pixels = FourPixels::load(rows + v * kPixels, at);
+        upper[v] = multiply_add(multiply_add(upper[v], pixels.first(), high[2 * j]), pixels.second(), high[2 * j + 1]);
+        lower[v] = multiply_add(multiply_add(lower[v], pixels.first(), low[2 * j]), pixels.second(), low[2 * j + 1]);
+      }
+    }
+#pragma GCC unroll 8
+    for (int64_t v = 0; v < kVectors; ++v) store_pixels(to + v * kPixels, 4 * x, bytes_of(upper[v], lower[v]));
+  }
+}
+
+// Makes one row of `length` bytes, rounded up to 4 * kGroup: output `y` of `down`, from the rows that it has weights for.
+void resize_columns(const uint8_t* const* rows, const Axis& down, int64_t y, int64_t length, uint8_t* to) {
+  const int32_t* high = down.high + y * down.words;
+  const int32_t* low = down.low + y * down.words;
+  const int64_t words = (down.end[y] - down.first[y] + 1) / 2;
+  for (int64_t i = 0; i < length; i += 4 * kGroup) {
+    Sums upper[kVectors], lower[kVectors];
+#pragma GCC unroll 8
+    for (int64_t v = 0; v < kVectors; ++v) upper[v] = lower[v] = zero_sums();
+    for (int64_t j = 0; j < words; ++j) {
+#pragma GCC unroll 8
+      for (int64_t v = 0; v < kVectors; ++v) {
+        const int64_t at = i + 4 * v * kPixels;
+        const Pairs values = interleave(rows[2 * j] + at, rows[2 * j + 1] + at);
+        upper[v] = multiply_add(upper[v], values, high[j]);
+        lower[v] = multiply_add(lower[v], values, low[j]);
+      }
+    }
+#pragma GCC unroll 8
+    for (int64_t v = 0; v < kVectors; ++v) store(to + i + 4 * v * kPixels, bytes_of(upper[v], lower[v]));
+  }
+}
+
+// Writes row `y` of the tensor from four bytes a pixel.
+void normalise(const uint8_t* row, int64_t y, const Target& target) {
+  for (int64_t c = 0; c < target.channels; ++c) {
+    const uint8_t* from = row + target.source[c];
+    const float* table = target.table[c];
+    if (target.channels_last) {
+      float* to = target.data + y * target.width * target.channels + c;
+      for (int64_t x = 0; x < target.width; ++x) to[x * target.channels] = table[from[4 * x]];
+    } else {
+      float* to = target.data + (c * target.height + y) * target.width;
+      for (int64_t x = 0; x < target.width; ++x) to[x] = table[from[4 * x]];
+    }
+  }
+}
+
+}  // namespace
+
+// The ring: row y of the picture, resized along its length, stands in slot y % slots until no output needs it.
+void resample_rows_first(const Picture& picture, const Axis& across, const Axis& down, const Target& target,
+                         const Scratch& scratch) {
+  const auto slot = [&](int64_t y) { return scratch.between + y % scratch.slots * scratch.slot_bytes; };
+  uint8_t* const spare = scratch.finished + scratch.row_bytes;
+  int64_t done = 0;  // rows before it are in the ring, as far as they are needed
+  for (int64_t y = 0; y < down.outputs; ++y) {
+    const int64_t first = down.first[y], end = down.end[y];
+    if (done < first) done = first;
+    for (; done < end; done += kGroup) {
+      const uint8_t* from[kGroup];
+      uint8_t* to[kGroup];
+      for (int64_t i = 0; i < kGroup; ++i) {
+        const bool inside = done + i < picture.height;
+        from[i] = row_of(picture, inside ? done + i : done);
+        to[i] = inside ? slot(done + i) : spare;
+      }
+      resize_rows(from, 0, across, to);
+    }
+    for (int64_t j = 0; j < end - first; ++j) scratch.taps[j] = slot(first + j);
+    if ((end - first) % 2) scratch.taps[end - first] = slot(first);  // fills the last pair; it has no weight
+    resize_columns(scratch.taps, down, y, scratch.row_bytes, scratch.finished);
+    normalise(scratch.finished, y, target);
+  }
+}
+
+void resample_columns_first(const Picture& picture, const Axis& across, const Axis& down, const Target& target,
+                            const Scratch& scratch) {
+  const int64_t start = across.first[0], length = 3 * (across.end[across.outputs - 1] - start);
+  for (int64_t y = 0; y < down.outputs; y += kGroup) {
+    const int64_t count = down.outputs - y < kGroup ? down.outputs - y : kGroup;
+    const uint8_t* from[kGroup];
+    uint8_t* to[kGroup];
+    for (int64_t i = 0; i < kGroup; ++i) {
+      from[i] = scratch.between + (i < count ? i : 0) * scratch.slot_bytes;
+      to[i] = scratch.finished + i * scratch.row_bytes;
+    }
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t first = down.first[y + i], end = down.end[y + i];
+      for (int64_t j = 0; j < end - first; ++j) scratch.taps[j] = row_of(picture, first + j) + 3 * start;
+      if ((end - first) % 2) scratch.taps[end - first] = scratch.taps[0];  // fills the last pair; it has no weight
+      resize_columns(scratch.taps, down, y + i, length, scratch.between + i * scratch.slot_bytes);
+    }
+    resize_rows(from, start, across, to);
+    for (int64_t i = 0; i < count; ++i) normalise(to[i], y + i, target);
+  }
+}
+
+}  // namespace underone::UNDERONE_ISA

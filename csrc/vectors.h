@@ -1,0 +1,99 @@
+// Sixteen floats as one value, whatever the width of the registers; two formats of a cell. Only for sources that are
+// compiled once per instruction set: everything lies in that set's namespace.
+#pragma once
+#include <cstdint>
+#include <cstring>
+
+#include "cells.h"
+
+namespace underone::UNDERONE_ISA {
+
+typedef float Floats __attribute__((vector_size(64)));
+typedef int32_t Ints __attribute__((vector_size(64)));
+typedef uint32_t Words __attribute__((vector_size(64)));
+
+static inline Floats all(float x) { return Floats{} + x; }
+static inline Floats read(const void* p) { Floats v; std::memcpy(&v, p, 64); return v; }
+static inline void write(void* p, Floats v) { std::memcpy(p, &v, 64); }
+static inline Floats at_least(Floats v, Floats low) { return v < low ? low : v; }   // NaN stays
+static inline Floats at_most(Floats v, Floats high) { return v > high ? high : v; }
+static inline Floats clamp(Floats v, Floats low, Floats high) { return at_most(at_least(v, low), high); }
+
+// Relative error 2e-7; saturates to 0 and infinity beyond what float32 holds.
+static inline Floats exponential(Floats x) {
+  x = clamp(x, all(-87.3f), all(88.7f));
+  const Floats magic = all(12582912.0f);  // 1.5 * 2^23: adding it rounds to the nearest whole number
+  const Floats n = (x * 1.44269504f + magic) - magic;
+  const Floats r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  Floats p = all(1.9875691500e-4f);
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.0f;
+  const Ints bits = (__builtin_convertvector(n, Ints) + 127) << 23;
+  Floats scale;
+  std::memcpy(&scale, &bits, 64);
+  return p * scale;
+}
+static inline Floats sigmoid(Floats x) { return 1.0f / (1.0f + exponential(-x)); }
+static inline Floats hyperbolic(Floats x) {  // tanh: an odd polynomial near 0, where the quotient cancels
+  const Floats far = 1.0f - 2.0f / (exponential(2.0f * x) + 1.0f), s = x * x;
+  const Floats near = x * (1.0f + s * (-0.333332819f + s * (0.133314802f + s * (-0.0537397f + s * 0.0206390f))));
+  return (x > 0.5f) | (x < -0.5f) ? far : near;
+}
+static inline Floats error_function(Floats x) {  // Abramowitz and Stegun 7.1.26 is too coarse for float32; this is 7.1.28's style by lanes
+  Floats result;
+  for (int j = 0; j < 16; j++) result[j] = std::erf(x[j]);
+  return result;
+}
+
+static inline Floats apply(const Finish& f, Floats v) {
+  switch (f.function) {
+    case Function::sigmoid: v = sigmoid(v); break;
+    case Function::silu: v = v * sigmoid(v); break;
+    case Function::hardsigmoid: v = clamp(v * f.alpha + f.beta, all(0), all(1)); break;
+    case Function::hardswish: v = v * clamp(v * (1.0f / 6) + 0.5f, all(0), all(1)); break;
+    case Function::tanh: v = hyperbolic(v); break;
+    case Function::gelu: v = 0.5f * v * (1.0f + error_function(v * 0.70710678f)); break;
+    default: break;
+  }
+  return clamp(v, all(f.low), all(f.high));
+}
+
+// One cell of 16 float32.
+struct Float32 {
+  static constexpr int lanes = 16, parts = 1;
+  struct Values { Floats v[1]; };
+  static int lane(int channel) { return channel; }  // where a channel stands among the floats of Values
+  static Values load(const void* p) { return {{read(p)}}; }
+  static void save(void* p, const Values& x) { write(p, x.v[0]); }
+};
+
+// One cell of 32 bfloat16: Values holds the even channels, then the odd ones.
+struct Bfloat16 {
+  static constexpr int lanes = 32, parts = 2;
+  struct Values { Floats v[2]; };
+  static int lane(int channel) { return channel % 2 * 16 + channel / 2; }
+  static Values load(const void* p) {
+    Words w;
+    std::memcpy(&w, p, 64);
+    const Words even = w << 16, odd = w & 0xffff0000u;
+    Values x;
+    std::memcpy(&x.v[0], &even, 64), std::memcpy(&x.v[1], &odd, 64);
+    return x;
+  }
+  static Words rounded(Floats f) {  // to the nearest, ties to even; NaN stays NaN
+    Words u;
+    std::memcpy(&u, &f, 64);
+    const Words r = u + 0x7fffu + ((u >> 16) & 1u);
+    return (u & 0x7fffffffu) > 0x7f800000u ? (u | 0x400000u) : r;
+  }
+  static void save(void* p, const Values& x) {
+    const Words w = (rounded(x.v[0]) >> 16) | (rounded(x.v[1]) & 0xffff0000u);
+    std::memcpy(p, &w, 64);
+  }
+};
+
+}  // namespace underone::UNDERONE_ISA

@@ -1,0 +1,53 @@
+"""The compiled part: plans, image preparation, non-maximum suppression."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Attribute = int | float | str | Sequence[int] | Sequence[float]
+TensorRow = tuple[str, Sequence[int], int]
+StepRow = tuple[str, str, Mapping[str, Attribute], Sequence[int], Sequence[int]]
+
+class Unsupported(NotImplementedError): ...
+
+class Plan:
+    weight_bytes: int
+    activation_bytes: int
+    def __init__(
+        self,
+        tensors: Sequence[TensorRow],
+        constants: Mapping[int, NDArray[Any]],
+        steps: Sequence[StepRow],
+        inputs: Sequence[int],
+        outputs: Sequence[int],
+        *,
+        isa: str,
+        precision: str = "float32",
+        threads: int = 1,
+    ) -> None: ...
+    def run(self, inputs: Sequence[NDArray[Any]]) -> list[NDArray[Any]]: ...
+    def poison(self) -> None: ...
+
+def isas() -> list[str]: ...
+def prepare(
+    pixels: NDArray[np.uint8],
+    out: NDArray[np.float32],
+    *,
+    resized: tuple[int, int],
+    origin: tuple[int, int],
+    interpolation: str,
+    columns_first: bool,
+    tables: NDArray[np.float32],
+    color: str,
+    channels_last: bool,
+    isa: str,
+) -> None: ...
+def nms(
+    boxes: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    iou_threshold: float,
+    class_ids: NDArray[np.int64] | None = None,
+    max_outputs: int | None = None,
+) -> NDArray[np.int64]: ...

@@ -1,0 +1,7 @@
+"""The native engine's compiler: a Graph becomes the steps of a compiled plan."""
+
+from .lower import lower
+from .machine import choose_isa, is_built
+from .program import Program
+
+__all__ = ["Program", "choose_isa", "is_built", "lower"]

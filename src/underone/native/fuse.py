@@ -1,0 +1,205 @@
+"""Find what is computed together: convolutions with their functions, depthwise pairs and triples, residual sums."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ..graph import Graph, Node, TensorType
+from ..graph.ops import attributes
+from ..graph.shape_rules import window_pads
+
+INF = float("inf")
+Types = Mapping[str, TensorType]
+
+# functions that the engine's kernels end with; bounds have an entry of their own
+_FUNCTIONS = {"HardSwish": "hardswish", "Sigmoid": "sigmoid", "HardSigmoid": "hardsigmoid", "Tanh": "tanh"}
+
+
+@dataclass(frozen=True)
+class Finish:
+    """What happens to a result before it is stored."""
+
+    low: float = -INF
+    high: float = INF
+    function: str = ""
+    slope: tuple[float, float] = (1 / 6, 0.5)
+
+    def attrs(self, prefix: str = "") -> dict[str, Any]:
+        """Give the attributes of a step."""
+        found: dict[str, Any] = {prefix + "limits": [self.low, self.high]}
+        if self.function:
+            found |= {prefix + "function": self.function, prefix + "slope": list(self.slope)}
+        return found
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """One convolution and the function behind it."""
+
+    node: Node
+    attrs: Mapping[str, Any]
+    pads: tuple[int, int, int, int]  # top, left, bottom, right
+    depthwise: bool
+    finish: Finish = field(default_factory=Finish)
+
+    @property
+    def kernel(self) -> tuple[int, int]:
+        """Height and width of the window."""
+        return self.attrs["kernel"]
+
+    @property
+    def is_plain_product(self) -> bool:
+        """Whether it is a 1x1 convolution that keeps the map's size."""
+        return not self.depthwise and self.kernel == (1, 1) and self.attrs["strides"] == (1, 1) and not any(self.pads)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Convolutions that are computed together, row tile by row tile.
+
+    Attributes:
+        source: name of the map that it reads.
+        result: name of what it gives.
+        nodes: the graph's nodes that it computes, in order.
+        expand, depthwise, project: its stages; at least one of the latter two.
+        added: name of the map that is added to the last stage.
+    """
+
+    source: str
+    result: str
+    nodes: tuple[Node, ...]
+    expand: Convolution | None = None
+    depthwise: Convolution | None = None
+    project: Convolution | None = None
+    added: str = ""
+
+
+class Fuser:
+    """Looks along the graph from a convolution on."""
+
+    def __init__(self, graph: Graph, types: Types) -> None:
+        self.graph = graph
+        self.types = types
+        self.order = {id(node): i for i, node in enumerate(graph.nodes)}
+        self.readers: dict[str, list[Node]] = {}
+        for node in graph.nodes:
+            for name in node.inputs:
+                self.readers.setdefault(name, []).append(node)
+        self.uses = Counter(name for node in graph.nodes for name in node.inputs)
+        self.uses.update(v.name for v in graph.outputs)
+
+    def only_reader(self, name: str) -> Node | None:
+        """Give the one node that reads a tensor, when nothing else does."""
+        return self.readers[name][0] if self.uses[name] == 1 and self.readers.get(name) else None
+
+    def convolution(self, node: Node | None) -> Convolution | None:
+        """Describe a convolution that runs on maps, or None."""
+        if node is None or node.op != "Conv" or len(node.inputs) < 2:
+            return None
+        x, w = self.types[node.inputs[0]], self.types[node.inputs[1]]
+        fixed = all(name in self.graph.constants for name in node.inputs[1:] if name)
+        if not fixed or len(x.shape) != 4 or x.shape[0] != 1 or {x.dtype, w.dtype} != {"float32"} or 0 in x.shape:
+            return None
+        attrs = dict(attributes("Conv", node.attrs, [x.shape, w.shape]))
+        depthwise = attrs["group"] > 1 and attrs["group"] == x.shape[1] == w.shape[0]
+        if (attrs["group"] != 1 and not depthwise) or 0 in self.types[node.outputs[0]].shape:
+            return None
+        (top, bottom), (left, right) = window_pads(x.shape[2:], w.shape[2:], attrs)
+        attrs["kernel"] = tuple(w.shape[2:])
+        if min(top, left, bottom, right) < 0 or max(top, left, bottom, right) > 4096:
+            return None
+        return Convolution(node, attrs, (top, left, bottom, right), depthwise)
+
+    def finished(self, name: str) -> tuple[Finish, str, tuple[Node, ...]]:
+        """Take the function behind a tensor with it, if nothing else reads in between.
+
+        Returns:
+            The function, the name of its result, and the nodes that it is.
+        """
+        node = self.only_reader(name)
+        found = finish_of(node, self.types) if node is not None else None
+        if node is not None and found is not None:
+            return found, node.outputs[0], (node,)
+        both = self.readers.get(name, [])  # x * sigmoid(x)
+        if self.uses[name] == len(both) == 2:
+            gate, product = sorted(both, key=lambda n: self.order[id(n)])
+            if gate.op == "Sigmoid" and product.op == "Mul" and set(product.inputs) == {name, gate.outputs[0]} and self.uses[gate.outputs[0]] == 1:
+                return Finish(function="silu"), product.outputs[0], (gate, product)
+        return Finish(), name, ()
+
+    def chain(self, node: Node, ready: Mapping[str, int]) -> Chain | None:
+        """Find what is computed together with a convolution.
+
+        Args:
+            node: the first convolution.
+            ready: position of the node that makes each tensor, for the residual.
+        """
+        first = self.convolution(node)
+        if first is None:
+            return None
+        first, name, nodes = self._with_finish(first)
+        found = Chain(node.inputs[0], name, nodes)
+        if first.depthwise:
+            return self._projected(replace(found, depthwise=first), ready)
+        second = self.convolution(self.only_reader(name)) if first.is_plain_product else None
+        wider = self.types[node.inputs[0]].shape[1] <= self.types[name].shape[1]
+        if second is None or not second.depthwise or not wider:
+            return self._summed(replace(found, project=first), ready)
+        second, name, more = self._with_finish(second)
+        return self._projected(replace(found, expand=first, depthwise=second, result=name, nodes=(*nodes, *more)), ready)
+
+    def _with_finish(self, conv: Convolution) -> tuple[Convolution, str, tuple[Node, ...]]:
+        finish, name, nodes = self.finished(conv.node.outputs[0])
+        return replace(conv, finish=finish), name, (conv.node, *nodes)
+
+    def _projected(self, chain: Chain, ready: Mapping[str, int]) -> Chain:
+        last = self.convolution(self.only_reader(chain.result))
+        if last is None or not last.is_plain_product:
+            return chain
+        last, name, nodes = self._with_finish(last)
+        return self._summed(replace(chain, project=last, result=name, nodes=(*chain.nodes, *nodes)), ready)
+
+    def _summed(self, chain: Chain, ready: Mapping[str, int]) -> Chain:
+        """Take the residual sum with it when the other operand is a map of the same size that exists by then."""
+        last = chain.project
+        node = self.only_reader(chain.result)
+        if last is None or last.finish != Finish() or node is None or node.op != "Add":
+            return chain
+        other = next((n for n in node.inputs if n != chain.result), "")
+        same = other in self.types and self.types[other] == self.types[chain.result] and other not in self.graph.constants
+        if not same or ready.get(other, -1) >= self.order[id(node)]:
+            return chain
+        finish, name, nodes = self.finished(node.outputs[0])
+        return replace(
+            chain, project=replace(last, finish=finish), added=other, result=name, nodes=(*chain.nodes, node, *nodes)
+        )
+
+
+def finish_of(node: Node, types: Types) -> Finish | None:
+    """Give the function of one element that a node is, or None."""
+    if types[node.inputs[0]].dtype != "float32":
+        return None
+    attrs = attributes(node.op, node.attrs, [types[n].shape for n in node.inputs if n])
+    if node.op == "Relu":
+        return Finish(low=0.0)
+    if node.op == "Clip" and attrs["min"] <= attrs["max"]:
+        return Finish(attrs["min"], attrs["max"])
+    if node.op == "HardSigmoid":
+        return Finish(function="hardsigmoid", slope=(attrs["alpha"], attrs["beta"]))
+    if node.op == "Gelu" and attrs["approximate"] == "none":
+        return Finish(function="gelu")
+    return Finish(function=_FUNCTIONS[node.op]) if node.op in _FUNCTIONS else None
+
+
+def window_attrs(conv: Convolution) -> dict[str, Any]:
+    """Give the attributes of a step's window."""
+    names: Sequence[str] = ("kernel", "strides", "dilations")
+    return {name: list(conv.attrs[name]) for name in names} | {"pads": list(conv.pads)}
+
+
+def as_float(array: Any) -> Any:
+    """Give a contiguous float32 array."""
+    return np.ascontiguousarray(array, np.float32)

@@ -1,0 +1,89 @@
+"""Run with our own engine: compiled plans, one for each shape of the inputs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .. import _native
+from ..errors import BadFile, ShapeError, Unsupported
+from ..graph import Graph, read_onnx
+from ..native import choose_isa, lower
+from .backends import Array
+from .model_file import ModelFile
+
+Sizes = tuple[tuple[int, ...], ...]
+_MOST_PLANS = 4  # plans that are kept for shapes seen lately
+
+
+@dataclass
+class Native:
+    """A graph and the plans made from it."""
+
+    graph: Graph
+    name: str
+    threads: int
+    precision: str
+    plans: dict[Sizes, _native.Plan] = field(default_factory=dict)
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Run once."""
+        given = [_plain(inputs[v.name]) for v in self.graph.inputs]
+        if self._by_image and given[0].shape[0] != 1:
+            parts = [self._run([a[i : i + 1] for a in given]) for i in range(given[0].shape[0])]
+            results = [np.concatenate(column) for column in zip(*parts, strict=True)]
+        else:
+            results = self._run(given)
+        return {v.name: r.astype(v.dtype, copy=False) for v, r in zip(self.graph.outputs, results, strict=True)}
+
+    def clone(self) -> "Native":
+        """Return an adapter with plans of its own, on the same graph."""
+        return Native(self.graph, self.name, self.threads, self.precision)
+
+    def _run(self, arrays: list[Array]) -> list[Array]:
+        return self.plan(tuple(a.shape for a in arrays)).run(arrays)
+
+    @property
+    def _by_image(self) -> bool:
+        return all(v.shape and v.shape[0] is None for v in (*self.graph.inputs, *self.graph.outputs))
+
+    def plan(self, sizes: Sizes) -> _native.Plan:
+        """Make the plan for these shapes of the inputs, or give the one that was made."""
+        if sizes not in self.plans:
+            while len(self.plans) >= _MOST_PLANS:
+                del self.plans[next(iter(self.plans))]
+            self.plans[sizes] = self._compiled(sizes)
+        return self.plans[sizes]
+
+    def _compiled(self, sizes: Sizes) -> _native.Plan:
+        names = [v.name for v in self.graph.inputs]
+        program = lower(self.graph, dict(zip(names, sizes, strict=True)))
+        options = {"isa": choose_isa(), "precision": self.precision}
+        try:
+            return _native.Plan(*program.arguments(), **options, threads=self.threads)
+        except _native.Unsupported as error:
+            raise Unsupported(f"{self.name}: {error}; use another backend") from error
+        except (ValueError, MemoryError) as error:
+            raise BadFile(f"{self.name}: {error}") from error
+
+
+def open_model(file: ModelFile, threads: int, precision: str) -> Native:
+    """Open a file; a file whose shapes are known is compiled at once.
+
+    Raises:
+        BadFile: the file does not fit together.
+        Unsupported: an operator or a form of one that the engine does not have.
+    """
+    graph = read_onnx(file.content, file.name)
+    engine = Native(graph, file.name, threads, precision)
+    sizes = tuple(tuple(1 if i == 0 and d is None else d for i, d in enumerate(v.shape)) for v in graph.inputs)
+    if all(d is not None for size in sizes for d in size):
+        try:
+            engine.plan(sizes)  # type: ignore[arg-type]
+        except ShapeError as error:
+            raise BadFile(f"{file.name}: {error}") from error
+    return engine
+
+
+def _plain(array: Array) -> Array:
+    return np.ascontiguousarray(array, np.float32 if array.dtype == np.float16 else array.dtype)
