@@ -23,6 +23,10 @@ def test_unknown_name_without_a_close_one_lists_the_known():
     assert str(errors.UnknownName("backend", "zzz", ["b", "a"])) == "unknown backend 'zzz'. Known: a, b."
 
 
+def test_unknown_name_takes_what_is_no_text():
+    assert str(errors.UnknownName("backend", None, ["b", "a"])) == "unknown backend None. Known: a, b."
+
+
 def test_missing_extra_is_the_command():
     error = errors.MissingExtra("backend 'openvino'", "openvino", "openvino")
     assert str(error) == (

@@ -260,7 +260,6 @@ def small_file(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    ({"num_classes": 10}, r"num_classes=10, but \S+ has num_classes=4; leave it out, and replace model\.head"),
     ({"in_chans": 1}, r"in_chans=1, but \S+ has in_chans=3; leave it out"),
     ({"padding": "tf_same"}, r"padding='tf_same', but \S+ has padding='symmetric'; leave it out, the weights were"),
     ({"bn_eps": 1e-3}, r"bn_eps=0\.001, but \S+ has bn_eps=1e-05; leave it out"),
@@ -268,6 +267,76 @@ def small_file(tmp_path_factory):
 def test_argument_that_contradicts_the_file_is_refused(small_file, arguments, message):
     with pytest.raises(BadValue, match=message):
         create_model("mobilenet_v2_035", weights=small_file, **arguments)
+
+
+def test_another_number_of_classes_gives_the_trained_backbone_with_a_new_head(small_file, tmp_path):
+    whole = create_model("mobilenet_v2_035", weights=small_file)
+    tuned = create_model("mobilenet_v2_035", weights=small_file, num_classes=10)
+    for name, tensor in whole.backbone.state_dict().items():
+        assert torch.equal(tuned.backbone.state_dict()[name], tensor), name
+    assert tuned.eval()(noise()).shape == (2, 10)
+    assert float(tuned.head.weight.std()) > 0
+    again = create_model("mobilenet_v2_035", weights=save_weights(tuned, tmp_path / "w.safetensors"))
+    assert nmse(again, tuned, noise()) == 0
+
+
+def test_spec_of_a_new_head_says_so(trained):
+    spec = create_model("mobilenet_v2_100", weights="IMAGENET1K_V1", num_classes=10).spec
+    assert (spec.weights, spec.labels, spec.published) == ("torchvision_in1k, new head", None, None)
+    assert (spec.licence, spec.source) == (trained.spec.licence, trained.spec.source)
+    assert spec.input.preparation == trained.spec.input.preparation
+    assert spec.outputs[0].shape == (None, 10)
+
+
+def test_backbone_file_with_a_number_of_classes_gets_a_new_head(tmp_path):
+    backbone = create_model("mobileone_s0", features_only=True)
+    model = create_model("mobileone_s0", weights=save_weights(backbone, tmp_path / "b.safetensors"), num_classes=3)
+    assert torch.equal(model.backbone.stem.branches[0].conv.weight, backbone.stem.branches[0].conv.weight)
+
+
+def test_labels_are_written_into_the_spec(small_file):
+    labels = ("hat", "shirt", "shoes", "skirt")
+    assert create_model("mobileone_s0", num_classes=4, labels=labels).spec.labels == labels
+    assert create_model("mobilenet_v2_035", weights=small_file, labels=[*labels]).spec.labels == labels
+    assert create_model("mobilenet_v2_035", weights=small_file, num_classes=2, labels=("a", "b")).spec.labels == (
+        *("a", "b"),
+    )
+    with pytest.raises(BadValue, match="2 labels for 4 classes; pass num_classes=2 too"):
+        create_model("mobilenet_v2_035", weights=small_file, labels=("a", "b"))
+    with pytest.raises(BadValue, match="labels='ab'; a sequence of class names is required, for a model with a class"):
+        create_model("mobileone_s0", num_classes=2, labels="ab")
+    with pytest.raises(BadValue, match="for a model with a classifier"):
+        create_model("mobileone_s0", features_only=True, labels=("a",))
+
+
+def test_labels_that_do_not_fit_the_head_are_not_saved(tmp_path):
+    model = create_model("mobileone_s0", num_classes=2, labels=("a", "b"))
+    model.head = nn.Linear(1024, 3)
+    with pytest.raises(BadValue, match=r"'mobileone_s0' has 2 labels for 3 classes; name them by model\.spec = "):
+        save_weights(model, tmp_path / "w.safetensors")
+
+
+@pytest.mark.parametrize(("name", "arguments", "message"), [
+    (None, {}, "a NoneType was given as name; a text is required"),
+    ("t.safetensors", {}, "'t.safetensors' is no model but a file: name the model, and pass weights='t.safetensors'"),
+    ("x.pth", {}, "'x.pth' is no model but a file: name the model, and pass weights='x.pth'"),
+    ("x.onnx", {}, r"'x.onnx' is a network in a file; load\('x.onnx'\) runs it"),
+    ("mobileone_s0", {"weights": True}, 'weights came as bool; None for random ones, "DEFAULT", a tag, or the path'),
+    ("mobileone_s0", {"weights": {}}, "weights came as dict; None for random ones"),
+    ("mobileone_s0", {"pretrained": True}, 'pretrained is no argument; pass weights="DEFAULT" for trained weights'),
+    ("mobileone_s0", {"features_only": True, "out_indices": 3}, r"out_indices=3; a sequence is required: \(3,\)"),
+    ("mobileone_s0", {"num_classes": "3"}, "num_classes='3'; a whole number, 1 or more, is required"),
+    ("mobileone_s0", {"in_chans": 1.5}, "in_chans=1.5; a whole number, 1 or more, is required"),
+])  # fmt: skip
+def test_usual_mistakes_give_one_line(name, arguments, message):
+    with pytest.raises(BadValue, match=message) as caught:
+        create_model(name, **arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_option_names_those_of_the_backbone():
+    with pytest.raises(UnknownName, match=r"unknown option of mobileone_s0 'padding'\. Known: activation, se_blocks\."):
+        create_model("mobileone_s0", padding="tf_same")
 
 
 def test_argument_that_agrees_with_the_file_is_taken(small_file):
@@ -282,7 +351,9 @@ def test_file_of_another_network_is_refused_with_its_name(small_file):
 def test_backbone_file_is_no_classifier(tmp_path):
     backbone = create_model("mobilenet_v2_035", features_only=True)
     path = save_weights(backbone, tmp_path / "b.safetensors")
-    with pytest.raises(BadValue, match=r"b\.safetensors has no classifier; pass features_only=True"):
+    with pytest.raises(
+        BadValue, match=r"b\.safetensors has no classifier; pass features_only=True, or num_classes for a new head"
+    ):
         create_model("mobilenet_v2_035", weights=path)
 
 

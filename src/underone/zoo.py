@@ -3,13 +3,15 @@
 import fnmatch
 import re
 from collections.abc import Sequence
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .errors import BadFile, BadValue, MissingExtra
 from .models.table import ALIASES, MODELS, canonical
 from .spec import Frozen, ModelSpec, Preparation, Published
 from .weights import (
+    SUFFIXES,
     Checkpoint,
     TrainedWeights,
     Weights,
@@ -32,13 +34,14 @@ _SOURCE_RULES = {"padding": "symmetric", "bn_eps": 1e-5}  # of every layout we r
 
 def create_model(
     name: str,
-    weights: str | Path | None = None,
+    weights: str | PathLike[str] | None = None,
     *,
     num_classes: int | None = None,
     in_chans: int | None = None,
     features_only: bool = False,
     out_indices: Sequence[int | str] | None = None,
     output_stride: int = 32,
+    labels: Sequence[str] | None = None,
     **options: Any,
 ) -> "nn.Module":
     """Create a model of the zoo.
@@ -47,12 +50,14 @@ def create_model(
         name: a name of `list_models`, an alias of timm or torchvision, or ``name.tag`` with a tag of trained weights.
         weights: None: random; ``"DEFAULT"`` or a tag: trained ones, fetched once; a path: a .safetensors or torch file
             in our names, Apple's, timm's, torchvision's or mmpretrain's, of the training form or folded.
-        num_classes: length of the logits; None: as the weights have it, 1000 for random ones.
+        num_classes: length of the logits; None: as the weights have it, 1000 for random ones. Another number than the
+            weights have gives the trained backbone with a new, random head.
         in_chans: channels of the image; None: as the weights have it, 3 for random ones.
         features_only: give the backbone alone, which maps an image to feature maps by name.
         out_indices: the wanted feature maps, with `features_only`: positions among one map per stride, from stride 2 on
             (0 to 4, or -1 for the last), or names. None: all five.
         output_stride: 8, 16 or 32; below 32 the last layers are dilated.
+        labels: class names by index of the logits, for the spec; None: those of the weights, if they are known.
         options: further arguments of the backbone, for example ``padding`` and ``bn_eps`` of MobileNet V2.
 
     Returns:
@@ -67,23 +72,31 @@ def create_model(
         FetchFailed: the pinned file could not be had.
         MissingExtra: torch is not installed.
     """
+    _check_arguments(name, weights, out_indices, options)
     name, weights = _split_tag(name, weights)
     features = _features(name, features_only, out_indices)
     arguments = {"features": features, "output_stride": output_stride, **options}
     if weights is None:
-        return _build(
+        model = _build(
             name,
             num_classes=_NUM_CLASSES if num_classes is None else num_classes,
             in_chans=_IN_CHANS if in_chans is None else in_chans,
             **arguments,
         )
+        return _labelled(model, labels)
     entry = None if _is_path(weights) else find_weights(name, str(weights))
-    checkpoint = read_checkpoint(weights if entry is None else fetch_weights(entry))
+    checkpoint = read_checkpoint(Path(weights) if entry is None else fetch_weights(entry))
     asked = {"num_classes": num_classes, "in_chans": in_chans, **options}
     model = _build(name, **arguments | _from_file(name, checkpoint, asked, features))
-    load_strict(model, _wanted(checkpoint.network.weights, model, features), name)
-    model.spec = _spec(model.spec, checkpoint, entry)  # type: ignore[assignment,arg-type]
-    return model
+    new_head = features is None and num_classes not in (None, checkpoint.network.num_classes)
+    if features is None and not new_head:
+        load_strict(model, checkpoint.network.weights, name)
+    else:
+        backbone = cast("nn.Module", model.backbone) if new_head else model
+        load_strict(backbone, _of_backbone(checkpoint.network.weights, backbone), name)
+    spec = _spec(cast(ModelSpec, model.spec), checkpoint, entry, new_head)
+    model.spec = spec  # type: ignore[assignment]
+    return _labelled(model, labels)
 
 
 def list_models(pattern: str = "*", weights: bool = False) -> list[str]:
@@ -174,7 +187,40 @@ def _weights_info(entry: TrainedWeights) -> WeightsInfo:
     )
 
 
-def _split_tag(name: str, weights: str | Path | None) -> tuple[str, str | Path | None]:
+def _check_arguments(name: Any, weights: Any, out_indices: Any, options: dict[str, Any]) -> None:
+    """Refuse what is often given by mistake, with the argument that was meant."""
+    if not isinstance(name, str):
+        raise BadValue(f"a {type(name).__name__} was given as name; a text is required, for example 'mobileone_s0'")
+    if name.endswith(".onnx"):
+        raise BadValue(f"{name!r} is a network in a file; load({name!r}) runs it")
+    if name.endswith((".safetensors", *SUFFIXES)) or "/" in name:
+        raise BadValue(f"{name!r} is no model but a file: name the model, and pass weights={name!r}")
+    if weights is not None and not isinstance(weights, str | PathLike):
+        raise BadValue(
+            f'weights came as {type(weights).__name__}; None for random ones, "DEFAULT", a tag, or the path of a file '
+            "is required"
+        )
+    if out_indices is not None and (isinstance(out_indices, str) or not isinstance(out_indices, Sequence)):
+        raise BadValue(f"out_indices={out_indices!r}; a sequence is required: ({out_indices!r},)")
+    if "pretrained" in options:
+        raise BadValue('pretrained is no argument; pass weights="DEFAULT" for trained weights, None for random ones')
+
+
+def _labelled(model: "nn.Module", labels: Sequence[str] | None) -> "nn.Module":
+    """Write class names into the spec of a model that was just made."""
+    if labels is None:
+        return model
+    spec = cast(ModelSpec, model.spec)
+    if spec.task != "classify" or isinstance(labels, str):
+        raise BadValue(f"labels={labels!r}; a sequence of class names is required, for a model with a classifier")
+    classes = spec.outputs[0].shape[1]
+    if len(labels) != classes:
+        raise BadValue(f"{len(labels)} labels for {classes} classes; pass num_classes={len(labels)} too")
+    model.spec = spec.model_copy(update={"labels": tuple(map(str, labels))})  # type: ignore[assignment]
+    return model
+
+
+def _split_tag(name: str, weights: str | PathLike[str] | None) -> tuple[str, str | PathLike[str] | None]:
     """Take ``name.tag`` apart, and the alias off the name."""
     name, _, tag = name.partition(".")
     if tag and weights is not None and str(weights) != tag:
@@ -182,8 +228,8 @@ def _split_tag(name: str, weights: str | Path | None) -> tuple[str, str | Path |
     return canonical(name), tag or weights
 
 
-def _is_path(weights: str | Path) -> bool:
-    return isinstance(weights, Path) or "." in weights or "/" in weights or Path(weights).is_file()
+def _is_path(weights: str | PathLike[str]) -> bool:
+    return not isinstance(weights, str) or "." in weights or "/" in weights or Path(weights).is_file()
 
 
 def _features(name: str, features_only: bool, out_indices: Sequence[int | str] | None) -> tuple[str, ...] | None:
@@ -217,32 +263,28 @@ def _from_file(
     network, spec = checkpoint.network, checkpoint.spec
     if canonical(network.model) != name:
         raise BadValue(f"{checkpoint.path} holds {network.model!r}, not {name!r}; ask for that name")
-    if features is None and network.num_classes is None:
-        raise BadValue(f"{checkpoint.path} has no classifier; pass features_only=True")
+    if features is None and network.num_classes is None and asked["num_classes"] is None:
+        raise BadValue(f"{checkpoint.path} has no classifier; pass features_only=True, or num_classes for a new head")
     rules = {key: getattr(spec, key, None) or value for key, value in _SOURCE_RULES.items()}
-    facts = {"num_classes": network.num_classes, "in_chans": network.in_chans, **rules}
-    for key, fact in facts.items():
+    for key, fact in {"in_chans": network.in_chans, **rules}.items():
         given = asked.get(key)
-        if given is not None and given != fact and not (key == "num_classes" and features is not None):
+        if given is not None and given != fact:
             raise BadValue(f"{key}={given!r}, but {checkpoint.path} has {key}={fact!r}; leave it out, {_CURES[key]}")
     decided: dict[str, Any] = {"in_chans": network.in_chans, "form": network.layout.form}
     if features is None:
-        decided["num_classes"] = network.num_classes
+        decided["num_classes"] = network.num_classes if asked["num_classes"] is None else asked["num_classes"]
     return decided | {key: value for key, value in rules.items() if value != _SOURCE_RULES[key]}
 
 
 _CURES = {
-    "num_classes": "and replace model.head afterwards to train on other classes",
     "in_chans": "and give the image that many channels",
     "padding": "the weights were trained with that rule",
     "bn_eps": "the weights were trained with that value",
 }
 
 
-def _wanted(weights: Weights, model: "nn.Module", features: tuple[str, ...] | None) -> Weights:
+def _of_backbone(weights: Weights, model: "nn.Module") -> Weights:
     """Take out what a backbone alone does not have: the classifier, and the blocks after its last feature."""
-    if features is None:
-        return weights
     backbone = {key.removeprefix("backbone."): array for key, array in weights.items() if key.startswith("backbone.")}
     built = {_block(key) for key in model.state_dict()}
     return {key: array for key, array in backbone.items() if _block(key) in built}
@@ -254,10 +296,17 @@ def _block(key: str) -> str:
     return match[0] if match else key
 
 
-def _spec(built: ModelSpec, checkpoint: Checkpoint, entry: TrainedWeights | None) -> ModelSpec:
+def _spec(built: ModelSpec, checkpoint: Checkpoint, entry: TrainedWeights | None, new_head: bool) -> ModelSpec:
     """Complete the spec of a model by what its weights are."""
+    spec = _trained_spec(built, checkpoint, entry, new_head)
+    if new_head and spec.weights != "random":
+        return spec.model_copy(update={"weights": f"{spec.weights}, new head", "published": None})
+    return spec
+
+
+def _trained_spec(built: ModelSpec, checkpoint: Checkpoint, entry: TrainedWeights | None, new_head: bool) -> ModelSpec:
     if checkpoint.spec is not None:
-        return _own_spec(built, checkpoint.spec, checkpoint.path)
+        return _own_spec(built, checkpoint.spec, checkpoint.path, new_head)
     network = checkpoint.network
     known: dict[str, Any] = {"weights": checkpoint.path.name, "source": network.layout.source}
     if entry is not None:
@@ -265,19 +314,19 @@ def _spec(built: ModelSpec, checkpoint: Checkpoint, entry: TrainedWeights | None
     preparation = entry.preparation if entry else network.preparation
     if preparation is not None:
         known["inputs"] = (built.input.model_copy(update={"preparation": preparation}),)
-    if network.imagenet and built.task == "classify":
+    if network.imagenet and built.task == "classify" and not new_head:
         known["labels"] = imagenet_labels()
     return built.model_copy(update=known)
 
 
-def _own_spec(built: ModelSpec, stored: ModelSpec, path: Path) -> ModelSpec:
+def _own_spec(built: ModelSpec, stored: ModelSpec, path: Path, new_head: bool) -> ModelSpec:
     """Take over what a file of ours says, where it agrees with its own tensors."""
     known = {key: getattr(stored, key) for key in ("weights", "source", "licence", "published")}
     if stored.inputs:
         if stored.input.shape[1:2] != built.input.shape[1:2]:
             raise BadFile(f"{path}: its spec says input {stored.input.shape}, its tensors {built.input.shape}")
         known["inputs"] = stored.inputs
-    if stored.labels and built.task == "classify":
+    if stored.labels and built.task == "classify" and not new_head:
         classes = built.outputs[0].shape[1]
         if len(stored.labels) != classes:
             raise BadFile(f"{path}: its spec has {len(stored.labels)} labels, its tensors {classes} classes")

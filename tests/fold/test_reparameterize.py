@@ -8,7 +8,7 @@ from torch import nn
 
 from underone.compare import Verdict, difference
 from underone.errors import BadValue, ParityFailed
-from underone.fold import reparameterize
+from underone.fold import foldable_blocks, reparameterize
 from underone.models.build import build_model
 from underone.models.table import MODELS
 from underone.nn.folding import with_kernel
@@ -282,3 +282,29 @@ def test_a_network_without_convolution_must_be_told_its_input():
     with pytest.raises(BadValue, match=r"no spec and no convolution; pass input_shape=\(channels, height, width\)"):
         reparameterize(model)
     assert reparameterize(model, input_shape=(3, 8, 8)).certificate.facts["already_folded"] is True
+
+
+@pytest.mark.parametrize("given", [{}, "mobileone_s0.pth", None])
+def test_something_else_than_a_module_is_an_error(given):
+    with pytest.raises(BadValue, match=r"a \w+ cannot be folded; a torch module is required: create_model\(name, wei"):
+        reparameterize(given)
+
+
+class Unfoldable(nn.Conv2d):
+    def fuse(self):
+        raise RuntimeError("not today")
+
+
+def test_foldable_blocks_are_named_and_left_alone():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).train()
+    assert foldable_blocks(model) == [""]
+    assert isinstance(model[1], nn.BatchNorm2d)
+    assert model.training
+    assert foldable_blocks(timm.create_model("mobileone_s0"))[0] == "stem"
+    assert foldable_blocks(build_model("mobileone_s0", form="folded")) == []
+    assert foldable_blocks(Unfoldable(3, 4, 3)) == []
+
+
+def test_network_of_timm_is_tried_at_its_own_size():
+    model = timm.create_model("vit_tiny_patch16_224", img_size=96, pretrained_cfg_overlay={"input_size": (3, 96, 96)})
+    assert reparameterize(model).certificate.passed

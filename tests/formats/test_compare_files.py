@@ -1,5 +1,6 @@
 """verify: files and torch modules against each other."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from underone.errors import ShapeError
+from underone.errors import BadValue, ShapeError
 from underone.formats import export, verify
 from underone.graph import Graph, Node, Value, to_onnx
+from underone.runtime import load
 from underone.trace import trace
 
 
@@ -74,6 +76,33 @@ def scale_file(path: Path, shape: tuple[int | None, ...], outputs: tuple[str, ..
     return path
 
 
+@pytest.mark.parametrize("other", [(2, 5), (2, 4, 4)])
+def test_other_sizes_name_both_files(tmp_path: Path, other: tuple[int, ...]) -> None:
+    a, b = scale_file(tmp_path / "a.onnx", (2, 4)), scale_file(tmp_path / "b.onnx", other)
+    with pytest.raises(ShapeError, match=rf"a.onnx takes \(2, 4\) of float32, b.onnx {re.escape(str(other))} of"):
+        verify(a, b)
+
+
+def test_engines_and_modules_are_compared_as_they_are(folder: Path) -> None:
+    with load(folder / "a.onnx", "reference") as net:
+        assert verify(net, folder / "a.onnx").subject == "Net by reference"
+        assert verify(folder / "a.onnx", net).passed
+        assert not verify(folder / "changed.onnx", net).passed
+        assert verify(Net(), net).subject == "Net by torch"
+        net.run(np.ones((1, 3, 224, 224), np.float32))  # it is still the caller's
+
+
+def test_module_is_asked_for_the_size_of_the_file(tmp_path: Path) -> None:
+    path = export(Net(), tmp_path / "small.onnx", size=(32, 48))
+    assert verify(path, Net()).passed
+
+
+@pytest.mark.parametrize("given", [3, {}, None])
+def test_something_else_is_not_compared(folder: Path, given: object) -> None:
+    with pytest.raises(BadValue, match=r"a \w+ cannot be compared; the path of an ONNX file, an Engine or a torch"):
+        verify(folder / "a.onnx", given)  # type: ignore[arg-type]
+
+
 def test_open_batch_and_fixed_batch_meet_at_the_fixed_one(tmp_path: Path) -> None:
     fixed = scale_file(tmp_path / "fixed.onnx", (2, 4))
     free = scale_file(tmp_path / "free.onnx", (None, 4), outputs=("other_name",))
@@ -83,7 +112,9 @@ def test_open_batch_and_fixed_batch_meet_at_the_fixed_one(tmp_path: Path) -> Non
 
 def test_other_rank_is_an_error(tmp_path: Path) -> None:
     a, b = scale_file(tmp_path / "a.onnx", (None, 4)), scale_file(tmp_path / "b.onnx", (None, 4, 4))
-    with pytest.raises(ShapeError, match="equally many dimensions are required"):
+    with pytest.raises(
+        ShapeError, match=r"a.onnx takes \(any, 4\) of float32, b.onnx \(any, 4, 4\) of float32; networks with the same"
+    ):
         verify(a, b)
 
 

@@ -51,3 +51,12 @@ def test_same_seed_gives_the_same_noise_and_another_another() -> None:
 
 def test_input_that_is_no_picture_gets_no_photograph() -> None:
     assert list(probes(InputSpec(shape=(None, 7)))) == ["noise", "zeros", "extremes"]
+
+
+def test_further_size_is_for_networks_that_take_any() -> None:
+    made = probes(InputSpec(shape=(None, 3, None, None)), further_size=(193, 161))
+    assert made["noise of another size"].shape == (1, 3, 193, 161)
+    assert probes(InputSpec(shape=(2, 64, None, 3), layout="NHWC"), further_size=(193, 161))[
+        "noise of another size"
+    ].shape == (2, 64, 161, 3)
+    assert "noise of another size" not in probes(InputSpec(shape=(None, 3, 64, 64)), further_size=(193, 161))

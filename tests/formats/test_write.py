@@ -2,6 +2,7 @@
 
 import copy
 import errno
+import hashlib
 import json
 import logging
 import os
@@ -13,14 +14,17 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import timm
 import torch
 from torch import nn
 
 from underone.compare import Verdict
 from underone.errors import BadFile, BadValue, ParityFailed, UnknownName, Unsupported
+from underone.fold import reparameterize
 from underone.formats import export, write
 from underone.graph import Graph, Node, Value, read_onnx, read_verdict, to_onnx
 from underone.models.build import build_model
+from underone.spec import IMAGENET_PREPARATION
 from underone.trace import trace
 
 
@@ -95,17 +99,19 @@ def test_given_model_is_left_as_it_is(tmp_path: Path) -> None:
     model = trained(build_model("mobilenet_v2_035", num_classes=3)).train()
     model.head.requires_grad_(False)
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    export(model, tmp_path / "net.onnx")
+    with pytest.warns(UserWarning, match="in training form"):
+        export(model, tmp_path / "net.onnx")
     assert all(module.training for module in model.modules())
     assert [p.requires_grad for p in model.head.parameters()] == [False, False]
     assert all(torch.equal(tensor, state[name]) for name, tensor in model.state_dict().items())
 
 
-def test_training_form_is_written_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_training_form_is_written_and_said(tmp_path: Path) -> None:
     model = trained(build_model("mobilenet_v2_035", num_classes=3))
-    with caplog.at_level(logging.WARNING, "underone"):
+    message = r"mobilenet_v2_035 is exported in training form: 52 of its blocks can be folded; reparameterize\(model\)"
+    with pytest.warns(UserWarning, match=message) as caught:
         path = export(model, tmp_path / "net.onnx")
-    assert "mobilenet_v2_035 is exported in training form: 152 operations; reparameterize(model)" in caplog.text
+    assert caught[0].filename == __file__
     verdict = read_verdict(path)
     assert read_onnx(path).spec.form == "training"
     assert verdict is not None
@@ -141,6 +147,121 @@ def test_file_is_exported_again_without_torch(written: Path, tmp_path: Path) -> 
     assert verdict.reference == "mobilenet_v2_035 by reference"
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, np.float16, np.dtype("float16")])
+def test_dtypes_of_torch_and_numpy_are_taken(tmp_path: Path, dtype: object) -> None:
+    path = export(scaled(3), tmp_path / "half.onnx", dtype=dtype)  # type: ignore[arg-type]
+    assert {i.data_type for i in onnx.load(path).graph.initializer} == {onnx.TensorProto.FLOAT16}
+
+
+def test_verdict_is_bound_to_the_bytes_that_were_judged(written: Path, tmp_path: Path) -> None:
+    verdict = read_verdict(written)
+    assert verdict is not None
+    judged = written.read_bytes()[: int(verdict.facts["bytes"])]
+    assert verdict.facts["sha256"] == hashlib.sha256(judged).hexdigest()
+    changed = onnx.load(written)
+    weight = next(i for i in changed.graph.initializer if i.name == "head.weight")
+    weight.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(weight) * 1.01, weight.name))
+    onnx.save(changed, tmp_path / "changed.onnx")
+    assert read_verdict(tmp_path / "changed.onnx") is None
+
+
+def test_export_says_nothing_of_unchecked_files(
+    written: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "underone"):
+        export(written, tmp_path / "net.onnx")
+    assert not caplog.messages
+
+
+def test_file_takes_pictures_of_the_asked_size(model: nn.Module, tmp_path: Path) -> None:
+    path = export(model, tmp_path / "small.onnx", size=(96, 128))
+    spec = read_onnx(path).spec
+    assert spec.input.shape == (None, 3, 96, 128)
+    assert spec.input.preparation == model.spec.input.preparation
+    assert run_onnxruntime(path, np.ones((1, 3, 96, 128), np.float32))["logits"].shape == (1, 10)
+    assert model.spec.input.shape == (None, 3, 224, 224)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2_035", "mobileone_s0"])
+def test_file_takes_pictures_of_any_size(tmp_path: Path, name: str) -> None:
+    model = trained(build_model(name, form="folded", num_classes=10)).eval()
+    path = export(model, tmp_path / "open.onnx", size=(None, None))
+    assert read_onnx(path).spec.input.shape == (None, 3, None, None)
+    verdict = read_verdict(path)
+    assert verdict is not None
+    assert "noise of another size, onnxruntime" in {row.on for row in verdict.comparisons}
+    image = np.random.default_rng(0).standard_normal((2, 3, 75, 130), np.float32)
+    with torch.no_grad():
+        want = model(torch.from_numpy(image)).numpy()
+    got = run_onnxruntime(path, image)["logits"]
+    np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-5 * np.abs(want).max())
+
+
+def test_network_that_takes_no_other_size_is_refused(tmp_path: Path) -> None:
+    model = trained(build_model("mobilenet_v2_035", padding="tf_same", num_classes=3, form="folded"))
+    with pytest.raises(
+        Unsupported, match=r"does not take pictures of any size: backbone\.stem.* give a height and a wid"
+    ):
+        export(model, tmp_path / "open.onnx", size=(None, None))
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    ({"size": 192}, r"size=192; \(height, width\) in pixels, None for any is required"),
+    ({"size": (192, 0)}, r"size=\(192, 0\); \(height, width\)"),
+    ({"input_shape": (3, 32)}, r"input_shape=\(3, 32\); \(channels, height, width\) is required"),
+    ({"size": (8, 8), "input_shape": (3, 8, 8)}, r"size=\(8, 8\) and input_shape=\(3, 8, 8\) were given; give one"),
+])  # fmt: skip
+def test_sizes_that_are_none_are_refused(model: nn.Module, tmp_path: Path, arguments: dict, message: str) -> None:
+    with pytest.raises(BadValue, match=message):
+        export(model, tmp_path / "net.onnx", **arguments)
+
+
+def test_size_of_a_file_is_its_own(written: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadValue, match="size and input_shape are for torch modules; the sizes of a PosixPath are its"):
+        export(written, tmp_path / "net.onnx", size=(96, 96))
+
+
+class FourPlanes(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(4, 2, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv(x).mean((2, 3))
+
+
+def test_module_without_spec_is_written_for_a_given_shape(tmp_path: Path) -> None:
+    path = export(FourPlanes(), tmp_path / "net.onnx", input_shape=(4, 20, 30))
+    assert read_onnx(path).spec.input.shape == (None, 4, 20, 30)
+    with pytest.raises(Unsupported, match=r"torch.export cannot follow FourPlanes on input \(None, 3, 224, 224\)"):
+        export(FourPlanes(), tmp_path / "net.onnx")
+
+
+def test_network_of_timm_keeps_what_timm_says_of_it(tmp_path: Path) -> None:
+    theirs = trained(timm.create_model("mobileone_s1"))
+    with pytest.warns(UserWarning, match=r"mobileone_s1\.apple_in1k is exported in training form: \d+ of its blocks"):
+        spec = read_onnx(export(theirs, tmp_path / "net.onnx", size=(64, 64))).spec
+    assert (spec.name, spec.task, spec.source, spec.weights) == ("mobileone_s1.apple_in1k", "classify", "timm", None)
+    assert spec.input.shape == (None, 3, 64, 64)
+    assert spec.labels is not None
+    assert spec.labels[0] == "tench, Tinca tinca"
+    assert spec.input.preparation == IMAGENET_PREPARATION.model_copy(update={"crop_ratio": 0.9})
+
+
+def test_folded_network_of_timm_is_written_without_a_warning(tmp_path: Path) -> None:
+    export(reparameterize(trained(timm.create_model("mobileone_s0"))), tmp_path / "net.onnx", size=(64, 64))
+
+
+def test_labels_that_do_not_fit_the_outputs_are_refused(tmp_path: Path) -> None:
+    model = build_model("mobilenet_v2_035", form="folded", num_classes=3)
+    model.spec = model.spec.model_copy(update={"labels": ("a", "b", "c")})
+    model.head = nn.Linear(1280, 2)
+    with pytest.raises(
+        BadValue, match=r"has 3 labels for 2 classes; name them by model\.spec = model\.spec\.model_copy"
+    ):
+        export(model, tmp_path / "net.onnx")
+
+
 def test_feature_maps_are_written_by_name(tmp_path: Path) -> None:
     model = trained(build_model("mobileone_s0", form="folded", features=("stage2", "stage4")))
     path = export(model, tmp_path / "features.onnx")
@@ -153,7 +274,7 @@ def test_feature_maps_are_written_by_name(tmp_path: Path) -> None:
 
 
 def test_network_with_run_time_padding_is_written(tmp_path: Path) -> None:
-    model = trained(build_model("mobilenet_v2_035", padding="tf_same", num_classes=3))
+    model = trained(build_model("mobilenet_v2_035", padding="tf_same", num_classes=3, form="folded"))
     verdict = read_verdict(export(model, tmp_path / "net.onnx"))
     assert verdict is not None
     assert verdict.passed
@@ -227,8 +348,20 @@ def test_unknown_dtype_names_the_known_ones(model: nn.Module, tmp_path: Path) ->
         export(model, tmp_path / "net.onnx", dtype="float61")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("given", "message"), [
+    ("mobileone_s0", r"'mobileone_s0' is no ONNX file; .* export\(create_model\('mobileone_s0'\), path\)"),
+    ("own.pth", r"'own.pth' is no ONNX file; .* export\(create_model\(name, weights='own.pth'\), path\)"),
+    (None, "a NoneType cannot be exported"),
+])  # fmt: skip
+def test_names_and_weights_are_built_first(tmp_path: Path, given: object, message: str) -> None:
+    with pytest.raises(BadValue, match=message):
+        export(given, tmp_path / "net.onnx")  # type: ignore[arg-type]
+
+
 def test_something_else_than_a_network_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadValue, match="a dict cannot be exported; a torch module, a Graph or a path is required"):
+    with pytest.raises(
+        BadValue, match="a dict cannot be exported; a torch module, a Graph or the path of an ONNX file is"
+    ):
         export({}, tmp_path / "net.onnx")  # type: ignore[arg-type]
 
 

@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 import pytest
+import torch
 from onnx import TensorProto as T
 from onnx import helper
 
@@ -70,6 +71,38 @@ def test_out_is_filled(foreign, image, backend):
 def test_out_of_another_form_is_refused(foreign, image, out):
     with pytest.raises(ShapeError, match=r"out\['logits'\] is .*; \(2, 10\) of float32 is required"):
         load(foreign).run(image, out=out)
+
+
+def read_only(shape):
+    array = np.zeros(shape, np.float32)
+    array.flags.writeable = False
+    return array
+
+
+@pytest.mark.parametrize(("out", "message"), [
+    ({"logits": [1]}, r"out\['logits'\] is a list; a numpy array that can be written is required"),
+    (read_only((2, 10)), r"out\['logits'\] is a read-only array; a numpy array that can be written"),
+])  # fmt: skip
+def test_out_that_cannot_be_written_is_refused(foreign, image, out, message):
+    with pytest.raises(ShapeError, match=message):
+        load(foreign).run(image, out=out)
+
+
+def test_tensors_of_torch_are_refused_with_the_cure(foreign, image):
+    for given in (torch.from_numpy(image), {"image": torch.from_numpy(image)}):
+        with pytest.raises(ShapeError, match=r"is required: pass x\.detach\(\)\.cpu\(\)\.numpy\(\)$"):
+            load(foreign).run(given)
+
+
+def test_network_that_takes_any_size_is_told_one(write_onnx, spec):
+    nodes = [helper.make_node("GlobalAveragePool", ["image"], ["p"]), helper.make_node("Flatten", ["p"], ["logits"])]
+    open_input = spec.input.model_copy(update={"shape": (None, 3, None, None)})
+    spec = spec.model_copy(update={"inputs": (open_input,), "labels": ("red", "green", "blue")})
+    border = ("image", T.FLOAT, ["n", 3, "h", "w"])
+    net = load(write_onnx(nodes, {}, [border], [("logits", T.FLOAT, ["n", 3])], spec))
+    assert len(net.classify(photograph(), size=(50, 70)).scores) == 3
+    with pytest.raises(BadValue, match=r"takes any size, .*; pass size=\(height, width\)"):
+        net.classify(photograph())
 
 
 def test_unknown_outputs_are_refused(foreign, image):

@@ -1,13 +1,19 @@
 """load: the table of engines, threads, precision, and what is missing."""
 
+import hashlib
+import io
 import subprocess
 import sys
 import types
 
 import numpy as np
+import onnx
 import pytest
+import torch
 
+from underone.compare import Comparison, Limits, Verdict
 from underone.errors import BadFile, BadValue, MissingExtra, UnknownName, Unsupported
+from underone.graph.onnx_file import with_verdict
 from underone.runtime import backends, installed_backends, load
 
 
@@ -59,6 +65,58 @@ def test_installed_backends_are_listed_without_loading_them(monkeypatch):
 def test_unknown_backends_are_refused(foreign):
     with pytest.raises(UnknownName, match=r"unknown backend 'onnxruntim'. Did you mean 'onnxruntime'"):
         load(foreign, "onnxruntim")
+
+
+def test_backends_that_are_no_text_are_refused(foreign):
+    with pytest.raises(UnknownName, match=r"unknown backend None. Known: auto, onnxruntime, openvino, reference, tor"):
+        load(foreign, backend=None)
+
+
+def test_bytes_come_in_any_kind(foreign, image, tmp_path):
+    (tmp_path / "net.onnx").write_bytes(foreign)
+    wanted = load(foreign, "reference").run(image)["logits"]
+    with (tmp_path / "net.onnx").open("rb") as file:
+        for source in (bytearray(foreign), memoryview(foreign), file):
+            np.testing.assert_array_equal(load(source, "reference").run(image)["logits"], wanted)
+
+
+@pytest.mark.parametrize(("source", "message"), [
+    (None, "None is no file; the path of an ONNX file, its bytes, or an open binary file is required"),
+    ("", "'' is no file"),
+    (3, "a int is no file"),
+    (io.StringIO("text"), "a StringIO is no file"),
+    (torch.nn.ReLU(), r"a ReLU is no file; .* is required; export\(model, path\) writes one"),
+])  # fmt: skip
+def test_what_is_no_file_is_refused_in_one_line(source, message):
+    with pytest.raises(BadValue, match=message) as caught:
+        load(source)
+    assert "\n" not in str(caught.value)
+
+
+def test_file_of_ours_without_a_proof_is_called_unchecked(described, foreign, tmp_path, caplog):
+    (tmp_path / "net.onnx").write_bytes(described)
+    assert load(tmp_path / "net.onnx", "reference").verdict is None
+    assert caplog.messages == [f"{tmp_path / 'net.onnx'} is unchecked: it holds no verdict on its own bytes"]
+    caplog.clear()
+    load(foreign, "reference")  # it never claimed anything
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("facts", ["own", "other", "none"])
+def test_verdict_of_a_file_is_that_on_its_own_bytes(described, caplog, facts):
+    row = Comparison(on="photo", output="y", nmse=0, peak=0, limits=Limits())
+    digest = {"own": {"sha256": hashlib.sha256(described).hexdigest()}, "other": {"sha256": "0"}, "none": {}}[facts]
+    verdict = Verdict(kind="export", subject="a", reference="b", comparisons=(row,), facts=digest)
+    net = load(with_verdict(described, verdict), "reference")
+    assert net.verdict == (verdict if facts == "own" else None)
+    assert len(caplog.messages) == (facts != "own")
+
+
+def test_damaged_verdict_is_as_good_as_none(described, caplog):
+    model = onnx.load_model_from_string(described)
+    model.metadata_props.add(key="underone.verdict", value="{}")
+    assert load(model.SerializeToString(), "reference").verdict is None
+    assert len(caplog.messages) == 1
 
 
 def test_threads_come_from_the_argument_then_the_environment(foreign, monkeypatch):

@@ -263,9 +263,39 @@ class Branching(nn.Module):
 
 
 def test_branch_on_data_is_refused_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.CRITICAL)
     with pytest.raises(Unsupported, match=r"^torch.export cannot follow Branching on input \(None, 4\): [^\n]+$"):
         trace(Branching(), input_shape=(None, 4))
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_torch_says_nothing_of_its_own_when_it_gives_up(caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    level = logger.level
+    with pytest.raises(Unsupported, match=r"^torch.export cannot follow Linear on input \(None, 4\): [^\n]+$"):
+        trace(nn.Linear(5, 3), input_shape=(None, 4))
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert logger.level == level
+
+
+@pytest.mark.parametrize("name", ["mobileone_s1", "mobilenet_v2_050"])
+def test_network_of_open_sizes_is_the_same_as_a_graph(name: str) -> None:
+    model = given_statistics(build_model(name)).double()
+    graph = trace(copy.deepcopy(model).float(), input_shape=(None, 3, None, None))
+    assert graph.inputs[0].shape == (None, 3, None, None)
+    for size in ((64, 64), (75, 33), (32, 97)):
+        x = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+        with torch.no_grad():
+            want = model.eval()(x).numpy()
+        assert difference(run_reference(graph, {"image": x.float().numpy()})["logits"], want)[0] <= 1e-9
+
+
+@pytest.mark.parametrize(("name", "text"), [
+    ("vit_tiny_patch16_224", r"torch.export cannot follow VisionTransformer on input \(None, 3, None, None\): [^\n]+$"),
+    ("mobilevit_xxs", r"a reshape to .*: two sizes depend on the batch or the picture; only one may"),
+])  # fmt: skip
+def test_network_that_takes_one_size_is_refused_with_open_ones(name: str, text: str) -> None:
+    with pytest.raises(Unsupported, match=text):
+        trace(timm.create_model(name), input_shape=(None, 3, None, None))
 
 
 class WritesThroughView(nn.Module):
@@ -330,7 +360,7 @@ class Expression(nn.Module):
             lambda x: (x.sum((1, 2, 3))[:, None] * x.sum((1, 2, 3))).flatten(1).unflatten(1, (1, -1)),
             "two sizes depend on",
         ),
-        (lambda x: F.adaptive_avg_pool2d(x.transpose(0, 3), 2), r"the sizes \(4, None\) depend on the batch"),
+        (lambda x: F.adaptive_avg_pool2d(x.transpose(0, 3), 2), r"the sizes \(4, None\) depend on the batch or"),
     ],
 )
 def test_what_depends_on_the_input_is_refused(expression, text: str) -> None:

@@ -1,5 +1,6 @@
 """Replace every block of a module tree that can be folded, ours and other people's."""
 
+import copy
 from collections import Counter
 from itertools import pairwise
 from typing import NamedTuple
@@ -54,6 +55,18 @@ def fold_blocks(model: nn.Module) -> FoldedTree:
         return done[module]
 
     return FoldedTree(visit(model, ""), names)
+
+
+def foldable_blocks(model: nn.Module) -> list[str]:
+    """Name the blocks that `reparameterize` would fold; none where it would fail.
+
+    Args:
+        model: any module tree; it is not changed.
+    """
+    try:
+        return fold_blocks(copy.deepcopy(model).eval()).names
+    except Unsupported:
+        return []
 
 
 def _fold_one(module: nn.Module, name: str, uses: Counter[nn.Module | None]) -> tuple[nn.Module, bool]:

@@ -18,14 +18,14 @@ def reparameterize(model: nn.Module, input_shape: tuple[int, int, int] | None = 
     Args:
         model: any module tree, in any mode, in float32 or float64: our blocks, those of timm, Apple, RepVGG and
             OpenMMLab by their own methods, and convolution + batch norm in an `nn.Sequential`. It is not changed.
-        input_shape: (C, H, W) of the images for the proof; by default what the spec says, or 224 pixels.
+        input_shape: (C, H, W) of the images for the proof; by default what the spec or timm says, or 224 pixels.
 
     Returns:
         A new module in eval mode. Its `.certificate` is a `Verdict`: each block and the whole network before and after
         folding on a photograph and on noise; parameters, MACs and bytes. A `.spec` says that the form is ``folded``.
 
     Raises:
-        BadValue: half precision, no parameters, or the network does not run on such images.
+        BadValue: no torch module, half precision, no parameters, or the network does not run on such images.
         ParityFailed: the folded network gives other values.
         Unsupported: a foreign block's own method fails.
     """
@@ -48,6 +48,11 @@ def reparameterize(model: nn.Module, input_shape: tuple[int, int, int] | None = 
 
 
 def _check_precision(model: nn.Module) -> None:
+    if not isinstance(model, nn.Module):
+        raise BadValue(
+            f"a {type(model).__name__} cannot be folded; a torch module is required: create_model(name, weights=…) "
+            "makes one of a weight file"
+        )
     tensors = dict(chain(model.named_parameters(), model.named_buffers()))
     if not tensors:
         raise BadValue("the model has no parameters; there is nothing to fold")

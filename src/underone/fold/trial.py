@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from ..errors import BadValue
 from ..image import photograph, prepare
 from ..spec import IMAGENET_PREPARATION, InputSpec
+from ..trace import spec_of
 
 SIZE = 224  # pixels, where the network takes any
 SEED = 0
@@ -17,7 +18,7 @@ def trial_inputs(model: nn.Module, input_shape: tuple[int, int, int] | None = No
     """Return a photograph and noise, each (1, C, H, W), in the dtype and on the device of the model.
 
     Args:
-        model: a network of ours with a spec, or any other whose first layers hold a convolution.
+        model: a network of ours with a spec, one of timm, or any other whose first layers hold a convolution.
         input_shape: (C, H, W), where the network does not tell.
 
     Raises:
@@ -31,10 +32,10 @@ def trial_inputs(model: nn.Module, input_shape: tuple[int, int, int] | None = No
 
 
 def _shape(model: nn.Module) -> tuple[int, int, int]:
-    spec = getattr(model, "spec", None)
-    if spec is not None:
+    spec = spec_of(model)
+    if spec.inputs:
         _, channels, *_ = spec.input.shape
-        return channels, spec.input.size[0] or SIZE, spec.input.size[1] or SIZE
+        return channels or 3, spec.input.size[0] or SIZE, spec.input.size[1] or SIZE
     for layer in model.modules():
         if isinstance(layer, nn.Conv2d):
             return layer.in_channels, SIZE, SIZE
@@ -42,8 +43,8 @@ def _shape(model: nn.Module) -> tuple[int, int, int]:
 
 
 def _photo(model: nn.Module, channels: int, height: int, width: int) -> Any:
-    spec = getattr(model, "spec", None)
-    how = spec.input.preparation if spec is not None else None
+    spec = spec_of(model)
+    how = spec.input.preparation if spec.inputs else None
     if how is None or channels not in (1, 3):
         how = IMAGENET_PREPARATION
     planes = 1 if how.color == "GRAY" else 3

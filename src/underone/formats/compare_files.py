@@ -1,11 +1,14 @@
-"""verify: two files, or a file and a torch module, compared on the same inputs."""
+"""verify: two files, engines or torch modules, compared on the same inputs."""
 
+from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..compare import Verdict
-from ..runtime import load
+from ..errors import BadValue
+from ..runtime import Engine, load
+from ..spec import Shape
 from .forms import Form, of_engine, of_module
 from .parity import compare_forms, versions
 from .probes import common_input, probes
@@ -14,50 +17,76 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+class _Side(NamedTuple):
+    name: str
+    form: Form
+    precision: str
+
+
 def verify(
-    path: str | PathLike[str],
-    against: "nn.Module | str | PathLike[str]",
+    subject: "str | PathLike[str] | Engine | nn.Module",
+    against: "str | PathLike[str] | Engine | nn.Module",
     backend: str = "auto",
     against_backend: str = "auto",
 ) -> Verdict:
-    """Compare a file with another, or with a torch module, on a photograph, noise, zeros and extremes.
+    """Compare two forms of one network on a photograph, noise, zeros and extremes.
 
     Args:
-        path: file under test.
-        against: the reference: a file or a torch module.
-        backend: engine for `path`; see `load`.
+        subject: what is tested: a file, an engine that holds it, or a torch module.
+        against: the reference, given likewise.
+        backend: engine for `subject`, if that is a file; see `load`.
         against_backend: engine for `against`, if that is a file.
 
     Returns:
         The verdict. A difference does not raise: ask `.passed`, or call `.require()`. Its limits are those of float16
-        if one of the two calculates in float16.
+        if one of the two calculates in less than float32.
 
     Raises:
         BadFile, UnknownName, MissingExtra, Unsupported: as `load`.
+        BadValue: a side is nothing of that, or a closed engine.
         ParityFailed: an output is NaN or infinite, or all zeros on one side only.
-        ShapeError: the two have other numbers or shapes of inputs or outputs.
+        ShapeError: the two have other sizes of inputs, or other numbers or shapes of outputs.
     """
-    with load(path, backend=backend) as engine:
-        if isinstance(against, str | PathLike):
-            with load(against, backend=against_backend) as other:
-                half = engine.precision != "float32" or other.precision != "float32"
-                return _verdict(Path(path).name, of_engine(engine), Path(against).name, of_engine(other), half)
-        from ..trace import trace  # torch is needed for torch models only
+    with ExitStack() as stack:
+        given = (subject, backend), (against, against_backend)
+        opened = [None if _is_module(what) else _opened(what, engine, stack) for what, engine in given]
+        shape = next((side.form.spec.input.shape for side in opened if side), None)  # what a module is asked for
+        tested, reference = (side or _traced(what, shape) for side, (what, _) in zip(opened, given, strict=True))
+        return _verdict(tested, reference)
 
-        reference = of_module(against, trace(against).spec)
-        return _verdict(
-            Path(path).name, of_engine(engine), reference.spec.name, reference, engine.precision != "float32"
+
+def _is_module(given: Any) -> bool:
+    return hasattr(given, "named_parameters")
+
+
+def _opened(given: Any, backend: str, stack: ExitStack) -> _Side:
+    if isinstance(given, Engine):
+        return _Side(given.spec.name, of_engine(given), given.precision)
+    if not isinstance(given, str | PathLike):
+        raise BadValue(
+            f"a {type(given).__name__} cannot be compared; the path of an ONNX file, an Engine or a torch module is "
+            "required"
         )
+    engine = stack.enter_context(load(given, backend=backend))
+    return _Side(Path(given).name, of_engine(engine), engine.precision)
 
 
-def _verdict(subject: str, form: Form, name: str, reference: Form, half: bool) -> Verdict:
-    inputs = probes(common_input(reference.spec.input, form.spec.input))
-    rows, notes = compare_forms(form, reference, inputs, "float16" if half else "float32")
+def _traced(model: Any, shape: Shape | None) -> _Side:
+    from ..trace import trace  # torch is needed for torch models only
+
+    spec = trace(model, input_shape=shape).spec
+    return _Side(spec.name, of_module(model, spec), "float32")
+
+
+def _verdict(tested: _Side, reference: _Side) -> Verdict:
+    inputs = probes(common_input(reference.form.spec.input, tested.form.spec.input, reference.name, tested.name))
+    exact = tested.precision == reference.precision == "float32"
+    rows, notes = compare_forms(tested.form, reference.form, inputs, "float32" if exact else "float16")
     return Verdict(
         kind="verify",
-        subject=f"{subject} by {form.by}",
-        reference=f"{name} by {reference.by}",
+        subject=f"{tested.name} by {tested.form.by}",
+        reference=f"{reference.name} by {reference.form.by}",
         comparisons=tuple(rows),
         notes=tuple(notes),
-        versions=versions([form, reference]),
+        versions=versions([tested.form, reference.form]),
     )

@@ -31,7 +31,9 @@ class Form:
 
 def of_graph(graph: Graph) -> Form:
     """Run a Graph in the reference interpreter."""
-    return Form("reference", with_borders(graph.spec, graph.inputs, graph.outputs), lambda inputs: run_reference(graph, inputs))
+    return Form(
+        "reference", with_borders(graph.spec, graph.inputs, graph.outputs), lambda inputs: run_reference(graph, inputs)
+    )
 
 
 def of_engine(engine: Engine) -> Form:

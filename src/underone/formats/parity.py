@@ -3,6 +3,7 @@
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from typing import Literal
 
 from ..compare import Comparison, Limits, compare_outputs, difference
 from ..errors import ParityFailed, ShapeError, Unsupported
@@ -11,13 +12,18 @@ from .forms import Form
 
 # float32: another order of the same sums gives 1e-13 to 1e-11 over the zoo; a wrong term shows at 1e-6 and above.
 # float16: every weight and activation is rounded to 11 bits; trained weights give up to 6e-5, peak 3e-2.
-LIMITS = {"float32": Limits(nmse=1e-9, peak=1e-4), "float16": Limits(nmse=2e-4, peak=8e-2)}
+LIMITS: dict[Literal["float32", "float16"], Limits] = {
+    "float32": Limits(nmse=1e-9, peak=1e-4),
+    "float16": Limits(nmse=2e-4, peak=8e-2),
+}
 # A picture of one colour leaves little signal beside that rounding: the trained MobileNet V2 gives 1.5e-3, peak 0.14,
 # with our interpreter, onnxruntime and openvino alike.
 _LIMITS_ON_ZEROS = LIMITS | {"float16": Limits(nmse=5e-3, peak=0.4)}
 
 
-def compare_forms(got: Form, want: Form, inputs: Mapping[str, Array], dtype: str) -> tuple[list[Comparison], list[str]]:
+def compare_forms(
+    got: Form, want: Form, inputs: Mapping[str, Array], dtype: Literal["float32", "float16"]
+) -> tuple[list[Comparison], list[str]]:
     """Run both forms on every input and compare all outputs.
 
     Args:

@@ -10,14 +10,16 @@ from ..spec import IMAGENET_PREPARATION, InputSpec, Preparation, Shape
 EXTREME = 4  # times the range that a prepared picture can reach
 OPEN_BATCH = 3  # an engine that mixes up images shows it from 2 on
 OPEN_SIZE = 224  # height and width where the network takes any
+FURTHER_SIZE = (193, 161)  # odd: a network that was fixed to multiples of its strides shows it
 
 
-def probes(spec: InputSpec, seed: int = 0) -> dict[str, Array]:
+def probes(spec: InputSpec, seed: int = 0, further_size: tuple[int, int] | None = None) -> dict[str, Array]:
     """Make the inputs: a photograph, noise, zeros, extremes.
 
     Args:
         spec: input of the network; a batch of noise has three images where any number is taken.
         seed: of noise and extremes.
+        further_size: (height, width) of one more picture of noise, where the network takes any.
 
     Returns:
         Arrays by name, of the shape and dtype that `spec` asks for.
@@ -37,15 +39,38 @@ def probes(spec: InputSpec, seed: int = 0) -> dict[str, Array]:
     }
     if len(one) == 4:
         made = {"photo": _photo(spec, one)} | made
+    if further_size is not None and len(one) == 4 and None in spec.size:
+        made["noise of another size"] = rng.standard_normal(_resized(spec, one, further_size))
     return {name: array.astype(spec.dtype) for name, array in made.items()}
 
 
-def common_input(spec: InputSpec, other: InputSpec) -> InputSpec:
-    """Give `spec` with the sizes that it leaves open as `other` fixes them."""
-    if len(spec.shape) != len(other.shape):
-        raise ShapeError(f"the inputs have shapes {other.shape} and {spec.shape}; equally many dimensions are required")
+def common_input(spec: InputSpec, other: InputSpec, name: str, other_name: str) -> InputSpec:
+    """Give `spec` with the sizes that it leaves open as `other` fixes them; the names are for errors.
+
+    Raises:
+        ShapeError: nothing fits both.
+    """
+    fits = len(spec.shape) == len(other.shape) and all(
+        a == b or a is None or b is None for a, b in zip(spec.shape, other.shape, strict=True)
+    )
+    if not fits or spec.dtype != other.dtype:
+        raise ShapeError(
+            f"{other_name} takes {_shown(other)}, {name} {_shown(spec)}; "
+            "networks with the same input are compared: export both for one size"
+        )
     shape = tuple(a or b for a, b in zip(spec.shape, other.shape, strict=True))
     return spec.model_copy(update={"shape": shape})
+
+
+def _shown(spec: InputSpec) -> str:
+    return f"({', '.join('any' if n is None else str(n) for n in spec.shape)}) of {spec.dtype}"
+
+
+def _resized(spec: InputSpec, shape: tuple[int, ...], size: tuple[int, int]) -> tuple[int, ...]:
+    """Put another height and width in the place of those that are open."""
+    first = 2 if spec.layout == "NCHW" else 1
+    wanted = dict(zip((first, first + 1), size, strict=True))
+    return tuple(n if spec.shape[axis] else wanted.get(axis, n) for axis, n in enumerate(shape))
 
 
 def _sized(shape: Shape, batch: int) -> tuple[int, ...]:

@@ -47,8 +47,8 @@ def build_model(
     """
     name = canonical(name)
     entry = MODELS[name]
-    if in_chans < 1:
-        raise BadValue(f"in_chans={in_chans}; 1 or more is required")
+    if not isinstance(in_chans, int) or in_chans < 1:
+        raise BadValue(f"in_chans={in_chans!r}; a whole number, 1 or more, is required")
     builder = _resolve(entry.builder)
     _check_options(name, builder, options)
     if features is not None:
@@ -123,7 +123,10 @@ def _resolve(builder: str) -> Callable[..., Any]:
 
 
 def _check_options(name: str, builder: Callable[..., Any], options: dict[str, Any]) -> None:
-    known = set(inspect.signature(builder).parameters) - set(MODELS[name].arguments)
+    known = set(inspect.signature(builder).parameters) - set(MODELS[name].arguments) - _SET_HERE
     for option in options:
         if option not in known:
             raise UnknownName(f"option of {name}", option, known)
+
+
+_SET_HERE = {"features", "form", "in_chans", "output_stride"}  # arguments of build_model itself

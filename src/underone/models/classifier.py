@@ -15,14 +15,14 @@ class Classifier(nn.Module):
         dropout: share of the means that training leaves out.
 
     Raises:
-        BadValue: num_classes is below 1.
+        BadValue: num_classes is no whole number, or below 1.
     """
 
     def __init__(self, backbone: nn.Module, num_classes: int, dropout: float = 0.0) -> None:
         super().__init__()
-        if num_classes < 1:
+        if not isinstance(num_classes, int) or num_classes < 1:
             raise BadValue(
-                f"num_classes={num_classes}; 1 or more is required; "
+                f"num_classes={num_classes!r}; a whole number, 1 or more, is required; "
                 "for a network without classifier pass features_only=True"
             )
         self.backbone = backbone

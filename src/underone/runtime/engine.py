@@ -83,7 +83,8 @@ class Engine:
             The scores of all classes; `.top(5)` names the best.
 
         Raises:
-            BadValue: the file does not say how it classifies, `size` does not suit it, the engine was closed, or its outputs are NaN.
+            BadValue: the file does not say how it classifies, `size` is not its own, the engine was closed, or its
+                outputs are NaN.
             BadFile, ShapeError: the picture cannot be read.
         """
         _check_classifies(self.spec)

@@ -22,7 +22,7 @@ class Ref:
 
     Attributes:
         name: of the tensor in the Graph.
-        shape: None where the size depends on the batch.
+        shape: None where the size depends on the input.
         value: the tensor itself, if it depends on no input; it enters the Graph when an operation reads it.
     """
 
@@ -32,14 +32,14 @@ class Ref:
 
 
 def shape_of(tensor: torch.Tensor) -> Shape:
-    """Return the shape of a traced tensor, None for every size that depends on the batch."""
+    """Return the shape of a traced tensor, None for every size that depends on the input."""
     return tuple(size if isinstance(size, int) else None for size in tensor.shape)
 
 
 def fixed(shape: Shape) -> tuple[int, ...]:
-    """Return a shape, or a part of one, that must not depend on the batch."""
+    """Return a shape, or a part of one, that must not depend on the input."""
     if None in shape:
-        raise Unsupported(f"the sizes {shape} depend on the batch; only the first of a shape may")
+        raise Unsupported(f"the sizes {shape} depend on the batch or the picture; fixed ones are required")
     return tuple(size for size in shape if size is not None)
 
 
@@ -49,9 +49,9 @@ def axes_of(dims: Sequence[int], rank: int) -> tuple[int, ...]:
 
 
 def target(shape: Shape) -> tuple[int, ...]:
-    """Write a shape for Reshape: -1 for the one size that depends on the batch."""
+    """Write a shape for Reshape: -1 for the one size that depends on the input."""
     if shape.count(None) > 1:
-        raise Unsupported(f"a reshape to {shape}: two sizes depend on the batch; only one may")
+        raise Unsupported(f"a reshape to {shape}: two sizes depend on the batch or the picture; only one may")
     return tuple(-1 if size is None else size for size in shape)
 
 

@@ -159,9 +159,9 @@ def group_norm(
 
 def adaptive_avg_pool(e: Emitter, x: Ref, output_size: Sequence[int]) -> Ref:
     """Translate adaptive_avg_pool2d where every window has the same size."""
-    sizes = list(zip(fixed(x.shape[2:]), fixed(e.shape[2:]), strict=True))
-    if all(out == 1 for _, out in sizes):
+    if all(out == 1 for out in e.shape[2:]):
         return e.emit("GlobalAveragePool", x)
+    sizes = list(zip(fixed(x.shape[2:]), fixed(e.shape[2:]), strict=True))
     if any(size % out for size, out in sizes):
         raise Unsupported(f"adaptive pooling from {x.shape[2:]} to {e.shape[2:]} has windows of several sizes")
     kernel = tuple(size // out for size, out in sizes)

@@ -1,11 +1,14 @@
 """A torch module → the operations that it runs → Graph."""
 
 import copy
+import logging
 import operator
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -19,9 +22,12 @@ from ..graph.onnx_file import with_borders
 from ..graph.passes import fold_pad_into_conv
 from ..spec import ModelSpec, Shape
 from .emit import Emitter, Ref
+from .known_spec import spec_of
 from .table import TABLE, VIEWS, key_of
 
-EXAMPLE_BATCH = 2  # torch.export takes sizes 0 and 1 as fixed
+# What is traced where a size is open: batch (torch.export takes 0 and 1 as fixed), channels, height, width. A network
+# whose operations differ between the two examples does not take any size.
+EXAMPLE, FURTHER_EXAMPLE = (2, 2, 224, 256), (2, 2, 193, 161)
 DEFAULT_SHAPE: Shape = (None, 3, 224, 224)
 
 
@@ -30,8 +36,8 @@ def trace(model: nn.Module, spec: ModelSpec | None = None, input_shape: Shape | 
 
     Args:
         model: float32, one input tensor; an eval-mode copy is traced, the given one is left as it is.
-        spec: what the network is; default: ``model.spec`` where there is one.
-        input_shape: (N, C, H, W), None for any batch; default: the spec's, else (None, 3, 224, 224).
+        spec: what the network is; default: `spec_of(model)`.
+        input_shape: (N, C, H, W), None for any batch, height or width; default: the spec's, else (None, 3, 224, 224).
 
     Returns:
         A Graph whose constants have the names of the model's parameters and buffers. A single output is named
@@ -39,12 +45,20 @@ def trace(model: nn.Module, spec: ModelSpec | None = None, input_shape: Shape | 
         come first. Input and output shapes are written into its spec.
 
     Raises:
-        Unsupported: operations that no row of the table translates, all listed; or torch.export gives up.
+        Unsupported: operations that no row of the table translates, all listed; or torch.export gives up; or the
+            network cannot leave open a size that `input_shape` leaves open.
         BadValue: parameters are not float32.
     """
-    spec = spec or getattr(model, "spec", None) or ModelSpec(name=type(model).__name__)
+    spec = spec or spec_of(model)
     shape = input_shape or (spec.inputs[0].shape if spec.inputs else None) or DEFAULT_SHAPE
-    program = _exported(model, shape)
+    graph = _traced(model, spec, shape, EXAMPLE)
+    if None in shape[1:]:
+        _require_same(graph, _traced(model, spec, shape, FURTHER_EXAMPLE))
+    return graph
+
+
+def _traced(model: nn.Module, spec: ModelSpec, shape: Shape, example: tuple[int, ...]) -> Graph:
+    program = _exported(model, shape, example)
     known = _known_values(program)
     _refuse_unknown(program.graph, known)
     _refuse_hidden_writes(program.graph)
@@ -62,25 +76,52 @@ def trace(model: nn.Module, spec: ModelSpec | None = None, input_shape: Shape | 
     return _graph(emitter, image, [refs[node] for node in _output_nodes(program)], wanted, spec)
 
 
-def _exported(model: nn.Module, shape: Shape) -> ExportedProgram:
+def _require_same(graph: Graph, other: Graph) -> None:
+    for a, b in zip_longest(graph.nodes, other.nodes):
+        if a != b:
+            raise Unsupported(
+                f"{graph.spec.name} does not take pictures of any size: {(a or b).name} is another operation for "
+                "another size; give a height and a width"
+            )
+
+
+def _exported(model: nn.Module, shape: Shape, example: tuple[int, ...]) -> ExportedProgram:
     """Let torch record the operations, on a copy of the model in eval mode."""
     model = copy.deepcopy(model).eval()
     wrong = {str(p.dtype) for p in model.parameters() if p.dtype != torch.float32}
     if wrong:
         raise BadValue(f"the model has {', '.join(sorted(wrong))} parameters; float32 is required: call model.float()")
-    example = torch.zeros([EXAMPLE_BATCH if size is None else size for size in shape])
-    dynamic = {axis: Dim(f"size{axis}") for axis, size in enumerate(shape) if size is None}
+    image = torch.zeros([example[axis] if size is None else size for axis, size in enumerate(shape)])
+    # an open height may have to be above 1, or more, which Dim.DYNAMIC finds out by itself
+    dynamic = {axis: Dim.DYNAMIC if axis else Dim("batch") for axis, size in enumerate(shape) if size is None}
     try:
-        with warnings.catch_warnings():
+        with _silence(), warnings.catch_warnings():
             # models that cache a table on first use; the cache is a constant to us
             warnings.filterwarnings("ignore", "The tensor attribute", UserWarning)
-            program = torch.export.export(model, (example,), dynamic_shapes=(dynamic,), strict=False)
+            program = torch.export.export(model, (image,), dynamic_shapes=(dynamic,), strict=False)
     except Exception as error:  # torch raises errors of many kinds here, some of them internal
         reason = str(error).strip().splitlines()[0]
         raise Unsupported(f"torch.export cannot follow {type(model).__name__} on input {shape}: {reason}") from error
     _inline_autocast(program)
     program.graph.eliminate_dead_code()
     return program
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep away what torch logs about a network that it cannot follow; its exception says that too."""
+    loggers = [logging.getLogger(name) for name in _TALKATIVE]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+_TALKATIVE = ("torch._subclasses.fake_tensor", "torch.fx.experimental.symbolic_shapes")
 
 
 def _inline_autocast(program: ExportedProgram) -> None:

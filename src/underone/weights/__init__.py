@@ -1,6 +1,7 @@
 """Trained weights: reading them from any source, renaming, the table of known files."""
 
 from .checkpoint import Checkpoint, read_checkpoint
+from .from_torch_file import SUFFIXES
 from .hub import TRAINED_WEIGHTS, TrainedWeights, fetch_weights, find_weights, weights_of
 from .labelled_photographs import LABELLED_PHOTOGRAPHS, LabelledPhotograph
 from .loading import load_strict, save_weights
@@ -9,6 +10,7 @@ from .store import Weights, read_safetensors, write_safetensors
 
 __all__ = [
     "LABELLED_PHOTOGRAPHS",
+    "SUFFIXES",
     "TRAINED_WEIGHTS",
     "Checkpoint",
     "LabelledPhotograph",

@@ -134,19 +134,23 @@ TRAINED_WEIGHTS = (
 )
 
 
+ALIASES = {"IMAGENET1K_V1": "torchvision_in1k", "IMAGENET1K_V2": "torchvision_v2_in1k"}  # torchvision's names
+
+
 def weights_of(model: str) -> tuple[TrainedWeights, ...]:
     """List the trained weights of one network, our default first."""
     return tuple(entry for entry in TRAINED_WEIGHTS if entry.model == model)
 
 
 def find_weights(model: str, tag: str) -> TrainedWeights:
-    """Find the entry of a tag; "DEFAULT" is the first one that can be fetched.
+    """Find the entry of a tag or alias; "DEFAULT" is the first one that can be fetched.
 
     Raises:
         BadValue: "DEFAULT" for a network without weights to fetch; the error names the choices.
         UnknownName: no such tag.
     """
     entries = weights_of(model)
+    tag = ALIASES.get(tag, tag)
     if tag == "DEFAULT":
         fetchable = [entry for entry in entries if entry.fetchable]
         if not fetchable:

@@ -50,7 +50,7 @@ def save_weights(model: "nn.Module", path: str | Path) -> Path:
         path: ends in .safetensors.
 
     Raises:
-        BadValue: the model has no spec.
+        BadValue: the model has no spec, or one with other labels than its head has outputs.
         BadFile: another suffix, or the file cannot be written.
     """
     spec = getattr(model, "spec", None)
@@ -60,6 +60,8 @@ def save_weights(model: "nn.Module", path: str | Path) -> Path:
         )
     prefix = "backbone." if spec.task == "features" else ""  # a file has the names of the whole model
     weights = {prefix + name: tensor.detach().cpu().numpy() for name, tensor in model.state_dict().items()}
+    if "head.bias" in weights:
+        spec.require_labels_for(len(weights["head.bias"]))
     return write_safetensors(path, weights, spec)
 
 

@@ -1,0 +1,93 @@
+"""Whatever was given to be written: as a Graph, and as a form that runs."""
+
+import warnings
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import BadValue
+from ..graph import Graph, read_onnx
+from ..spec import ModelSpec, Shape
+from .forms import Form, of_graph, of_module
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def read_network(model: Any, size: Any = None, input_shape: Any = None) -> tuple[Graph, Form]:
+    """Give a network as a Graph, and in the form that it came in; the arguments are those of `export`.
+
+    Raises:
+        BadValue: nothing that can be exported, labels that do not fit its outputs, or a size that is none.
+        Unsupported: operations that are not implemented, or sizes that this network cannot leave open.
+        BadFile: the file cannot be read.
+    """
+    if hasattr(model, "named_parameters"):
+        graph, form = _read_module(model, size, input_shape)
+    elif size is not None or input_shape is not None:
+        raise BadValue(f"size and input_shape are for torch modules; the sizes of a {type(model).__name__} are its own")
+    else:
+        graph = model if isinstance(model, Graph) else read_onnx(_onnx_path(model))
+        form = of_graph(graph)
+    _require_labels_fit(graph.spec)
+    return graph, form
+
+
+def _read_module(model: "nn.Module", size: Any, input_shape: Any) -> tuple[Graph, Form]:
+    from ..fold import foldable_blocks  # torch is needed for torch models only
+    from ..trace import spec_of, trace
+
+    spec = spec_of(model)
+    graph = trace(model, spec, _shape(spec, size, input_shape))
+    blocks = foldable_blocks(model)
+    if blocks:
+        warnings.warn(
+            f"{spec.name} is exported in training form: {len(blocks)} of its blocks can be folded; "
+            "reparameterize(model) gives the plain form",
+            stacklevel=4,  # who called export
+        )
+    return graph, of_module(model, graph.spec)
+
+
+def _shape(spec: ModelSpec, size: Any, input_shape: Any) -> Shape | None:
+    """Return (N, C, H, W) as the caller wants it; None: as the spec says."""
+    if size is not None and input_shape is not None:
+        raise BadValue(f"size={size!r} and input_shape={input_shape!r} were given; give one of them")
+    if size is not None:
+        channels = spec.input.shape[1] if spec.inputs else 3
+        return (None, channels, *_sizes("size", size, 2, "(height, width) in pixels, None for any"))
+    if input_shape is not None:
+        return (None, *_sizes("input_shape", input_shape, 3, "(channels, height, width)"))
+    return None
+
+
+def _sizes(name: str, given: Any, count: int, required: str) -> tuple[int | None, ...]:
+    sizes = given if isinstance(given, tuple | list) else ()
+    if len(sizes) != count or not all(n is None or (isinstance(n, int) and n > 0) for n in sizes):
+        raise BadValue(f"{name}={given!r}; {required} is required")
+    return tuple(sizes)
+
+
+def _onnx_path(given: Any) -> Path:
+    if not isinstance(given, str | PathLike) or not str(given):
+        raise BadValue(
+            f"a {type(given).__name__} cannot be exported; a torch module, a Graph or the path of an ONNX file is "
+            "required"
+        )
+    path = Path(given)
+    if path.suffix != ".onnx" and (path.suffix in _WEIGHTS or not path.is_file()):
+        build = f"create_model(name, weights={str(given)!r})" if path.suffix in _WEIGHTS else f"create_model({given!r})"
+        raise BadValue(f"{str(given)!r} is no ONNX file; a network of the zoo is built first: export({build}, path)")
+    return path
+
+
+_WEIGHTS = (".safetensors", ".pth", ".tar", ".pt", ".ckpt", ".bin")
+
+
+def _require_labels_fit(spec: ModelSpec) -> None:
+    for output in spec.outputs:
+        if output.meaning in ("logits", "probabilities"):
+            classes = output.shape[1] if len(output.shape) > 1 else None
+            if classes is not None:
+                spec.require_labels_for(classes)
+            return
