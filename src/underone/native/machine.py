@@ -18,12 +18,14 @@ def is_built() -> bool:
 def choose_isa() -> str:
     """Give the instruction set to run on: the best of this processor, or what UNDERONE_ISA says.
 
+    ``amx`` is avx512 with its matrix tiles, which only bfloat16 uses.
+
     Raises:
         BadValue: UNDERONE_ISA names something that this processor does not have.
     """
     from .. import _native
 
-    names, wanted = _native.isas(), settings.isa()
+    names, wanted = [*(["amx"] if _native.has_amx() else []), *_native.isas()], settings.isa()
     if wanted is not None and wanted not in names:
         raise BadValue(f"UNDERONE_ISA={wanted!r}; this processor has {', '.join(names) or 'none'}")
     return wanted or names[0]
