@@ -23,8 +23,7 @@ bool has_avx512() {
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd");
 }
 
-// AMX tiles of bfloat16, and the system's permission to use them.
-bool has_amx() {
+bool find_amx() {
 #if defined(__linux__)
   unsigned a = 0, b = 0, c = 0, d = 0;
   constexpr unsigned amx_bf16 = 1u << 22, amx_tile = 1u << 24;
@@ -36,13 +35,13 @@ bool has_amx() {
   return false;
 #endif
 }
+#else
+bool find_amx() { return false; }
 #endif
 
 std::vector<std::string> find_isas() {
   std::vector<std::string> names;
 #if defined(__x86_64__)
-  __builtin_cpu_init();
-  if (has_amx()) names.push_back("amx");
   if (has_avx512()) names.push_back("avx512");
   if (has_avx2()) names.push_back("avx2");
 #elif defined(__aarch64__)
@@ -58,8 +57,14 @@ const std::vector<std::string>& isas() {
   return found;
 }
 
+bool has_amx() {
+  static const bool found = find_amx();
+  return found;
+}
+
 void bind_machine(nanobind::module_& m) {
   m.def("isas", [] { return isas(); }, "Instruction sets that this processor has, the best first.");
+  m.def("has_amx", &has_amx, "Whether AMX tiles multiply bfloat16 on this processor.");
 }
 
 }  // namespace underone

@@ -5,8 +5,10 @@
 
 namespace underone {
 
-// Instruction sets that are compiled in and that this processor has, the best first: "amx" (avx512 and its matrix tiles),
-// "avx512", "avx2".
+// Instruction sets that are compiled in and that this processor has, the best first: "avx512", "avx2".
 const std::vector<std::string>& isas();
+
+// Whether AMX tiles multiply bfloat16 here and the system lets us; it is asked the first time.
+bool has_amx();
 
 }  // namespace underone

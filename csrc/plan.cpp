@@ -158,8 +158,10 @@ void Plan::Parts::store_constants(const PlanDescription& d) {
   std::vector<size_t> offsets(tensors.size());
   std::vector<char> used(tensors.size());
   for (int i : outputs) used[i] = 1;
-  for (const StepPlan& step : d.steps)
-    if (!on_cells(step)) for (int i : step.inputs) if (i >= 0) used[i] = 1;
+  for (const StepPlan& step : d.steps) {
+    const size_t packed = !on_cells(step) ? step.inputs.size() : step.op.name == "cells.scale" ? 2 : 1;  // from here on
+    for (size_t k = 0; k < std::min(packed, step.inputs.size()); k++) if (step.inputs[k] >= 0) used[step.inputs[k]] = 1;
+  }
   for (size_t i = 0; i < tensors.size(); i++)
     if (d.tensors[i].data && used[i]) offsets[i] = weight_bytes, weight_bytes += (size_t(bytes(tensors[i])) + 63) / 64 * 64;
   weights = allocate(weight_bytes);

@@ -18,8 +18,8 @@ class Stem : public Step {
  public:
   Stem(const StepMaker& m, const Operands& o) : a(m.arithmetic), in(o.plain(0)), out(o.out_map(0)), finish(o.finish("")), window(o.window()) {
     const Tensor weight = o.constant(1);
+    o.require(in.tensor.shape.size() == 4 && in.tensor.shape[0] == 1 && elements(in.tensor.shape) > 0, "takes one planar image");
     channels = int(in.tensor.shape[1]), height = int(in.tensor.shape[2]), width = int(in.tensor.shape[3]);
-    o.require(in.tensor.shape.size() == 4 && in.tensor.shape[0] == 1, "takes one planar image");
     o.require(weight.shape == Shape{out.channels, channels, window.height, window.width}, "has a weight of another shape");
     check_window(o, window, height, width, out);
     const float *w = static_cast<const float*>(weight.data), *b = o.bias(2, out.channels);

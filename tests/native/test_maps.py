@@ -10,7 +10,7 @@ from underone.native import lower
 native = pytest.importorskip("underone._native", reason="the compiled part is not installed")
 
 LIMITS = {"float32": 1e-10, "bfloat16": 1e-4}
-ISAS = native.isas()
+ISAS = [*native.isas(), *(["amx"] if native.has_amx() else [])]
 SETTINGS = [(isa, precision) for precision in LIMITS for isa in ISAS if isa != "amx" or precision == "bfloat16"]
 
 

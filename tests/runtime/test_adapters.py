@@ -15,14 +15,14 @@ from underone.image import photograph, prepare
 from underone.runtime import load
 from underone.spec import InputSpec, Preparation
 
-BACKENDS = ["onnxruntime", "openvino", "torch", "reference"]
+BACKENDS = ["native", "onnxruntime", "openvino", "torch", "reference"]
 ULTRAFACE = Preparation(resize="squeeze", range=(0, 255), mean=(127,) * 3, std=(128,) * 3)
 
 
 @pytest.fixture(params=BACKENDS)
 def backend(request):
     if request.param != "reference":
-        pytest.importorskip(request.param)
+        pytest.importorskip("underone._native" if request.param == "native" else request.param)
     return request.param
 
 

@@ -14,13 +14,13 @@ from underone.post import softmax
 from underone.runtime import load
 from underone.spec import IMAGENET_PREPARATION
 
-BACKENDS = ["onnxruntime", "openvino", "torch", "reference"]
+BACKENDS = ["native", "onnxruntime", "openvino", "torch", "reference"]
 
 
 @pytest.fixture(params=BACKENDS)
 def backend(request):
     if request.param != "reference":
-        pytest.importorskip(request.param)
+        pytest.importorskip("underone._native" if request.param == "native" else request.param)
     return request.param
 
 

@@ -1,6 +1,7 @@
 """load: the table of engines, threads, precision, and what is missing."""
 
 import hashlib
+import importlib.util
 import io
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import TensorProto as T
+from onnx import helper
 
 from underone.compare import Comparison, Limits, Verdict
 from underone.errors import BadFile, BadValue, MissingExtra, UnknownName, Unsupported
@@ -26,6 +29,9 @@ def hide(monkeypatch, package):
 
 
 def test_auto_takes_the_first_that_is_installed(foreign, monkeypatch):
+    if importlib.util.find_spec("underone._native"):
+        assert load(foreign).backend == "native"
+        hide(monkeypatch, "underone._native")
     pytest.importorskip("onnxruntime")
     assert load(foreign).backend == "onnxruntime"
     hide(monkeypatch, "onnxruntime")
@@ -33,6 +39,24 @@ def test_auto_takes_the_first_that_is_installed(foreign, monkeypatch):
     assert load(foreign).backend == "openvino"
     hide(monkeypatch, "openvino")
     assert load(foreign).backend == "reference"
+
+
+def test_auto_takes_the_next_where_native_lacks_an_operator(write_onnx):
+    pytest.importorskip("underone._native")
+    nodes = [helper.make_node("Add", ["x", "x"], ["y"])]
+    content = write_onnx(nodes, {}, [("x", T.INT16, [2])], [("y", T.INT16, [2])])
+    with pytest.raises(Unsupported, match="no tensors of int16"):
+        load(content, "native")
+    net = load(content)
+    assert net.backend != "native"
+    assert net.run(np.ones(2, np.int16))["y"].tolist() == [2, 2]
+
+
+def test_an_engine_that_was_not_built_says_so(foreign, monkeypatch):
+    hide(monkeypatch, "underone._native")
+    message = "backend 'native' is not in this installation; install underone where a C\\+\\+ compiler is"
+    with pytest.raises(Unsupported, match=message):
+        load(foreign, "native")
 
 
 @pytest.mark.parametrize(
@@ -138,7 +162,9 @@ def test_precision_is_float32_unless_the_file_or_the_caller_is_coarser(foreign, 
 
 def test_a_precision_that_a_backend_lacks_names_those_that_have_it(foreign):
     pytest.importorskip("onnxruntime")
-    with pytest.raises(Unsupported, match="calculates in float32, not in 'bfloat16'; backends that do: openvino"):
+    with pytest.raises(
+        Unsupported, match="calculates in float32, not in 'bfloat16'; backends that do: native, openvino"
+    ):
         load(foreign, "onnxruntime", precision="bfloat16")
     with pytest.raises(Unsupported, match="backends that do: none"):
         load(foreign, "onnxruntime", precision="int2")

@@ -9,7 +9,7 @@ from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ..errors import BadFile, BadValue, ShapeError
 
@@ -114,7 +114,10 @@ def _decode(image: Image.Image, name: str) -> Pixels:
 def _upright(image: Image.Image) -> Image.Image:
     image.load()  # first: damage in the pixels must not be taken for a damaged orientation
     try:
-        return ImageOps.exif_transpose(image)
+        turned = (
+            image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+        )  # exif_transpose copies even what stands upright
+        return ImageOps.exif_transpose(image) if turned else image
     except Exception:  # a picture with damaged EXIF is still a picture; viewers show it as it is stored
         return image
 
@@ -122,6 +125,8 @@ def _upright(image: Image.Image) -> Image.Image:
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I") or image.mode == "F":
         return _from_deep(image).convert("RGB")
+    if image.mode == "RGB":
+        return image
     if "transparency" in image.info:
         image = image.convert("RGBA")  # the same colours, without the warning about transparent palette entries
     return image.convert("RGB")

@@ -15,7 +15,7 @@ try:
     from .._native import isas
     from .._native import prepare as compiled
 
-    ISAS = isas()  # instruction sets of this processor that the compiled pass was built for, the best first
+    ISAS = [isa for isa in isas() if isa != "amx"]  # that the pass is built for and this processor has, the best first
 except ImportError:  # built without a compiler
     ISAS = []
 
@@ -101,7 +101,7 @@ def resample_pillow(pixels: Pixels, cut: Cut, tables: Tables, out: NDArray[np.fl
 
 def _isa() -> str:
     wanted = wanted_isa()
-    return wanted if wanted in ISAS else ISAS[0]  # amx, which is for products of matrices alone
+    return wanted if wanted in ISAS else ISAS[0]  # amx is for products of matrices alone
 
 
 def _columns_first(height: int, width: int, new_height: int, new_width: int) -> bool:

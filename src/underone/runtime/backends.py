@@ -52,17 +52,18 @@ AUTO = ("native", "onnxruntime", "openvino", "reference")  # the first that is i
 
 
 def choose(name: str) -> str:
-    """Return `name`, or for ``auto`` the first engine of `AUTO` whose package is installed.
+    """Return `name` when that engine can be opened.
 
     Raises:
         UnknownName: no such engine.
         MissingExtra: its package is not installed.
+        Unsupported: our own engine was not built.
     """
-    if name == "auto":
-        return next(n for n in AUTO if _installed(n))
     if name not in BACKENDS:
         raise UnknownName("backend", name, [*BACKENDS, "auto"])
     if not _installed(name):
+        if not BACKENDS[name].extra:
+            raise Unsupported(f"backend {name!r} is not in this installation; install underone where a C++ compiler is")
         raise MissingExtra(f"backend {name!r}", BACKENDS[name].package, BACKENDS[name].extra)
     return name
 

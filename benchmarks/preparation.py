@@ -1,0 +1,178 @@
+"""What preparation costs: our compiled pass, our Pillow path and torchvision's transform; then whole folders of JPEGs.
+
+    python benchmarks/preparation.py [FOLDER [MODEL.onnx]]
+
+FOLDER: JPEG files (default: the packaged photographs). MODEL: a classifier with its preparation, for images a second
+from file to answer on two threads (default: that part is left out).
+
+One thread, one picture at a time, engines in turns; the tensors are compared first and must not differ in one bit. A
+sample is the mean over the folder in one pass. Writes one Record for each row into benchmarks/preparation/.
+"""
+
+import io
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torchvision import transforms
+
+import underone as uo
+from underone.bench import Record, describe, ratio
+from underone.bench.record import Protocol
+from underone.errors import ParityFailed
+from underone.image import Picture, photographs, prepare, read_image, resample
+from underone.spec import IMAGENET_PREPARATION, InputSpec
+
+RESULTS = Path(__file__).with_name("preparation")
+ROUNDS, PASSES = 15, 2  # passes over the folder in one round
+WORKERS = 2
+
+Tensor = NDArray[np.float32]
+SPEC = InputSpec(shape=(1, 3, 224, 224), preparation=IMAGENET_PREPARATION)
+TRANSFORM = transforms.Compose([
+    transforms.Resize(256), transforms.CenterCrop(224), transforms.ToTensor(),
+    transforms.Normalize(IMAGENET_PREPARATION.mean, IMAGENET_PREPARATION.std),
+])  # fmt: skip
+
+
+def with_underone(picture: Picture) -> Tensor:
+    return prepare(picture, SPEC)
+
+
+def with_pillow(picture: Picture) -> Tensor:
+    compiled, resample.ISAS = resample.ISAS, []
+    try:
+        return prepare(picture, SPEC)
+    finally:
+        resample.ISAS = compiled
+
+
+def with_torchvision(content: bytes) -> Tensor:
+    picture = Image.open(io.BytesIO(content)).convert("RGB")
+    return TRANSFORM(picture)[None].numpy()
+
+
+def from_pixels(call: Callable[..., Tensor]) -> Callable[[bytes], Tensor]:
+    """Give the same call for a picture that is decoded: outside the clock, since each is decoded once and kept."""
+    decoded: dict[bytes, object] = {}
+
+    def run(content: bytes) -> Tensor:
+        if content not in decoded:
+            pixels = read_image(content)
+            decoded[content] = Image.fromarray(pixels) if call is TRANSFORM else pixels
+        return call(decoded[content])
+
+    return run
+
+
+DECODED = {
+    "native": from_pixels(with_underone),
+    "pillow": from_pixels(with_pillow),
+    "torchvision": from_pixels(TRANSFORM),
+}
+FROM_FILE = {"native": with_underone, "pillow": with_pillow, "torchvision": with_torchvision}
+
+
+def check(calls: dict[str, Callable[[bytes], Tensor]], files: Sequence[bytes]) -> None:
+    for number, content in enumerate(files):
+        wanted = np.asarray(calls["torchvision"](content)).reshape(1, 3, 224, 224)
+        for name, call in calls.items():
+            differs = int(np.count_nonzero(np.asarray(call(content)).reshape(wanted.shape) != wanted))
+            if differs:
+                raise ParityFailed(f"{name} differs from torchvision in {differs} values of picture {number}")
+
+
+def in_turns(passes: dict[str, Callable[[], None]], pictures: int, what: str, threads: int) -> list[Record]:
+    """Time each pass over the folder in rounds; a sample is milliseconds a picture."""
+    samples: dict[str, list[float]] = {name: [] for name in passes}
+    machine = describe()
+    for one in passes.values():
+        one()
+    names = list(passes)
+    for turn in range(ROUNDS):
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            for _ in range(PASSES):
+                start = time.perf_counter()
+                passes[name]()
+                samples[name].append(1000 * (time.perf_counter() - start) / pictures)
+    protocol = Protocol(name="interleaved", input=what, warmup=1)
+    return [
+        Record(
+            model=what, engine=name, threads=threads, precision="float32", machine=machine, protocol=protocol,
+            samples_ms=tuple(samples[name]), round_sizes=(PASSES,) * ROUNDS,
+            date=datetime.now(UTC).isoformat(timespec="seconds"),
+            versions={"underone": uo.__version__, "pillow": Image.__version__, "torch": torch.__version__},
+        )
+        for name in names
+    ]  # fmt: skip
+
+
+def over(files: Sequence[bytes], call: Callable[[bytes], object]) -> Callable[[], None]:
+    def run() -> None:
+        for content in files:
+            call(content)
+
+    return run
+
+
+def to_answers(files: Sequence[bytes], model: str, backend: str, precision: str) -> Callable[[], None]:
+    """Classify the folder on `WORKERS` threads, each with an engine of one thread: ours as classify() does it.
+
+    The peer reads with Pillow, prepares with torchvision and runs onnxruntime.
+    """
+    net = uo.load(model, backend, threads=1, precision=precision)
+    nets = [net, *(net.clone() for _ in range(WORKERS - 1))]
+    pool = ThreadPoolExecutor(WORKERS)
+    prepared = with_underone if backend == "native" else with_torchvision
+
+    def share(worker: int) -> None:
+        for content in files[worker::WORKERS]:
+            nets[worker].run(prepared(content))
+
+    def run() -> None:
+        for _ in pool.map(share, range(WORKERS)):
+            pass
+
+    return run
+
+
+def folder_of(given: str | None) -> list[bytes]:
+    if given is None:
+        return [photo.content for photo in photographs()]
+    return [path.read_bytes() for path in sorted(Path(given).glob("*.jp*g"))]
+
+
+def report(records: Sequence[Record]) -> None:
+    RESULTS.mkdir(exist_ok=True)
+    slowest = records[-1]
+    for r in records:
+        name = f"{r.model}-{r.engine}-{r.machine.fingerprint}-{r.date[:10]}.json".replace(" ", "-")
+        (RESULTS / name).write_text(r.to_json())
+        print(
+            f"{r.model:24} {r.engine:22} {r.threads} threads  median {r.median_ms:7.3f} ms a picture "
+            f"({1000 / r.median_ms:7.1f} a second)  {slowest.engine} takes {ratio(slowest, r)}  {r.verdict}"
+        )
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    folder, model = [*sys.argv[1:], None, None][:2]
+    files = folder_of(folder)
+    for what, calls in (("decoded pictures", DECODED), ("JPEG files", FROM_FILE)):
+        check(calls, files)
+        report(in_turns({name: over(files, call) for name, call in calls.items()}, len(files), what, 1))
+    if model is not None:
+        rows = [("native", "bfloat16"), ("native", "float32"), ("onnxruntime", "float32")]
+        passes = {f"{engine} {precision}": to_answers(files, model, engine, precision) for engine, precision in rows}
+        report(in_turns(passes, len(files), "JPEG files to answers", WORKERS))
+
+
+if __name__ == "__main__":
+    main()
