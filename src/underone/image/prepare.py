@@ -1,7 +1,7 @@
 """A picture → the input tensor of a network, exactly as torchvision's evaluation transform makes it."""
 
 import math
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from ..spec import InputSpec, Preparation
 from .read import Picture, read_image
 
 Size = tuple[int, int]  # (height, width)
+T = TypeVar("T", int, int | None)
 
 _FILTERS = {
     "nearest": Image.Resampling.NEAREST,
@@ -27,7 +28,7 @@ def prepare(image: Picture, spec: InputSpec, size: Size | None = None) -> NDArra
     Args:
         image: anything that `read_image` takes.
         spec: input of the network, with its preparation.
-        size: (height, width), for a network that takes any size.
+        size: (height, width), for a network that takes any size; None: what its preparation says.
 
     Returns:
         (1, C, H, W) or (1, H, W, C) as `spec.layout` says, of the dtype that `spec` names; equal bit for bit to
@@ -41,7 +42,7 @@ def prepare(image: Picture, spec: InputSpec, size: Size | None = None) -> NDArra
     Source: torchvision 0.29, transforms/functional.py: resize, center_crop, normalize.
     """
     how = _preparation(spec)
-    target = _target_size(spec, size)
+    target = _target_size(spec, how, size)
     picture = Image.fromarray(read_image(image))
     if how.color == "GRAY":
         picture = picture.convert("L")
@@ -65,12 +66,19 @@ def _preparation(spec: InputSpec) -> Preparation:
     return spec.preparation
 
 
-def _target_size(spec: InputSpec, size: Size | None) -> Size:
+def _target_size(spec: InputSpec, how: Preparation, size: Size | None) -> Size:
+    if size is None and None in spec.size and how.size is not None:
+        size = _filled(spec.size, how.size)
     if size is None and None in spec.size:
         raise BadValue(f"input {spec.name!r} takes any size, {spec.shape}; pass size=(height, width)")
-    height, width = (fixed or given for fixed, given in zip(spec.size, size or spec.size, strict=True))
+    height, width = _filled(spec.size, size or spec.size)
     if not height or not width or size not in (None, (height, width)):
         raise BadValue(f"input {spec.name!r} has the size {spec.size}; size={size} was given; leave it out")
+    return height, width
+
+
+def _filled(size: tuple[int | None, int | None], given: tuple[T, T]) -> tuple[int | T, int | T]:
+    height, width = (fixed or wanted for fixed, wanted in zip(size, given, strict=True))
     return height, width
 
 
