@@ -4,7 +4,7 @@ import json
 import warnings
 from typing import Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, model_validator
+from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError, ValidationInfo, model_validator
 
 from .errors import BadFile, BadValue
 
@@ -56,6 +56,7 @@ class Preparation(Frozen):
         range: tensor values of byte 0 and byte 255, before mean and std.
         mean: per channel, in units of `range`.
         std: per channel, in units of `range`.
+        size: (height, width) in pixels of the tensor, where the network takes any and nobody asks for one.
     """
 
     color: Literal["RGB", "BGR", "GRAY"] = "RGB"
@@ -65,6 +66,7 @@ class Preparation(Frozen):
     range: tuple[float, float] = (0.0, 1.0)
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    size: tuple[PositiveInt, PositiveInt] | None = None
 
     @model_validator(mode="after")
     def _check_values(self) -> Self:

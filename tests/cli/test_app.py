@@ -103,8 +103,10 @@ def test_export_to_an_unknown_format_is_one_line(capsys, folder, tmp_path):
     assert err.count("\n") == 1
 
 
+@pytest.mark.filterwarnings("default:.*in training form:UserWarning")
 def test_verify_tells_same_from_different(capsys, folder, tmp_path):
-    run(capsys, "export", folder / "weights.pth", "-o", tmp_path / "same.onnx", "--form", "training")
+    done = run(capsys, "export", folder / "weights.pth", "-o", tmp_path / "same.onnx", "--form", "training")
+    assert "in training form" in done.err
     assert "passed" in run(capsys, "verify", tmp_path / "same.onnx", "--against", folder / "net.onnx").out
     torch.manual_seed(1)
     uo.export(uo.reparameterize(uo.create_model("mobilenet_v2_035", num_classes=9)), tmp_path / "other.onnx")

@@ -25,7 +25,7 @@ def test_demo_writes_report_files_verdicts_and_records(tmp_path):
     assert "6 of 6" in page
     assert "random" in page
     assert "not phone times" in page
-    assert not re.search(r'(?:src|href)="(?!data:)', page)  # nothing from outside
+    assert not re.search(r'(?:src|href)="(?!data:|#)', page)  # nothing from outside
     assert len(told) >= 8
     records = [Record.from_json(p.read_text()) for p in (report.parent / "records").glob("*.json")]
     assert len(records) == 6

@@ -23,6 +23,7 @@ from underone.errors import BadFile, BadValue, ParityFailed, UnknownName, Unsupp
 from underone.fold import reparameterize
 from underone.formats import export, write
 from underone.graph import Graph, Node, Value, read_onnx, read_verdict, to_onnx
+from underone.image import photograph, prepare
 from underone.models.build import build_model
 from underone.spec import IMAGENET_PREPARATION
 from underone.trace import trace
@@ -186,7 +187,9 @@ def test_file_takes_pictures_of_the_asked_size(model: nn.Module, tmp_path: Path)
 def test_file_takes_pictures_of_any_size(tmp_path: Path, name: str) -> None:
     model = trained(build_model(name, form="folded", num_classes=10)).eval()
     path = export(model, tmp_path / "open.onnx", size=(None, None))
-    assert read_onnx(path).spec.input.shape == (None, 3, None, None)
+    spec = read_onnx(path).spec
+    assert spec.input.shape == (None, 3, None, None)
+    assert prepare(photograph(), spec.input).shape == (1, 3, 224, 224)  # as the model's spec had it
     verdict = read_verdict(path)
     assert verdict is not None
     assert "noise of another size, onnxruntime" in {row.on for row in verdict.comparisons}

@@ -5,6 +5,7 @@ import pytest
 
 from underone.errors import ShapeError
 from underone.graph import Graph, Node, Value, count
+from underone.spec import InputSpec, ModelSpec, Preparation
 
 
 def net(*nodes: Node, **constants: np.ndarray) -> Graph:
@@ -83,3 +84,15 @@ def test_sizes_that_are_open_must_be_given() -> None:
     assert count(graph, sizes={"x": (1, 3, 4, 4)}).bytes_moved == 2 * 4 * 48
     with pytest.raises(ShapeError, match="pass sizes="):
         count(graph)
+
+
+def test_open_size_is_counted_at_that_of_the_preparation() -> None:
+    value = Value("x", (None, 3, None, None))
+    node = Node("Conv", ("x", "w"), ("y",), {})
+    image = InputSpec(name="x", shape=value.shape, preparation=Preparation(size=(12, 7)))
+    weights = {"w": np.ones((2, 3, 3, 3), np.float32)}
+    graph = Graph((node,), (value,), (Value("y", ()),), weights, ModelSpec(inputs=(image,)))
+    assert count(graph).macs == 2 * 10 * 5 * 27
+    assert count(graph, sizes={"x": (1, 3, 5, 5)}).macs == 2 * 3 * 3 * 27
+    with pytest.raises(ShapeError, match="pass sizes="):
+        count(Graph((node,), (value,), (Value("y", ()),), weights))

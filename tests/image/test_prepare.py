@@ -120,6 +120,16 @@ def test_open_size_takes_the_given_one():
         prepare(noise(40, 50), spec)
 
 
+def test_open_size_falls_back_to_that_of_the_preparation():
+    spec = InputSpec(shape=(None, 3, None, None), preparation=Preparation(size=(24, 48)))
+    assert prepare(noise(40, 50), spec).shape == (1, 3, 24, 48)
+    assert prepare(noise(40, 50), spec, size=(32, 16)).shape == (1, 3, 32, 16)
+    half_open = spec.model_copy(update={"shape": (None, 3, 32, None)})
+    assert prepare(noise(40, 50), half_open).shape == (1, 3, 32, 48)
+    fixed = spec.model_copy(update={"shape": (None, 3, 8, 8)})
+    assert prepare(noise(40, 50), fixed).shape == (1, 3, 8, 8)
+
+
 def test_another_size_than_the_networks_is_refused():
     with pytest.raises(BadValue, match=r"has the size \(224, 224\); size=\(192, 192\) was given; leave it out"):
         prepare(noise(9, 9), input_of(Preparation()), size=(192, 192))

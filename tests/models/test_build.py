@@ -80,13 +80,14 @@ def test_unknown_option_is_an_error():
 @pytest.mark.parametrize("number", [0, -1])
 def test_no_classes_is_an_error(number):
     with pytest.raises(
-        BadValue, match=f"num_classes={number}; 1 or more is required; for a network without classifier"
+        BadValue,
+        match=f"num_classes={number}; a whole number, 1 or more, is required; for a network without classifier",
     ):
         build_model("mobileone_s0", num_classes=number)
 
 
 def test_no_channels_is_an_error():
-    with pytest.raises(BadValue, match="in_chans=0; 1 or more is required"):
+    with pytest.raises(BadValue, match="in_chans=0; a whole number, 1 or more, is required"):
         build_model("mobileone_s0", in_chans=0)
 
 

@@ -33,6 +33,13 @@ def test_entries_agree_with_timms_own_table(entry):
     assert not theirs.url or theirs.url in entry.urls
 
 
+def test_names_of_torchvision_are_taken_for_tags():
+    assert find_weights("mobilenet_v2_100", "IMAGENET1K_V1").tag == "torchvision_in1k"
+    assert find_weights("mobilenet_v2_100", "IMAGENET1K_V2").tag == "torchvision_v2_in1k"
+    with pytest.raises(UnknownName, match="unknown weights of 'mobileone_s0' 'torchvision_in1k'"):
+        find_weights("mobileone_s0", "IMAGENET1K_V1")
+
+
 @pytest.mark.parametrize(("tag", "theirs"), [
     ("torchvision_in1k", MobileNet_V2_Weights.IMAGENET1K_V1),
     ("torchvision_v2_in1k", MobileNet_V2_Weights.IMAGENET1K_V2),

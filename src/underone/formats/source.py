@@ -38,7 +38,8 @@ def _read_module(model: "nn.Module", size: Any, input_shape: Any) -> tuple[Graph
     from ..trace import spec_of, trace
 
     spec = spec_of(model)
-    graph = trace(model, spec, _shape(spec, size, input_shape))
+    shape = _shape(spec, size, input_shape)
+    graph = trace(model, _with_usual_size(spec, shape), shape)
     blocks = foldable_blocks(model)
     if blocks:
         warnings.warn(
@@ -47,6 +48,15 @@ def _read_module(model: "nn.Module", size: Any, input_shape: Any) -> tuple[Graph
             stacklevel=4,  # who called export
         )
     return graph, of_module(model, graph.spec)
+
+
+def _with_usual_size(spec: ModelSpec, shape: Shape | None) -> ModelSpec:
+    """Keep the size that pictures had so far, where the file is to take any."""
+    how = spec.input.preparation if spec.inputs else None
+    if how is None or shape is None or None not in shape[2:] or None in spec.input.size:
+        return spec
+    image = spec.input.model_copy(update={"preparation": how.model_copy(update={"size": spec.input.size})})
+    return spec.model_copy(update={"inputs": (image, *spec.inputs[1:])})
 
 
 def _shape(spec: ModelSpec, size: Any, input_shape: Any) -> Shape | None:

@@ -65,12 +65,13 @@ def count(graph: Graph, batch: int = 1, sizes: Mapping[str, Sequence[int]] | Non
     Args:
         graph: any graph.
         batch: replaces an open first size of the inputs.
-        sizes: full shapes by input name, for graphs that leave more than the first size open.
+        sizes: full shapes by input name, for graphs that leave more than the first size open; None: with the size that
+            the spec prepares pictures in.
 
     Raises:
         ShapeError, BadValue, UnknownName: as `infer_shapes`.
     """
-    types = infer_shapes(graph, batch, sizes)
+    types = infer_shapes(graph, batch, _usual(graph, batch) if sizes is None else sizes)
     rows = tuple(_node_count(node, types, graph) for node in graph.nodes)
     return Count(
         nodes=rows,
@@ -81,6 +82,15 @@ def count(graph: Graph, batch: int = 1, sizes: Mapping[str, Sequence[int]] | Non
         peak_activation_bytes=_peak(graph, types),
         depth=_depth(graph),
     )
+
+
+def _usual(graph: Graph, batch: int) -> dict[str, tuple[int, ...]] | None:
+    how = graph.spec.inputs[0].preparation if graph.spec.inputs else None
+    if how is None or how.size is None or graph.spec.input.layout != "NCHW":
+        return None
+    usual = (batch, 1 if how.color == "GRAY" else 3, *how.size)
+    value = graph.inputs[0]
+    return {value.name: tuple(a or b for a, b in zip(value.shape, usual, strict=True))}
 
 
 def _node_count(node: Node, types: Mapping[str, TensorType], graph: Graph) -> NodeCount:

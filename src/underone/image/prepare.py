@@ -2,7 +2,7 @@
 
 import math
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from ..spec import InputSpec, Preparation
 from .read import Picture, read_image
 from .resample import Cut, Size, Tables, resample
 
+T = TypeVar("T", int, int | None)
 _LARGEST = 1 << 27  # pixels of the resized picture before its crop
 
 
@@ -21,7 +22,7 @@ def prepare(image: Picture, spec: InputSpec, size: Size | None = None, out: NDAr
     Args:
         image: anything that `read_image` takes.
         spec: input of the network, with its preparation.
-        size: (height, width), for a network that takes any size.
+        size: (height, width), for a network that takes any size; None: what its preparation says.
         out: contiguous array to fill, such as one row of a batch; None: a new one.
 
     Returns:
@@ -37,7 +38,7 @@ def prepare(image: Picture, spec: InputSpec, size: Size | None = None, out: NDAr
     Source: torchvision 0.29, transforms/functional.py: resize, center_crop, normalize.
     """
     how = _preparation(spec)
-    target = _target_size(spec, size)
+    target = _target_size(spec, how, size)
     dtype = _float_dtype(spec)
     channels_last = spec.layout == "NHWC"
     shape = (1, *target, len(how.mean)) if channels_last else (1, len(how.mean), *target)
@@ -74,12 +75,19 @@ def _preparation(spec: InputSpec) -> Preparation:
     return spec.preparation
 
 
-def _target_size(spec: InputSpec, size: Size | None) -> Size:
+def _target_size(spec: InputSpec, how: Preparation, size: Size | None) -> Size:
+    if size is None and None in spec.size and how.size is not None:
+        size = _filled(spec.size, how.size)
     if size is None and None in spec.size:
         raise BadValue(f"input {spec.name!r} takes any size, {spec.shape}; pass size=(height, width)")
-    height, width = (fixed or given for fixed, given in zip(spec.size, size or spec.size, strict=True))
+    height, width = _filled(spec.size, size or spec.size)
     if not height or not width or size not in (None, (height, width)):
         raise BadValue(f"input {spec.name!r} has the size {spec.size}; size={size} was given; leave it out")
+    return height, width
+
+
+def _filled(size: tuple[int | None, int | None], given: tuple[T, T]) -> tuple[int | T, int | T]:
+    height, width = (fixed or wanted for fixed, wanted in zip(size, given, strict=True))
     return height, width
 
 

@@ -77,7 +77,7 @@ class Engine:
 
         Args:
             image: a path, the bytes of a file, an open binary file, a PIL picture, or a uint8 array (H, W, 3) in RGB.
-            size: (height, width) to prepare it in, for a network that takes any size.
+            size: (height, width) to prepare it in, for a network that takes any size; None: what its spec says.
 
         Returns:
             The scores of all classes; `.top(5)` names the best.
