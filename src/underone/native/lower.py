@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..graph import Array, Graph, Node, TensorType, infer_shapes
-from ..graph.ops import attributes
+from ..graph.ops import attributes, op_of
 from ..graph.passes import drop_identities, drop_unused, fold_batch_norm, fold_pad_into_conv
 from ..graph.shapes import label
 from .fuse import Chain, Convolution, Finish, Fuser, as_float, finish_of, window_attrs
@@ -127,7 +127,13 @@ class _Lowering:
         nodes: Sequence[Node] = (),
     ) -> None:  # fmt: skip
         names = tuple(n.name or n.outputs[0] for n in nodes)
-        self.made.steps.append(Step(op, name, attrs, tuple(inputs), tuple(outputs), names))
+        macs = sum(self._macs(node) for node in nodes)
+        moved = sum(4 * self.made.types[i].elements for i in (*inputs, *outputs) if i >= 0)
+        self.made.steps.append(Step(op, name, attrs, tuple(inputs), tuple(outputs), names, macs, moved))
+
+    def _macs(self, node: Node) -> int:
+        shapes = [self.types[n].shape for n in node.inputs if n]
+        return op_of(node).macs(shapes, self.types[node.outputs[0]].shape, attributes(node.op, node.attrs, shapes))
 
     def _weights(self, conv: Convolution | None) -> list[int]:
         if conv is None:
