@@ -5,6 +5,7 @@
 
 #include "amx.h"
 #include "cells.h"
+#include "dots.h"
 #include "halide_view.h"
 #include "kernels.h"
 #include "vectors.h"
@@ -373,11 +374,11 @@ uint16_t to_bfloat16(float f) {
 // Products on AMX tiles where they are; elsewhere in float32 on bfloat16 operands, with float32 weights.
 class Bfloat16Cells final : public Cells<Bfloat16> {
  public:
-  explicit Bfloat16Cells(bool tiles) : amx(tiles) {}
+  explicit Bfloat16Cells(Products products) : products(products) {}
 
   Packed pack_product(WeightArena& arena, const float* weight, const float* bias, int out, int in) const override {
     const int nb = ceil_div(out, 32), kb = ceil_div(in, 32);
-    if (!amx) {
+    if (products == Products::floats) {
       std::vector<float> rounded(size_t(out) * in);
       for (size_t i = 0; i < rounded.size(); i++) {
         const uint32_t bits = uint32_t(to_bfloat16(weight[i])) << 16;
@@ -393,18 +394,21 @@ class Bfloat16Cells final : public Cells<Bfloat16> {
     if (bias) std::copy(bias, bias + out, b);
     return {reinterpret_cast<char*>(w), b, in, out, 32};
   }
-  int tile_pixels(const Packed& packed) const override { return amx ? 32 : tile_for(packed.panel / 16).pixels; }
+  int tile_pixels(const Packed& packed) const override { 
+    return products == Products::tiles ? 32 : products == Products::dots ? 14 : tile_for(packed.panel / 16).pixels;
+  }
   int round_up(int pixels) const override { return ceil_div(pixels + 15, 16) * 16; }
   size_t operand_bytes(const Packed& packed) const override {
-    return !amx ? 192 << 10 : size_t(packed.in) * packed.out > 131072 ? 512 << 10 : 64 << 10;
+    return products == Products::floats ? 192 << 10 : products == Products::dots ? 256 << 10 : size_t(packed.in) * packed.out > 131072 ? 512 << 10 : 64 << 10;
   }
   size_t product_scratch(const Packed& packed, int pixels) const override {  // operand, result and sums in float32
-    return amx ? 0 : (size_t(ceil_div(packed.in, 32)) * 32 + 3 * size_t(packed.panel)) * (pixels + 64) * 4;
+    return products != Products::floats ? 0 : (size_t(ceil_div(packed.in, 32)) * 32 + 3 * size_t(packed.panel)) * (pixels + 64) * 4;
   }
 
   void product(const Product& c) const override {
 #if defined(__AVX512F__)
-    if (amx) return amx::product(c);
+    if (products == Products::tiles) return amx::product(c);
+    if (products == Products::dots) return dots::product(c);
 #endif
     const int kb = ceil_div(c.packed->in, 32), pixels = round_up(c.pixels), panel = c.packed->panel / 16;
     float* operand = reinterpret_cast<float*>(c.scratch);
@@ -436,7 +440,7 @@ class Bfloat16Cells final : public Cells<Bfloat16> {
   }
 
   // The prepared image is interleaved, [rows][pitch] bfloat16 with its zero border: tiles are loaded from it as they are.
-  bool has_stem(const Window& w, int channels, int) const override { return amx && is_stem(w, channels); }
+  bool has_stem(const Window& w, int channels, int) const override { return products == Products::tiles && is_stem(w, channels); }
   static int image_pitch(int out_width) { return ceil_div((2 * out_width + 1) * 3 + 8, 32) * 32; }
   size_t image_bytes(int out_height, int out_width) const override { return size_t(2 * out_height + 1) * image_pitch(out_width) * 2 + 1024; }
   void prepare_image(const Window& w, const float* planar, int height, int width, int, int out_width, char* image, int first, int last) const override {
@@ -503,7 +507,7 @@ class Bfloat16Cells final : public Cells<Bfloat16> {
   }
 
  private:
-  const bool amx;
+  const Products products;
 
   static Floats widened(const char* p) {  // 16 bfloat16 in their own order
     typedef uint16_t Halves __attribute__((vector_size(32)));
@@ -540,9 +544,9 @@ const Arithmetic& float32() {
   static const Float32Cells cells;
   return cells;
 }
-const Arithmetic& bfloat16(bool tiles) {
-  static const Bfloat16Cells with(true), without(false);
-  return tiles ? with : without;
+const Arithmetic& bfloat16(Products products) {
+  static const Bfloat16Cells tiles(Products::tiles), dots(Products::dots), floats(Products::floats);
+  return products == Products::tiles ? tiles : products == Products::dots ? dots : floats;
 }
 
 }  // namespace underone::UNDERONE_ISA

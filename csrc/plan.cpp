@@ -47,8 +47,8 @@ auto plain_maker(const std::string& isa) {
 bool on_cells(const StepPlan& step) { return step.op.name.compare(0, 6, "cells.") == 0; }
 
 const Arithmetic& checked_arithmetic(const PlanDescription& d) {
-  // "amx" is avx512 and its matrix tiles
-  const bool known = d.isa == "amx" ? has_amx() : std::find(isas().begin(), isas().end(), d.isa) != isas().end();
+  // "amx" is avx512 and its matrix tiles, "avx512_bf16" is avx512 and vdpbf16ps
+  const bool known = d.isa == "amx" ? has_amx() : d.isa == "avx512_bf16" ? has_dots() : std::find(isas().begin(), isas().end(), d.isa) != isas().end();
   if (!known)
     throw Unsupported("this processor has no instruction set '" + d.isa + "'");
   return arithmetic(d.isa, d.precision);

@@ -53,7 +53,7 @@ class Native:
             Layer(s.nodes[0] if s.nodes else s.label, s.op.removeprefix("cells."), s.nodes, 1000 * t, s.macs, s.bytes_moved)
             for s, t in zip(steps, seconds, strict=True)
         ]
-        return Profile(tuple(layers), self.threads * _native.peak(choose_isa().replace("amx", "avx512"), 0.05))
+        return Profile(tuple(layers), self.threads * _native.peak(choose_isa().replace("amx", "avx512").removesuffix("_bf16"), 0.05))
 
     def _lowered(self, sizes: Sizes) -> Program:
         return lower(self.graph, dict(zip([v.name for v in self.graph.inputs], sizes, strict=True)))
