@@ -58,6 +58,7 @@ class _Lowering:
         self.maps: dict[str, int] = {}
         self.needed_pads: dict[int, int] = {}
         self.equal_pads: list[tuple[int, int]] = []
+        self.done: set[int] = set()  # nodes that a step before theirs computes
         self.producers = {name: node for node in graph.nodes for name in node.outputs}
 
     def program(self) -> Program:
@@ -67,7 +68,7 @@ class _Lowering:
         for work in self._schedule():
             if isinstance(work, Chain):
                 self._chain(work)
-            else:
+            elif id(work) not in self.done:
                 self._node(work)
         self.made.outputs = [self.as_plain(v.name) for v in self.graph.outputs]
         self._settle_pads()
@@ -207,12 +208,18 @@ class _Lowering:
         bias = self.graph.constants[node.inputs[2]] if len(node.inputs) > 2 and node.inputs[2] else np.zeros(1, np.float32)
         if bias.size not in (1, weight.shape[0]):
             return False
-        finish, name, nodes = Finish(), node.outputs[0], ()
+        finish, name, nodes = self._finished(node)
         constants = [self.made.constant(as_float(weight)), self.made.constant(as_float(np.broadcast_to(bias.ravel(), weight.shape[:1])))]
         source = self.as_plain(self._unshaped(node.inputs[0]))
         self.plain[name] = self.made.tensor(self.types[name])
-        self._step("cells.linear", label(node), finish.attrs(), [source, *constants], [self.plain[name]], [node, *nodes])
+        self._step("cells.linear", label(node), finish.attrs(), [source, *constants], [self.plain[name]], nodes)
         return True
+
+    def _finished(self, node: Node) -> tuple[Finish, str, list[Node]]:
+        """Take the function behind a node with it: the function, the name of its result, all nodes."""
+        finish, name, nodes = self.fuser.finished(node.outputs[0])
+        self.done.update(map(id, nodes))
+        return finish, name, [node, *nodes]
 
     def _matrix(self, node: Node) -> Array | None:
         """Give the (out, in) weight of a vector times a constant matrix, or None."""
@@ -259,14 +266,16 @@ class _Lowering:
             x = self.types[a].shape
             if a in self.maps and self.types[b] == TensorType((1, x[1], 1, 1), "float32") and self.types[node.outputs[0]].shape == x:
                 inputs = [self.maps[a], self.as_plain(b)]
-                self._step("cells.scale", label(node), {}, inputs, [self._new_map(node.outputs[0])], [node])
+                finish, name, nodes = self._finished(node)
+                self._step("cells.scale", label(node), finish.attrs(), inputs, [self._new_map(name)], nodes)
                 return True
         return False
 
     def _add(self, node: Node) -> bool:
         if node.op != "Add" or not all(n in self.maps for n in node.inputs) or self.types[node.inputs[0]] != self.types[node.inputs[1]]:
             return False
-        self._step("cells.add", label(node), {}, [self.maps[n] for n in node.inputs], [self._new_map(node.outputs[0])], [node])
+        finish, name, nodes = self._finished(node)
+        self._step("cells.add", label(node), finish.attrs(), [self.maps[n] for n in node.inputs], [self._new_map(name)], nodes)
         return True
 
     def _function(self, node: Node) -> bool:
