@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo test test-all lint format bench clean
+.PHONY: setup demo test test-all sanitize lint format bench clean
 
 setup: $(STAMP)
 
@@ -20,6 +20,14 @@ test: $(STAMP)
 
 test-all: $(STAMP)
 	$(BIN)/python -m pytest
+
+SANITIZERS = $(foreach name,libasan.so libubsan.so libstdc++.so,$(shell $(CXX) -print-file-name=$(name)))
+
+sanitize: $(STAMP)
+	$(BIN)/python -m pip install --quiet --upgrade --no-deps --target build/sanitize \
+		-C build-dir=build/sanitize-objects -C cmake.define.UNDERONE_SANITIZE=ON .
+	LD_PRELOAD="$(SANITIZERS)" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 OMP_NUM_THREADS=1 \
+		UNDERONE_TEST_NATIVE=build/sanitize $(BIN)/python -m pytest -s -p no:faulthandler tests/native tests/image
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -2,11 +2,9 @@
 // with the rounding of one block between the multiplications of the next.
 #include "amx.h"
 
-#include <immintrin.h>
-
 #include <algorithm>
-#include <cmath>
-#include <cstring>
+
+#include "bfloat16_store.h"
 
 namespace underone::amx {
 
@@ -32,24 +30,6 @@ struct Sums {
   alignas(64) float block[2][1024];
 };
 
-struct Bounds {
-  __m512i low, high;        // bfloat16 in the order of 16-bit integers: exact for bounds from 0 up, or absent
-  __m512 low_ps, high_ps;
-  bool whole;               // whether the integers do
-};
-
-int16_t as_integer(float f, int16_t open) {
-  if (std::isinf(f)) return open;
-  uint32_t u;
-  std::memcpy(&u, &f, 4);
-  return int16_t(u >> 16);
-}
-
-Bounds bounds(float low, float high) {
-  auto exact = [](float f) { uint32_t u; std::memcpy(&u, &f, 4); return std::isinf(f) || (f >= 0 && !(u & 0x8000ffff)); };
-  return {_mm512_set1_epi16(as_integer(low, -32768)), _mm512_set1_epi16(as_integer(high, 32767)), _mm512_set1_ps(low), _mm512_set1_ps(high), exact(low) && exact(high)};
-}
-
 // A block of sums that waits to be stored: pixels [at, count).
 struct Waiting {
   const float* sums = nullptr;
@@ -65,20 +45,7 @@ inline void store(Waiting& w, int pixels, const Bounds& b) {
   for (int i = w.at; i < end; i++) {
     const float* s = w.sums + (i & 16) * 32 + (i & 15) * 16;
     const size_t at = size_t(w.place[i]) * kCell;
-    __m512 first = _mm512_load_ps(s), second = _mm512_load_ps(s + 256);
-    if constexpr (kSimple) {
-      const __m512i v = (__m512i)_mm512_cvtne2ps_pbh(second, first);
-      _mm512_store_si512(w.out + at, _mm512_min_epi16(_mm512_max_epi16(v, b.low), b.high));
-    } else {
-      if (w.added) {
-        const __m512i a = _mm512_load_si512(w.added + at);
-        first = _mm512_add_ps(first, _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_castsi512_si256(a)), 16)));
-        second = _mm512_add_ps(second, _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(a, 1)), 16)));
-      }
-      first = _mm512_min_ps(b.high_ps, _mm512_max_ps(b.low_ps, first));
-      second = _mm512_min_ps(b.high_ps, _mm512_max_ps(b.low_ps, second));
-      _mm512_store_si512(w.out + at, (__m512i)_mm512_cvtne2ps_pbh(second, first));
-    }
+    put<kSimple>(_mm512_load_ps(s), _mm512_load_ps(s + 256), w.out + at, w.added ? w.added + at : nullptr, b);
   }
   w.at = end;
 }

@@ -21,10 +21,10 @@ const Arithmetic& arithmetic(const std::string& isa, const std::string& precisio
     throw Unsupported("the native engine calculates in float32 or bfloat16, not in '" + precision + "'");
   const bool wide = precision == "float32";
 #if defined(__x86_64__)
-  if (isa != "avx2") return wide ? avx512::float32() : avx512::bfloat16(isa == "amx");
-  return wide ? avx2::float32() : avx2::bfloat16(false);
+  if (isa != "avx2") return wide ? avx512::float32() : avx512::bfloat16(isa == "amx" ? Products::tiles : isa == "avx512_bf16" ? Products::dots : Products::floats);
+  return wide ? avx2::float32() : avx2::bfloat16(Products::floats);
 #else
-  return wide ? neon::float32() : neon::bfloat16(false);
+  return wide ? neon::float32() : neon::bfloat16(Products::floats);
 #endif
 }
 

@@ -64,7 +64,16 @@ struct PyPlan {
   std::unique_ptr<Plan> plan;
   std::mutex mutex;
 
-  nb::list run(const std::vector<Input>& inputs) {
+  nb::list run(const std::vector<Input>& inputs) { return run(inputs, 0, nullptr); }
+
+  // Seconds of every step, the least of all rounds.
+  std::vector<double> profile(const std::vector<Input>& inputs, int rounds) {
+    std::vector<double> seconds;
+    run(inputs, rounds, &seconds);
+    return seconds;
+  }
+
+  nb::list run(const std::vector<Input>& inputs, int rounds, std::vector<double>* seconds) {
     const auto& wanted = plan->inputs();
     if (inputs.size() != wanted.size())
       throw std::invalid_argument(std::to_string(inputs.size()) + " inputs were given; " + std::to_string(wanted.size()) + " are required");
@@ -84,7 +93,8 @@ struct PyPlan {
     {
       nb::gil_scoped_release release;
       std::lock_guard<std::mutex> turn(mutex);
-      plan->run(in, out);
+      if (!seconds) plan->run(in, out);
+      for (int i = 0; i < rounds; i++) plan->profile(in, out, *seconds);
     }
     return results;
   }
@@ -113,7 +123,8 @@ void bind_plan(nb::module_& m) {
   nb::class_<PyPlan>(m, "Plan", "A network laid out for one shape of its inputs, ready to run.")
       .def("__init__", &make, nb::arg("tensors"), nb::arg("constants"), nb::arg("steps"), nb::arg("inputs"), nb::arg("outputs"),
            nb::kw_only(), nb::arg("isa"), nb::arg("precision") = "float32", nb::arg("threads") = 1)
-      .def("run", &PyPlan::run, nb::arg("inputs"), "Contiguous arrays in, new arrays out.")
+      .def("run", nb::overload_cast<const std::vector<Input>&>(&PyPlan::run), nb::arg("inputs"), "Contiguous arrays in, new arrays out.")
+      .def("profile", &PyPlan::profile, nb::arg("inputs"), nb::arg("rounds"), "Seconds of every step, the least of all rounds.")
       .def("poison", [](PyPlan& p) { std::lock_guard<std::mutex> turn(p.mutex); p.plan->poison(); }, "Fill all memory between the steps with NaN, for tests.")
       .def_prop_ro("weight_bytes", [](const PyPlan& p) { return p.plan->weight_bytes(); })
       .def_prop_ro("activation_bytes", [](const PyPlan& p) { return p.plan->activation_bytes(); });

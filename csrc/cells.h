@@ -136,10 +136,13 @@ class Arithmetic {
 // Throws Unsupported when the precision is unknown.
 const Arithmetic& arithmetic(const std::string& isa, const std::string& precision);
 
+// What bfloat16 is multiplied by: AMX tiles, vdpbf16ps, or float32 multiply-adds.
+enum class Products { tiles, dots, floats };
+
 #define UNDERONE_ARITHMETIC(isa)        \
   namespace isa {                       \
   const Arithmetic& float32();          \
-  const Arithmetic& bfloat16(bool tiles); \
+  const Arithmetic& bfloat16(Products products); \
   }
 UNDERONE_ARITHMETIC(avx2)
 UNDERONE_ARITHMETIC(avx512)

@@ -5,6 +5,7 @@
 
 #include "amx.h"
 #include "cells.h"
+#include "dots.h"
 #include "halide_view.h"
 #include "kernels.h"
 #include "vectors.h"
@@ -118,6 +119,46 @@ void panel_f32(const Product& c, int panel, float* out, int out_pixels, const fl
 
 bool is_stem(const Window& w, int channels) {  // what nearly every mobile network begins with
   return channels == 3 && w.height == 3 && w.width == 3 && w.stride_y == 2 && w.stride_x == 2 && w.dilation_y == 1 && w.dilation_x == 1;
+}
+
+// The image of a stem in float32: planar, [3][rows][columns] with its zero border.
+size_t planar_bytes(int out_height, int out_width) { return size_t(3) * (2 * out_height + 1) * (2 * out_width + 1) * 4; }
+
+void prepare_planar(const Window& w, const float* planar, int height, int width, int out_height, int out_width, float* image, int first, int last) {
+  const int rows = 2 * out_height + 1, columns = 2 * out_width + 1, from = w.left, count = std::min(width, columns - w.left);
+  for (int c = 0; c < 3; c++)
+    for (int y = first; y < last; y++) {
+      float* to = image + (size_t(c) * rows + y) * columns;
+      const int iy = y - w.top;
+      if (iy < 0 || iy >= height) {
+        std::fill(to, to + columns, 0.0f);
+        continue;
+      }
+      std::fill(to, to + from, 0.0f);
+      std::memcpy(to + from, planar + (size_t(c) * height + iy) * width, size_t(count) * 4);
+      std::fill(to + from + count, to + columns, 0.0f);
+    }
+}
+
+// weight (out, taps) -> [N/16][taps][16]; an even number of blocks, so that pairs of them fill cells of bfloat16.
+Packed pack_taps(WeightArena& arena, const float* weight, const float* bias, int out, int taps) {
+  const int blocks = ceil_div(out, 32) * 2;
+  float* w = reinterpret_cast<float*>(arena.take(size_t(blocks) * taps * 64));
+  float* b = reinterpret_cast<float*>(arena.take(size_t(blocks) * 64));
+  for (int n = 0; n < out; n++) {
+    for (int t = 0; t < taps; t++) w[(size_t(n / 16) * taps + t) * 16 + n % 16] = weight[size_t(n) * taps + t];
+    if (bias) b[n] = bias[n];
+  }
+  return {reinterpret_cast<char*>(w), b, taps, out, 16};
+}
+
+void stem_f32(const Packed& packed, const char* image, int out_height, int out_width, int y, int rows, float low, float high, Rows out, int first = 0, int count = 0) {
+  const int height = 2 * out_height + 1, columns = 2 * out_width + 1, blocks = count ? count : ceil_div(packed.out, 16);
+  View<3> i(reinterpret_cast<const float*>(image) + size_t(2 * y) * columns, kFloat, {{columns, 1}, {2 * rows + 1, columns}, {3, columns * height}});
+  View<3> w(reinterpret_cast<const float*>(packed.weight) + first * 432, kFloat, {{16, 1}, {27, 16}, {blocks, 432}});
+  View<2> b(packed.bias + first * 16, kFloat, {{16, 1}, {blocks, 16}});
+  View<4> o(out.data, kFloat, {{16, 1}, {out_width, 16}, {rows, int(16 * out.row)}, {blocks, int(16 * out.block)}});
+  KERNEL(stem)(i, w, b, low, high, o);
 }
 
 // Everything whose arithmetic is the same for both formats.
@@ -316,34 +357,16 @@ class Float32Cells final : public Cells<Float32> {
     kernels[(w.width == 5) * 2 + w.stride_x - 1](image, weight, bias, low, high, o);
   }
 
-  // The prepared image is planar, [3][rows][columns] with its zero border.
   bool has_stem(const Window& w, int channels, int out_width) const override { return is_stem(w, channels) && out_width >= 7; }
-  size_t image_bytes(int out_height, int out_width) const override { return size_t(3) * (2 * out_height + 1) * (2 * out_width + 1) * 4; }
+  size_t image_bytes(int out_height, int out_width) const override { return planar_bytes(out_height, out_width); }
   void prepare_image(const Window& w, const float* planar, int height, int width, int out_height, int out_width, char* image, int first, int last) const override {
-    const int rows = 2 * out_height + 1, columns = 2 * out_width + 1, from = w.left, count = std::min(width, columns - w.left);
-    for (int c = 0; c < 3; c++)
-      for (int y = first; y < last; y++) {
-        float* to = reinterpret_cast<float*>(image) + (size_t(c) * rows + y) * columns;
-        const int iy = y - w.top;
-        if (iy < 0 || iy >= height) {
-          std::fill(to, to + columns, 0.0f);
-          continue;
-        }
-        std::fill(to, to + from, 0.0f);
-        std::memcpy(to + from, planar + (size_t(c) * height + iy) * width, size_t(count) * 4);
-        std::fill(to + from + count, to + columns, 0.0f);
-      }
+    prepare_planar(w, planar, height, width, out_height, out_width, reinterpret_cast<float*>(image), first, last);
   }
   Packed pack_stem(WeightArena& arena, const float* weight, const float* bias, int out) const override {
-    return pack_depthwise(arena, weight, bias, out, {9, 3});
+    return pack_taps(arena, weight, bias, out, 27);
   }
   void stem(const Packed& packed, const char* image, int out_height, int out_width, int y, int rows, float low, float high, Rows out) const override {
-    const int height = 2 * out_height + 1, columns = 2 * out_width + 1, blocks = ceil_div(packed.out, 16);
-    View<3> i(reinterpret_cast<const float*>(image) + size_t(2 * y) * columns, kFloat, {{columns, 1}, {2 * rows + 1, columns}, {3, columns * height}});
-    View<3> w(packed.weight, kFloat, {{16, 1}, {27, 16}, {blocks, 27 * 16}});
-    View<2> b(packed.bias, kFloat, {{16, 1}, {blocks, 16}});
-    View<4> o(out.data, kFloat, {{16, 1}, {out_width, 16}, {rows, int(16 * out.row)}, {blocks, int(16 * out.block)}});
-    KERNEL(stem)(i, w, b, low, high, o);
+    stem_f32(packed, image, out_height, out_width, y, rows, low, high, out);
   }
 
   Packed pack_linear(WeightArena& arena, const float* weight, const float* bias, int out, int in) const override {
@@ -373,11 +396,12 @@ uint16_t to_bfloat16(float f) {
 // Products on AMX tiles where they are; elsewhere in float32 on bfloat16 operands, with float32 weights.
 class Bfloat16Cells final : public Cells<Bfloat16> {
  public:
-  explicit Bfloat16Cells(bool tiles) : amx(tiles) {}
+  static constexpr int kWidest = 1024;  // pixels of a row that is rounded
+  explicit Bfloat16Cells(Products products) : products(products) {}
 
   Packed pack_product(WeightArena& arena, const float* weight, const float* bias, int out, int in) const override {
     const int nb = ceil_div(out, 32), kb = ceil_div(in, 32);
-    if (!amx) {
+    if (products == Products::floats) {
       std::vector<float> rounded(size_t(out) * in);
       for (size_t i = 0; i < rounded.size(); i++) {
         const uint32_t bits = uint32_t(to_bfloat16(weight[i])) << 16;
@@ -393,18 +417,21 @@ class Bfloat16Cells final : public Cells<Bfloat16> {
     if (bias) std::copy(bias, bias + out, b);
     return {reinterpret_cast<char*>(w), b, in, out, 32};
   }
-  int tile_pixels(const Packed& packed) const override { return amx ? 32 : tile_for(packed.panel / 16).pixels; }
+  int tile_pixels(const Packed& packed) const override { 
+    return products == Products::tiles ? 32 : products == Products::dots ? 14 : tile_for(packed.panel / 16).pixels;
+  }
   int round_up(int pixels) const override { return ceil_div(pixels + 15, 16) * 16; }
   size_t operand_bytes(const Packed& packed) const override {
-    return !amx ? 192 << 10 : size_t(packed.in) * packed.out > 131072 ? 512 << 10 : 64 << 10;
+    return products == Products::floats ? 192 << 10 : products == Products::dots ? 256 << 10 : size_t(packed.in) * packed.out > 131072 ? 512 << 10 : 64 << 10;
   }
   size_t product_scratch(const Packed& packed, int pixels) const override {  // operand, result and sums in float32
-    return amx ? 0 : (size_t(ceil_div(packed.in, 32)) * 32 + 3 * size_t(packed.panel)) * (pixels + 64) * 4;
+    return products != Products::floats ? 0 : (size_t(ceil_div(packed.in, 32)) * 32 + 3 * size_t(packed.panel)) * (pixels + 64) * 4;
   }
 
   void product(const Product& c) const override {
 #if defined(__AVX512F__)
-    if (amx) return amx::product(c);
+    if (products == Products::tiles) return amx::product(c);
+    if (products == Products::dots) return dots::product(c);
 #endif
     const int kb = ceil_div(c.packed->in, 32), pixels = round_up(c.pixels), panel = c.packed->panel / 16;
     float* operand = reinterpret_cast<float*>(c.scratch);
@@ -435,11 +462,14 @@ class Bfloat16Cells final : public Cells<Bfloat16> {
     kernels[w.stride_x - 1](image, weight, bias, low, high, o);
   }
 
-  // The prepared image is interleaved, [rows][pitch] bfloat16 with its zero border: tiles are loaded from it as they are.
-  bool has_stem(const Window& w, int channels, int) const override { return amx && is_stem(w, channels); }
+  // Without tiles the stem runs in float32 and is rounded row by row. For tiles the prepared image is interleaved, [rows][pitch] bfloat16 with its zero border: tiles are loaded from it as they are.
+  bool has_stem(const Window& w, int channels, int out_width) const override { return is_stem(w, channels) && (products == Products::tiles || (out_width >= 7 && out_width <= kWidest)); }
   static int image_pitch(int out_width) { return ceil_div((2 * out_width + 1) * 3 + 8, 32) * 32; }
-  size_t image_bytes(int out_height, int out_width) const override { return size_t(2 * out_height + 1) * image_pitch(out_width) * 2 + 1024; }
-  void prepare_image(const Window& w, const float* planar, int height, int width, int, int out_width, char* image, int first, int last) const override {
+  size_t image_bytes(int out_height, int out_width) const override {
+    return products == Products::tiles ? size_t(2 * out_height + 1) * image_pitch(out_width) * 2 + 1024 : planar_bytes(out_height, out_width);
+  }
+  void prepare_image(const Window& w, const float* planar, int height, int width, int out_height, int out_width, char* image, int first, int last) const override {
+    if (products != Products::tiles) return prepare_planar(w, planar, height, width, out_height, out_width, reinterpret_cast<float*>(image), first, last);
     const int pitch = image_pitch(out_width), count = std::min(width, 2 * out_width + 1 - w.left);
     const size_t plane = size_t(height) * width;
     for (int y = first; y < last; y++) {
@@ -458,6 +488,7 @@ class Bfloat16Cells final : public Cells<Bfloat16> {
     }
   }
   Packed pack_stem(WeightArena& arena, const float* weight, const float* bias, int out) const override {  // [N/16][3 dy][5][16][2], k = 3 dx + channel
+    if (products != Products::tiles) return pack_taps(arena, weight, bias, out, 27);
     const int nb = ceil_div(out, 32) * 2;
     uint16_t* w = reinterpret_cast<uint16_t*>(arena.take(size_t(nb) * 960));
     float* b = reinterpret_cast<float*>(arena.take(size_t(nb) * 64));
@@ -470,12 +501,20 @@ class Bfloat16Cells final : public Cells<Bfloat16> {
     if (bias) std::copy(bias, bias + out, b);
     return {reinterpret_cast<char*>(w), b, 27, out, 32};
   }
-  void stem([[maybe_unused]] const Packed& packed, [[maybe_unused]] const char* image, int, [[maybe_unused]] int out_width, [[maybe_unused]] int y,
-            [[maybe_unused]] int rows, [[maybe_unused]] float low, [[maybe_unused]] float high, [[maybe_unused]] Rows out) const override {
+  void stem(const Packed& packed, const char* image, int out_height, int out_width, int y, int rows, float low, float high, Rows out) const override {
 #if defined(__AVX512F__)
     const int pitch = image_pitch(out_width);
-    amx::stem(reinterpret_cast<const uint16_t*>(image) + size_t(2 * y) * pitch, pitch, rows, out_width, packed, low, high, out);
+    if (products == Products::tiles) return amx::stem(reinterpret_cast<const uint16_t*>(image) + size_t(2 * y) * pitch, pitch, rows, out_width, packed, low, high, out);
 #endif
+    alignas(64) static thread_local float line[2 * kWidest * 16];  // one row of 32 channels
+    for (int j = 0; j < ceil_div(packed.out, 32); j++)
+      for (int i = 0; i < rows; i++) {
+        stem_f32(packed, image, out_height, out_width, y + i, 1, low, high, {reinterpret_cast<char*>(line), kWidest, kWidest}, 2 * j, 2);
+        for (int x = 0; x < out_width; x++) {
+          char* to = out.data + (j * out.block + i * out.row + x) * kCell;
+          narrow(read(line + x * 16), to), narrow(read(line + (kWidest + x) * 16), to + 32);
+        }
+      }
   }
 
   // [N/16][K][16] bfloat16: the weights are the time.
@@ -503,7 +542,7 @@ class Bfloat16Cells final : public Cells<Bfloat16> {
   }
 
  private:
-  const bool amx;
+  const Products products;
 
   static Floats widened(const char* p) {  // 16 bfloat16 in their own order
     typedef uint16_t Halves __attribute__((vector_size(32)));
@@ -513,6 +552,11 @@ class Bfloat16Cells final : public Cells<Bfloat16> {
     Floats f;
     std::memcpy(&f, &w, 64);
     return f;
+  }
+  static void narrow(Floats v, char* to) {  // 16 bfloat16 in their own order
+    typedef uint16_t Halves __attribute__((vector_size(32)));
+    const Halves h = __builtin_convertvector(Bfloat16::rounded(v) >> 16, Halves);
+    std::memcpy(to, &h, 32);
   }
   static void spread(const char* cell, float* first, size_t step) {
     write(first, widened(cell));
@@ -526,10 +570,7 @@ class Bfloat16Cells final : public Cells<Bfloat16> {
       const size_t at = (block + c.place[p]) * kCell + half % 2 * 32;
       Floats v = read(result + size_t(p) * 16);
       if (c.added) v += widened(c.added + at);
-      const Words w = Bfloat16::rounded(clamp(v, low, high)) >> 16;
-      typedef uint16_t Halves __attribute__((vector_size(32)));
-      const Halves h = __builtin_convertvector(w, Halves);
-      std::memcpy(c.out + at, &h, 32);
+      narrow(clamp(v, low, high), c.out + at);
     }
   }
 };
@@ -540,9 +581,9 @@ const Arithmetic& float32() {
   static const Float32Cells cells;
   return cells;
 }
-const Arithmetic& bfloat16(bool tiles) {
-  static const Bfloat16Cells with(true), without(false);
-  return tiles ? with : without;
+const Arithmetic& bfloat16(Products products) {
+  static const Bfloat16Cells tiles(Products::tiles), dots(Products::dots), floats(Products::floats);
+  return products == Products::tiles ? tiles : products == Products::dots ? dots : floats;
 }
 
 }  // namespace underone::UNDERONE_ISA

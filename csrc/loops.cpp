@@ -190,7 +190,8 @@ void standardise(const float* x, float* y, int64_t n, float epsilon) {
   for (int64_t i = 0; i < n; i++) y[i] = float((x[i] - mean) * scale);
 }
 
-void softmax(const float* x, float* y, int64_t n, bool logarithm) {
+template <bool logarithm>
+void softmax_row(const float* x, float* y, int64_t n) {
   float largest = -__builtin_inff(), total = 0;
 #pragma omp simd reduction(max : largest)
   for (int64_t i = 0; i < n; i++) largest = x[i] > largest ? x[i] : largest;
@@ -200,7 +201,13 @@ void softmax(const float* x, float* y, int64_t n, bool logarithm) {
     total += e;
     y[i] = logarithm ? shifted : e;
   }
-  unary(Unary::affine, y, y, n, logarithm ? 1.f : 1.f / total, logarithm ? -__builtin_logf(total) : 0.f);
+  const float factor = logarithm ? 1.f : 1.f / total, shift = logarithm ? -__builtin_logf(total) : 0.f;
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; i++) y[i] = y[i] * factor + shift;
+}
+
+void softmax(const float* x, float* y, int64_t n, bool logarithm) {
+  logarithm ? softmax_row<true>(x, y, n) : softmax_row<false>(x, y, n);
 }
 
 template <int R>

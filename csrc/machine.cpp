@@ -4,6 +4,7 @@
 #include <nanobind/stl/vector.h>
 
 #include "bindings.h"
+#include "dots.h"
 
 #if defined(__x86_64__) && defined(__linux__)
 #include <cpuid.h>
@@ -62,9 +63,22 @@ bool has_amx() {
   return found;
 }
 
+#if defined(__x86_64__)
+bool has_dots() { return has_avx512() && __builtin_cpu_supports("avx512bf16"); }
+bool has_fast_dots() {
+  static const bool fast = has_dots() && dots::are_fast();
+  return fast;
+}
+#else
+bool has_dots() { return false; }
+bool has_fast_dots() { return false; }
+#endif
+
 void bind_machine(nanobind::module_& m) {
   m.def("isas", [] { return isas(); }, "Instruction sets that this processor has, the best first.");
   m.def("has_amx", &has_amx, "Whether AMX tiles multiply bfloat16 on this processor.");
+  m.def("has_dots", &has_dots, "Whether the processor multiplies pairs of bfloat16 (vdpbf16ps).");
+  m.def("has_fast_dots", &has_fast_dots, "Whether it does so faster than float32; measured the first time.");
 }
 
 }  // namespace underone

@@ -11,4 +11,8 @@ const std::vector<std::string>& isas();
 // Whether AMX tiles multiply bfloat16 here and the system lets us; it is asked the first time.
 bool has_amx();
 
+// Whether vdpbf16ps exists, and whether it is worth using; that is timed the first time, about a millisecond.
+bool has_dots();
+bool has_fast_dots();
+
 }  // namespace underone

@@ -201,7 +201,7 @@ Operator pad(const Making& m) {
   m.require(m.out[0].shape.size() == rank, "output has another rank");
   for (size_t i = 0; i < rank; i++) {
     const int64_t before = pads[i], after = pads[i + rank], size = m.shape(0)[i];
-    m.require(std::max(std::abs(before), std::abs(after)) < kLargest && before > INT64_MIN && after > INT64_MIN, "pads are too large");
+    m.require(std::min(before, after) > -kLargest && std::max(before, after) < kLargest, "pads are too large");
     shape.push_back(size + before + after);
     m.require(shape[i] >= 0, "pads leave a negative size");
     kept.push_back(std::max<int64_t>(size + std::min<int64_t>(before, 0) + std::min<int64_t>(after, 0), 0));

@@ -153,14 +153,22 @@ Operator global_pool(const Making& m) {
   return make(m, how, rows_over(m, axes, true));
 }
 
-template <class T>
-int64_t place_of_extreme(const T* x, int64_t n, bool largest, bool last) {  // of equals the first or the last; a NaN wins
-  int64_t best = last ? n - 1 : 0;
+// Places of the extremes along the middle of three axes, for all of the last at once; of equals the first or the last;
+// a NaN wins.
+template <bool largest, class T>
+void places_of_extremes(const T* x, int64_t n, int64_t inner, bool last, T* best, int64_t* places) {
+  const int64_t begin = last ? n - 1 : 0;
+  std::copy_n(x + begin * inner, inner, best);
+  std::fill_n(places, inner, begin);
   for (int64_t k = 1; k < n; k++) {
-    const int64_t i = last ? n - 1 - k : k;
-    if ((largest ? x[i] > x[best] : x[i] < x[best]) || (x[i] != x[i] && x[best] == x[best])) best = i;
+    const int64_t row = last ? n - 1 - k : k;
+    const T* v = x + row * inner;
+    for (int64_t i = 0; i < inner; i++) {
+      const bool better = (largest ? v[i] > best[i] : v[i] < best[i]) | ((v[i] != v[i]) & (best[i] == best[i]));
+      best[i] = better ? v[i] : best[i];
+      places[i] = better ? row : places[i];
+    }
   }
-  return best;
 }
 
 template <bool largest>
@@ -168,14 +176,20 @@ Operator arg_reduce(const Making& m) {
   m.operands(1, 1);
   const int axis = m.axis("axis", m.rank());
   m.require(m.shape(0)[size_t(axis)] > 0, "input " + text(m.shape(0)) + " is empty along axis " + std::to_string(axis));
-  const Rows rows = rows_over(m, {axis}, m.integer("keepdims") != 0);
-  m.gives(0, Type::int64, rows.shape);
+  m.gives(0, Type::int64, rows_over(m, {axis}, m.integer("keepdims") != 0).shape);
+  const Shape& x = m.shape(0);
+  const int64_t outer = elements(Shape(x.begin(), x.begin() + axis)), n = x[size_t(axis)];
+  const int64_t inner = elements(Shape(x.begin() + axis + 1, x.end()));
   const bool last = m.integer("select_last_index") != 0;
   Operator made;
   with_type(m.type(0), [&](auto t) {
     using T = decltype(t);
     if constexpr (std::is_arithmetic_v<T>)
-      made = each_row<T, int64_t>(rows, [last](const T* x, int64_t n) { return place_of_extreme(x, n, largest, last); });
+      made = runs([=](Span<const Tensor> in, Span<const Tensor> out) {
+        const auto best = scratch<T>(inner);
+        for (int64_t i = 0; i < outer; i++)
+          places_of_extremes<largest>(data<T>(in[0]) + i * n * inner, n, inner, last, best.get(), data<int64_t>(out[0]) + i * inner);
+      });
   });
   if (!made) m.unsupported(text(m.type(0)));
   return made;

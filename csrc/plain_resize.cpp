@@ -75,7 +75,7 @@ std::vector<Taps> all_taps(const Making& m) {
   const std::vector<double> scales = m.numbers("scales");
   m.require(y.size() == x.size() && (scales.empty() || scales.size() == x.size()), "scales must have one value per axis");
   std::vector<Taps> all;
-  for (size_t i = 0; i < x.size(); i++) {
+  for (size_t i = x.size(); i-- > 0;) {  // the last axis first: it is the slowest, and there are fewer rows yet
     const double scale = scales.empty() ? double(y[i]) / double(x[i]) : scales[i];
     m.require(x[i] > 0 && scale > 0 && std::isfinite(scale), "input " + text(x) + " cannot be resized");
     if (!scales.empty())  // in float32, as ONNX stores the scales
@@ -83,8 +83,8 @@ std::vector<Taps> all_taps(const Making& m) {
     if (x[i] == y[i] && scale == 1) continue;
     m.require(y[i] < int64_t(1) << 28, "output " + text(y) + " is too large");
     Taps t = taps_of(s, x[i], y[i], scale);
-    for (size_t k = 0; k < i; k++) t.outer *= y[k];
-    for (size_t k = i + 1; k < x.size(); k++) t.inner *= x[k];
+    for (size_t k = 0; k < i; k++) t.outer *= x[k];
+    for (size_t k = i + 1; k < x.size(); k++) t.inner *= y[k];
     all.push_back(std::move(t));
   }
   return all;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstring>
 #include <exception>
 
@@ -46,8 +47,8 @@ auto plain_maker(const std::string& isa) {
 bool on_cells(const StepPlan& step) { return step.op.name.compare(0, 6, "cells.") == 0; }
 
 const Arithmetic& checked_arithmetic(const PlanDescription& d) {
-  // "amx" is avx512 and its matrix tiles
-  const bool known = d.isa == "amx" ? has_amx() : std::find(isas().begin(), isas().end(), d.isa) != isas().end();
+  // "amx" is avx512 and its matrix tiles, "avx512_bf16" is avx512 and vdpbf16ps
+  const bool known = d.isa == "amx" ? has_amx() : d.isa == "avx512_bf16" ? has_dots() : std::find(isas().begin(), isas().end(), d.isa) != isas().end();
   if (!known)
     throw Unsupported("this processor has no instruction set '" + d.isa + "'");
   return arithmetic(d.isa, d.precision);
@@ -76,7 +77,7 @@ struct Plan::Parts {
   void store_constants(const PlanDescription& d);
   void lay_out_activations(const PlanDescription& d);
   std::unique_ptr<Step> make(const PlanDescription& d, const StepPlan& step);
-  void run_steps();
+  void run_steps(double* seconds);
   std::unique_ptr<Step> make_cells(const PlanDescription& d, const StepPlan& step);
 };
 
@@ -225,13 +226,15 @@ std::unique_ptr<Step> Plan::Parts::make(const PlanDescription& d, const StepPlan
 }
 
 // All threads go through all steps and meet after each. When one fails, the others only meet.
-void Plan::Parts::run_steps() {
+void Plan::Parts::run_steps(double* seconds) {
   Barrier barrier(threads);
   std::atomic<bool> failed{false};
   std::exception_ptr error;
   run_on_threads(threads, [&](int thread) {
     const Worker worker{thread, threads, scratch.get() + size_t(thread) * scratch_bytes};
-    for (auto& step : steps)
+    auto start = std::chrono::steady_clock::now();
+    for (size_t i = 0; i < steps.size(); i++) {
+      Step* const step = steps[i].get();
       for (int phase = 0; phase < step->phases(); phase++) {
         try {
           if (!failed.load(std::memory_order_relaxed)) step->run(phase, worker);
@@ -240,6 +243,11 @@ void Plan::Parts::run_steps() {
         }
         if (threads > 1) barrier.wait();
       }
+      if (!seconds || thread) continue;
+      const auto now = std::chrono::steady_clock::now();
+      seconds[i] = std::min(seconds[i], std::chrono::duration<double>(now - start).count());
+      start = now;
+    }
   });
   if (error) std::rethrow_exception(error);
 }
@@ -247,14 +255,21 @@ void Plan::Parts::run_steps() {
 Plan::Plan(const PlanDescription& description) : parts(std::make_unique<Parts>(description)) {}
 Plan::~Plan() = default;
 
-void Plan::run(const std::vector<const void*>& in, const std::vector<void*>& out) {
+void Plan::run(const std::vector<const void*>& in, const std::vector<void*>& out) { run(in, out, nullptr); }
+
+void Plan::profile(const std::vector<const void*>& in, const std::vector<void*>& out, std::vector<double>& seconds) {
+  seconds.resize(parts->steps.size(), 1e9);
+  run(in, out, seconds.data());
+}
+
+void Plan::run(const std::vector<const void*>& in, const std::vector<void*>& out, double* seconds) {
   Parts& p = *parts;
   for (size_t k = 0; k < in.size(); k++) p.data[p.inputs[k]] = static_cast<char*>(const_cast<void*>(in[k]));
   for (size_t k = 0; k < out.size(); k++) {
     const bool copied = std::any_of(p.copies.begin(), p.copies.end(), [&](auto& c) { return c.first == int(k); });
     if (!copied) p.data[p.outputs[k]] = static_cast<char*>(out[k]);
   }
-  p.run_steps();
+  p.run_steps(seconds);
   for (auto [k, tensor] : p.copies) std::memcpy(out[k], p.data[tensor], size_t(bytes(p.tensors[tensor])));
 }
 

@@ -56,9 +56,39 @@ Walk joined(const Shape& sizes, const std::vector<Shape>& strides) {
 
 namespace {
 
+// to[r * out + c] = from[r + c * in], in squares that stay in the first cache.
+template <class T>
+void turn(const T* from, T* to, int64_t rows, int64_t columns, int64_t in, int64_t out) {
+  constexpr int64_t kSide = 16;
+  for (int64_t r = 0; r < rows; r += kSide)
+    for (int64_t c = 0; c < columns; c += kSide) {
+      const int64_t last_row = std::min(r + kSide, rows), last_column = std::min(c + kSide, columns);
+      for (int64_t i = r; i < last_row; i++)
+        for (int64_t j = c; j < last_column; j++) to[i * out + j] = from[i + j * in];
+    }
+}
+
+// The axis that is read in order when the last one is written in order; the last one when there is no such pair.
+size_t axis_to_turn(const Walk& walk) {
+  const size_t last = walk.sizes.size() - 1;
+  if (walk.strides[1][last] == 1 && walk.strides[0][last] != 1)
+    for (size_t a = 0; a < last; a++)
+      if (walk.strides[0][a] == 1) return a;
+  return last;
+}
+
 template <class T>
 void copy_elements(const Walk& walk, const T* from, T* to) {
   const int64_t in = walk.strides[0].back(), out = walk.strides[1].back();
+  const size_t last = walk.sizes.size() - 1, turned = axis_to_turn(walk);
+  if (turned != last) {
+    Walk rest = walk;
+    rest.sizes[turned] = rest.sizes[last] = 1;
+    if (walk.sizes[turned] == 0 || walk.sizes[last] == 0) return;
+    return rest.rows<2>([&](const int64_t* at, int64_t) {
+      turn(from + at[0], to + at[1], walk.sizes[turned], walk.sizes[last], in, walk.strides[1][turned]);
+    });
+  }
   walk.rows<2>([=](const int64_t* at, int64_t n) {
     const T* x = from + at[0];
     T* y = to + at[1];

@@ -1,11 +1,11 @@
 """Depthwise convolution of a row tile, padded map in, operand rows (or a map) out.
 
-    input   [C/16][rows][width][16]   border included
-    weight  [C/16][k*k][16]           bias [C/16][16]
-    output  [C/16][rows][width][16]   strides free: an operand block [C/16][P][16] seen as rows x width
+input   [C/16][rows][width][16]   border included
+weight  [C/16][k*k][16]           bias [C/16][16]
+output  [C/16][rows][width][16]   strides free: an operand block [C/16][P][16] seen as rows x width
 """
-import halide as hl
 
+import halide as hl
 from isa import BLOCK, Isa
 
 WIDTHS = (7, 4)  # pixels computed together; narrower maps go one by one

@@ -1,10 +1,10 @@
 """Depthwise convolution over bfloat16 maps, float32 arithmetic. Two channels lie in one 32-bit word: the even one below, the odd one above.
 
-    input   [C/32][rows][width][16]  uint32      weight  [C/32][k*k][2][16] float32: evens, odds
-    output  [C/32][rows][width][16]  uint32      bias    [C/32][2][16]
+input   [C/32][rows][width][16]  uint32      weight  [C/32][k*k][2][16] float32: evens, odds
+output  [C/32][rows][width][16]  uint32      bias    [C/32][2][16]
 """
-import halide as hl
 
+import halide as hl
 from isa import BLOCK, Isa
 
 WIDTHS = (7, 4)
@@ -56,5 +56,7 @@ def depthwise_bf16(isa: Isa, size: int, stride: int) -> tuple[hl.Func, list]:
     out.reorder(*([lane, x, y] + ([lo] if narrow else []) + [c])).vectorize(lane)
     for step in WIDTHS:
         wide = out.specialize(result.dim(1).extent() >= step)
-        wide.split(x, xo, xi, step, hl.TailStrategy.ShiftInwards).reorder(*([lane, xi, xo, y] + ([lo] if narrow else []) + [c])).unroll(xi)
+        wide.split(x, xo, xi, step, hl.TailStrategy.ShiftInwards).reorder(
+            *([lane, xi, xo, y] + ([lo] if narrow else []) + [c])
+        ).unroll(xi)
     return out, [image, weight, bias, low, high]

@@ -1,15 +1,24 @@
 """What several test files share: the cases that come with the onnx package, and fixtures."""
 
 import functools
+import importlib.util
+import os
 import re
 import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+
+if folder := os.environ.get("UNDERONE_TEST_NATIVE"):  # a build of the native module with sanitizers (`make sanitize`)
+    (built,) = Path(folder).glob("underone/_native*.so")
+    found = importlib.util.spec_from_file_location("underone._native", built)
+    sys.modules["underone._native"] = importlib.util.module_from_spec(found)
+    found.loader.exec_module(sys.modules["underone._native"])
 
 # Refused on purpose: pattern of the case's name, and what the message must say
 REFUSED = {

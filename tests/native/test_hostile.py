@@ -134,7 +134,7 @@ def survive(r: random.Random, case: Case, isa: str) -> bool:
     """Make a plan and run it on random bits; tell whether it ran."""
     if any(SMALL < row.bytes <= 2 * native_limit() for row in case.rows):
         return False  # allowed, but too large to try a thousand times
-    known = all(min(row.shape, default=0) >= 0 and row.bytes <= SMALL for row in case.rows)
+    known = all(all(0 <= d <= SMALL for d in row.shape) and row.bytes <= SMALL for row in case.rows)
     bound = r.random() < 0.3
     constants = {i: contents(r, case.rows[i]) for i in case.constants} if known else dict(case.constants)
     constants |= {i: contents(r, case.rows[i]) for i in case.inputs if bound and known}

@@ -10,8 +10,8 @@ from underone.native import lower
 native = pytest.importorskip("underone._native", reason="the compiled part is not installed")
 
 LIMITS = {"float32": 1e-10, "bfloat16": 1e-4}
-ISAS = [*native.isas(), *(["amx"] if native.has_amx() else [])]
-SETTINGS = [(isa, precision) for precision in LIMITS for isa in ISAS if isa != "amx" or precision == "bfloat16"]
+ISAS = [*native.isas(), *(["avx512_bf16"] if native.has_dots() else []), *(["amx"] if native.has_amx() else [])]
+SETTINGS = [(isa, precision) for precision in LIMITS for isa in ISAS if isa in native.isas() or precision == "bfloat16"]
 
 
 @pytest.fixture(params=SETTINGS, ids=lambda s: f"{s[0]}-{s[1]}")

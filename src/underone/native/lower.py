@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..graph import Array, Graph, Node, TensorType, infer_shapes
-from ..graph.ops import attributes
+from ..graph.ops import attributes, op_of
 from ..graph.passes import drop_identities, drop_unused, fold_batch_norm, fold_pad_into_conv
 from ..graph.shapes import label
 from .fuse import Chain, Convolution, Finish, Fuser, as_float, finish_of, window_attrs
@@ -36,6 +36,7 @@ def lower(graph: Graph, sizes: Mapping[str, Sequence[int]]) -> Program:
 
 def widen_float16(graph: Graph) -> Graph:
     """Let everything that is float16 be float32."""
+
     def dtype(name: str) -> str:
         return "float32" if name == "float16" else name
 
@@ -58,6 +59,7 @@ class _Lowering:
         self.maps: dict[str, int] = {}
         self.needed_pads: dict[int, int] = {}
         self.equal_pads: list[tuple[int, int]] = []
+        self.done: set[int] = set()  # nodes that a step before theirs computes
         self.producers = {name: node for node in graph.nodes for name in node.outputs}
 
     def program(self) -> Program:
@@ -67,7 +69,7 @@ class _Lowering:
         for work in self._schedule():
             if isinstance(work, Chain):
                 self._chain(work)
-            else:
+            elif id(work) not in self.done:
                 self._node(work)
         self.made.outputs = [self.as_plain(v.name) for v in self.graph.outputs]
         self._settle_pads()
@@ -127,7 +129,13 @@ class _Lowering:
         nodes: Sequence[Node] = (),
     ) -> None:  # fmt: skip
         names = tuple(n.name or n.outputs[0] for n in nodes)
-        self.made.steps.append(Step(op, name, attrs, tuple(inputs), tuple(outputs), names))
+        macs = sum(self._macs(node) for node in nodes)
+        moved = sum(4 * self.made.types[i].elements for i in (*inputs, *outputs) if i >= 0)
+        self.made.steps.append(Step(op, name, attrs, tuple(inputs), tuple(outputs), names, macs, moved))
+
+    def _macs(self, node: Node) -> int:
+        shapes = [self.types[n].shape for n in node.inputs if n]
+        return op_of(node).macs(shapes, self.types[node.outputs[0]].shape, attributes(node.op, node.attrs, shapes))
 
     def _weights(self, conv: Convolution | None) -> list[int]:
         if conv is None:
@@ -144,7 +152,14 @@ class _Lowering:
         few = self.types[chain.source].shape[1] < _FEW_CHANNELS and chain.source not in self.maps
         if few and chain.project is head and not chain.added:
             attrs = window_attrs(head) | head.finish.attrs()
-            self._step("cells.stem", name, attrs, [self.as_plain(chain.source), *self._weights(head)], [self._new_map(chain.result)], chain.nodes)
+            self._step(
+                "cells.stem",
+                name,
+                attrs,
+                [self.as_plain(chain.source), *self._weights(head)],
+                [self._new_map(chain.result)],
+                chain.nodes,
+            )
             return
         window = chain.depthwise or head
         attrs = window_attrs(window) | {"depthwise": int(chain.depthwise is not None)}
@@ -198,15 +213,26 @@ class _Lowering:
         weight = self._matrix(node)
         if weight is None:
             return False
-        bias = self.graph.constants[node.inputs[2]] if len(node.inputs) > 2 and node.inputs[2] else np.zeros(1, np.float32)
+        bias = (
+            self.graph.constants[node.inputs[2]] if len(node.inputs) > 2 and node.inputs[2] else np.zeros(1, np.float32)
+        )
         if bias.size not in (1, weight.shape[0]):
             return False
-        finish, name, nodes = Finish(), node.outputs[0], ()
-        constants = [self.made.constant(as_float(weight)), self.made.constant(as_float(np.broadcast_to(bias.ravel(), weight.shape[:1])))]
+        finish, name, nodes = self._finished(node)
+        constants = [
+            self.made.constant(as_float(weight)),
+            self.made.constant(as_float(np.broadcast_to(bias.ravel(), weight.shape[:1]))),
+        ]
         source = self.as_plain(self._unshaped(node.inputs[0]))
         self.plain[name] = self.made.tensor(self.types[name])
-        self._step("cells.linear", label(node), finish.attrs(), [source, *constants], [self.plain[name]], [node, *nodes])
+        self._step("cells.linear", label(node), finish.attrs(), [source, *constants], [self.plain[name]], nodes)
         return True
+
+    def _finished(self, node: Node) -> tuple[Finish, str, list[Node]]:
+        """Take the function behind a node with it: the function, the name of its result, all nodes."""
+        finish, name, nodes = self.fuser.finished(node.outputs[0])
+        self.done.update(map(id, nodes))
+        return finish, name, [node, *nodes]
 
     def _matrix(self, node: Node) -> Array | None:
         """Give the (out, in) weight of a vector times a constant matrix, or None."""
@@ -251,23 +277,42 @@ class _Lowering:
             return False
         for a, b in (node.inputs, node.inputs[::-1]):
             x = self.types[a].shape
-            if a in self.maps and self.types[b] == TensorType((1, x[1], 1, 1), "float32") and self.types[node.outputs[0]].shape == x:
+            if (
+                a in self.maps
+                and self.types[b] == TensorType((1, x[1], 1, 1), "float32")
+                and self.types[node.outputs[0]].shape == x
+            ):
                 inputs = [self.maps[a], self.as_plain(b)]
-                self._step("cells.scale", label(node), {}, inputs, [self._new_map(node.outputs[0])], [node])
+                finish, name, nodes = self._finished(node)
+                self._step("cells.scale", label(node), finish.attrs(), inputs, [self._new_map(name)], nodes)
                 return True
         return False
 
     def _add(self, node: Node) -> bool:
-        if node.op != "Add" or not all(n in self.maps for n in node.inputs) or self.types[node.inputs[0]] != self.types[node.inputs[1]]:
+        if (
+            node.op != "Add"
+            or not all(n in self.maps for n in node.inputs)
+            or self.types[node.inputs[0]] != self.types[node.inputs[1]]
+        ):
             return False
-        self._step("cells.add", label(node), {}, [self.maps[n] for n in node.inputs], [self._new_map(node.outputs[0])], [node])
+        finish, name, nodes = self._finished(node)
+        self._step(
+            "cells.add", label(node), finish.attrs(), [self.maps[n] for n in node.inputs], [self._new_map(name)], nodes
+        )
         return True
 
     def _function(self, node: Node) -> bool:
         finish = finish_of(node, self.types) if len(node.inputs) == 1 and node.inputs[0] in self.maps else None
         if finish is None:
             return False
-        self._step("cells.function", label(node), finish.attrs(), [self.maps[node.inputs[0]]], [self._new_map(node.outputs[0])], [node])
+        self._step(
+            "cells.function",
+            label(node),
+            finish.attrs(),
+            [self.maps[node.inputs[0]]],
+            [self._new_map(node.outputs[0])],
+            [node],
+        )
         return True
 
 

@@ -20,6 +20,8 @@ class Step:
         inputs: numbers of tensors; -1: left out.
         outputs: numbers of tensors.
         nodes: names of the graph's nodes that it computes.
+        macs: multiply-accumulates of these nodes.
+        bytes_moved: weights, maps and tensors that it reads and writes, in float32.
     """
 
     op: str
@@ -28,6 +30,8 @@ class Step:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     nodes: tuple[str, ...] = ()
+    macs: int = 0
+    bytes_moved: int = 0
 
 
 @dataclass

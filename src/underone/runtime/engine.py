@@ -4,17 +4,18 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 import numpy as np
 
 from ..compare import Verdict
-from ..errors import BadValue, ShapeError
+from ..errors import BadValue, ShapeError, Unsupported
 from ..image import Picture, prepare, read_image
 from ..post import Classification, decode
 from ..spec import InputSpec, ModelSpec, OutputSpec, Preparation
 from .backends import Adapter, Array, choose, open_adapter, open_first
 from .model_file import ModelFile
+from .profile import Profile
 
 Outputs = dict[str, Array]
 
@@ -97,6 +98,29 @@ class Engine:
         result = decode(outputs, self.spec, pixels)
         speed = {"prepare": prepared - start, "run": ran - prepared, "decode": time.perf_counter() - ran}
         return result.timed({stage: 1000 * seconds for stage, seconds in speed.items()})
+
+    def profile(self, inputs: Array | Mapping[str, Array] | None = None, rounds: int = 50) -> Profile:
+        """Time every layer.
+
+        Args:
+            inputs: as `run` takes them; None: noise of the network's own shape.
+            rounds: runs; the least time of each layer counts.
+
+        Raises:
+            Unsupported: the backend does not time its layers; the native one does.
+            BadValue: the engine was closed, or rounds is below 1.
+            ShapeError: as `run`; or no inputs are given for a network of open sizes.
+        """
+        if rounds < 1:
+            raise BadValue(f"rounds={rounds}; a whole number from 1 up is required")
+        named = _named(_noise(self.spec) if inputs is None else inputs, self.spec.inputs, "input")
+        for spec in self.spec.inputs:
+            _check(named[spec.name], spec, self.spec.name)
+        with self._lock:
+            timer = getattr(self._opened(), "profile", None)
+            if timer is None:
+                raise Unsupported(f"backend {self.backend!r} does not time its layers; load with backend='native'")
+            return cast(Profile, timer({name: np.ascontiguousarray(array) for name, array in named.items()}, rounds))
 
     def as_classifier(
         self,
@@ -181,6 +205,17 @@ def open_engine(
     return Engine(
         file, adapter, spec=spec or file.spec, backend=backend, threads=threads, precision=coarsest or "float32"
     )
+
+
+def _noise(spec: ModelSpec) -> dict[str, Array]:
+    """Return normal noise for every input; an open first size is 1."""
+    made, rng = {}, np.random.default_rng(0)
+    for value in spec.inputs:
+        shape = [1 if i == 0 and size is None else size for i, size in enumerate(value.shape)]
+        if None in shape:
+            raise ShapeError(f"{spec.name!r} leaves sizes of {value.name!r} open: {value.shape}; pass inputs")
+        made[value.name] = rng.normal(0, 1, [size or 0 for size in shape]).astype(value.dtype)
+    return made
 
 
 def _named(given: Any, specs: Sequence[InputSpec | OutputSpec], what: str) -> dict[str, Array]:

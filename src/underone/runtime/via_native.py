@@ -8,9 +8,10 @@ import numpy as np
 from .. import _native
 from ..errors import BadFile, ShapeError, Unsupported
 from ..graph import Graph, read_onnx
-from ..native import choose_isa, lower
+from ..native import Program, choose_isa, lower
 from .backends import Array
 from .model_file import ModelFile
+from .profile import Layer, Profile
 
 Sizes = tuple[tuple[int, ...], ...]
 _MOST_PLANS = 4  # plans that are kept for shapes seen lately
@@ -40,6 +41,33 @@ class Native:
         """Return an adapter with plans of its own, on the same graph."""
         return Native(self.graph, self.name, self.threads, self.precision)
 
+    def profile(self, inputs: Mapping[str, Array], rounds: int) -> Profile:
+        """Time every step; the least of all rounds counts. One image, or the whole of a fixed batch."""
+        given = [_plain(inputs[v.name]) for v in self.graph.inputs]
+        if self._by_image:
+            given = [a[:1] for a in given]
+        sizes = tuple(a.shape for a in given)
+        seconds = self.plan(sizes).profile(given, rounds)
+        steps = self._lowered(sizes).steps
+        layers = [
+            Layer(
+                s.nodes[0] if s.nodes else s.label,
+                s.op.removeprefix("cells."),
+                s.nodes,
+                1000 * t,
+                s.macs,
+                s.bytes_moved,
+            )
+            for s, t in zip(steps, seconds, strict=True)
+        ]
+        return Profile(
+            tuple(layers),
+            self.threads * _native.peak(choose_isa().replace("amx", "avx512").removesuffix("_bf16"), 0.05),
+        )
+
+    def _lowered(self, sizes: Sizes) -> Program:
+        return lower(self.graph, dict(zip([v.name for v in self.graph.inputs], sizes, strict=True)))
+
     def _run(self, arrays: list[Array]) -> list[Array]:
         return self.plan(tuple(a.shape for a in arrays)).run(arrays)
 
@@ -56,8 +84,7 @@ class Native:
         return self.plans[sizes]
 
     def _compiled(self, sizes: Sizes) -> _native.Plan:
-        names = [v.name for v in self.graph.inputs]
-        program = lower(self.graph, dict(zip(names, sizes, strict=True)))
+        program = self._lowered(sizes)
         options = {"isa": choose_isa(), "precision": self.precision}
         try:
             return _native.Plan(*program.arguments(), **options, threads=self.threads)

@@ -1,0 +1,41 @@
+"""ExecuTorch with XNNPACK: torch.export → .pte."""
+
+from importlib.metadata import version
+from pathlib import Path
+
+from serve import serve
+
+
+def convert(path):
+    import torch
+    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+    from executorch.exir import to_edge_transform_and_lower
+    from graph_module import GraphModule
+
+    target = Path(path).with_suffix(".pte")
+    if not target.exists():
+        program = torch.export.export(GraphModule(path).eval(), (torch.zeros(1, 3, 224, 224),))
+        lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
+        target.write_bytes(lowered.to_executorch().buffer)
+    return target
+
+
+def load(path, precision, threads, engine):
+    if precision != "float32":
+        raise SystemExit(f"{engine} has no {precision} on this processor")
+    file = convert(path)
+    import torch
+    from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
+    from executorch.runtime import Runtime
+
+    _unsafe_reset_threadpool(threads)  # it takes every core otherwise
+    torch.set_num_threads(threads)
+    method = Runtime.get().load_program(file).load_method("forward")
+
+    def run(image):
+        return method.execute([torch.from_numpy(image)])[0].numpy()
+
+    return run, {"executorch": version("executorch")}
+
+
+serve(load)
