@@ -19,7 +19,6 @@ def depthwise(isa: Isa, size: int, stride: int) -> tuple[hl.Func, list]:
     low, high = hl.Param(f32, "low"), hl.Param(f32, "high")
 
     lane, x, y, c = hl.Var("lane"), hl.Var("x"), hl.Var("y"), hl.Var("c")
-    total = hl.Func("total")
     value = bias[lane, c]
     for dy in range(size):
         for dx in range(size):
@@ -40,11 +39,13 @@ def depthwise(isa: Isa, size: int, stride: int) -> tuple[hl.Func, list]:
 
     xo, xi, lo = hl.Var("xo"), hl.Var("xi"), hl.Var("lo")
     out.bound(lane, 0, BLOCK)
-    outer = [lane]
-    if isa.lanes < BLOCK:
+    narrow = isa.lanes < BLOCK
+    if narrow:
         out.split(lane, lo, lane, isa.lanes)
-        outer = [lane]
-    order = lambda xs: [lane] + xs + [y] + ([lo] if isa.lanes < BLOCK else []) + [c]
+
+    def order(xs: list[hl.Var]) -> list[hl.Var]:
+        return [lane, *xs, y, *([lo] if narrow else []), c]
+
     out.reorder(*order([x])).vectorize(lane)
     width = result.dim(1).extent()
     for step in WIDTHS:

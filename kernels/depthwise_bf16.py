@@ -1,4 +1,6 @@
-"""Depthwise convolution over bfloat16 maps, float32 arithmetic. Two channels lie in one 32-bit word: the even one below, the odd one above.
+"""Depthwise convolution over bfloat16 maps, float32 arithmetic.
+
+Two channels lie in one 32-bit word: the even one below, the odd one above.
 
 input   [C/32][rows][width][16]  uint32      weight  [C/32][k*k][2][16] float32: evens, odds
 output  [C/32][rows][width][16]  uint32      bias    [C/32][2][16]

@@ -9,14 +9,16 @@ QUIET = "no_runtime-no_asserts-no_bounds_query"
 
 @dataclass(frozen=True)
 class Isa:
-    """One target: Halide's name for it, float lanes of a register, and register tiles of the matrix product."""
+    """One target: Halide's name for it, float lanes of a register, and register tiles of the matrix product.
+
+    A tile is (pixels, channels): pixels * channels / lanes accumulators. The first whose channels divide the layer's is
+    taken.
+    """
 
     name: str
     target: str
     lanes: int
-    tiles: tuple[
-        tuple[int, int], ...
-    ]  # (pixels, channels): pixels * channels / lanes accumulators; the first whose channels divide the layer's is taken
+    tiles: tuple[tuple[int, int], ...]
 
     @property
     def halide(self) -> hl.Target:

@@ -37,10 +37,8 @@ def stem(isa: Isa) -> tuple[hl.Func, list]:
     result.dim(1).set_min(0).set_stride(BLOCK)
     result.dim(2).set_min(0)
     result.dim(3).set_min(0)
-    panels = 1 if isa.lanes < BLOCK else 2
     xo, xi, no, ni = hl.Var("xo"), hl.Var("xi"), hl.Var("no"), hl.Var("ni")
     out.bound(lane, 0, BLOCK)
-    width = result.dim(1).extent()
     out.compute_root()
     (
         out.split(x, xo, xi, PIXELS, hl.TailStrategy.ShiftInwards)

@@ -6,7 +6,7 @@ An argument given in code comes first, then these:
     UNDERONE_ASSETS    folder with real weights and photographs, searched before any download
     UNDERONE_OFFLINE   1: never touch the network
     UNDERONE_THREADS   threads of an engine when the caller names none
-    UNDERONE_ISA       instruction set of the native engine: avx2, avx512, avx512_bf16 or amx (default: the best there is)
+    UNDERONE_ISA       instruction set of the native engine: avx2, avx512, avx512_bf16 or amx (default: the best)
 """
 
 import os

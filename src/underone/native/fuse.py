@@ -48,7 +48,8 @@ class Convolution:
     @property
     def kernel(self) -> tuple[int, int]:
         """Height and width of the window."""
-        return self.attrs["kernel"]
+        height, width = self.attrs["kernel"]
+        return height, width
 
     @property
     def is_plain_product(self) -> bool:

@@ -85,9 +85,9 @@ class Native:
 
     def _compiled(self, sizes: Sizes) -> _native.Plan:
         program = self._lowered(sizes)
-        options = {"isa": choose_isa(), "precision": self.precision}
+        isa = choose_isa()
         try:
-            return _native.Plan(*program.arguments(), **options, threads=self.threads)
+            return _native.Plan(*program.arguments(), isa=isa, precision=self.precision, threads=self.threads)
         except _native.Unsupported as error:
             raise Unsupported(f"{self.name}: {error}; use another backend") from error
         except (ValueError, MemoryError) as error:
