@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import halide as hl
-
 from depthwise import depthwise
 from depthwise_bf16 import depthwise_bf16
 from isa import ISAS, Isa
@@ -37,7 +36,10 @@ def kernels(isa: Isa) -> Iterator[tuple[str, Kernel]]:
 
 def header(names: list[str]) -> str:
     """Write a list of register tiles per instruction set, for a macro of the reader's."""
-    lines = ["// Written by kernels/build.py: register tiles (pixels, channels) of every instruction set.", "#pragma once"]
+    lines = [
+        "// Written by kernels/build.py: register tiles (pixels, channels) of every instruction set.",
+        "#pragma once",
+    ]
     for name in names:
         tiles = " ".join(f"TILE({p}, {c})" for p, c in ISAS[name].tiles)
         lines.append(f"#define UNDERONE_TILES_{name}(TILE) {tiles}")
@@ -47,7 +49,9 @@ def header(names: list[str]) -> str:
 def digest(names: list[str]) -> str:
     """Hash everything that the objects depend on."""
     content = b"".join(p.read_bytes() for p in sorted(Path(__file__).parent.glob("*.py")))
-    return hashlib.sha256(content + repr((names, hl.__version__ if hasattr(hl, "__version__") else "")).encode()).hexdigest()[:16]
+    return hashlib.sha256(
+        content + repr((names, hl.__version__ if hasattr(hl, "__version__") else "")).encode()
+    ).hexdigest()[:16]
 
 
 def main(folder: Path, names: list[str]) -> Path:
@@ -70,4 +74,4 @@ def main(folder: Path, names: list[str]) -> Path:
     return done
 
 
-print(main(Path(sys.argv[1]), sys.argv[2].split(",")))
+sys.stdout.write(str(main(Path(sys.argv[1]), sys.argv[2].split(","))))

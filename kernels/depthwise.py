@@ -1,17 +1,18 @@
 """Depthwise convolution of a row tile, padded map in, operand rows (or a map) out.
 
-    input   [C/16][rows][width][16]   border included
-    weight  [C/16][k*k][16]           bias [C/16][16]
-    output  [C/16][rows][width][16]   strides free: an operand block [C/16][P][16] seen as rows x width
+input   [C/16][rows][width][16]   border included
+weight  [C/16][k*k][16]           bias [C/16][16]
+output  [C/16][rows][width][16]   strides free: an operand block [C/16][P][16] seen as rows x width
 """
-import halide as hl
 
+import halide as hl
 from isa import BLOCK, Isa
 
 WIDTHS = (7, 4)  # pixels computed together; narrower maps go one by one
 
 
 def depthwise(isa: Isa, size: int, stride: int) -> tuple[hl.Func, list]:
+    """Give the kernel of one window and its arguments."""
     f32 = hl.Float(32)
     image = hl.ImageParam(f32, 4, "image")
     weight = hl.ImageParam(f32, 3, "weight")
@@ -19,7 +20,6 @@ def depthwise(isa: Isa, size: int, stride: int) -> tuple[hl.Func, list]:
     low, high = hl.Param(f32, "low"), hl.Param(f32, "high")
 
     lane, x, y, c = hl.Var("lane"), hl.Var("x"), hl.Var("y"), hl.Var("c")
-    total = hl.Func("total")
     value = bias[lane, c]
     for dy in range(size):
         for dx in range(size):
@@ -40,14 +40,11 @@ def depthwise(isa: Isa, size: int, stride: int) -> tuple[hl.Func, list]:
 
     xo, xi, lo = hl.Var("xo"), hl.Var("xi"), hl.Var("lo")
     out.bound(lane, 0, BLOCK)
-    outer = [lane]
-    if isa.lanes < BLOCK:
+    halves = [lo] if isa.lanes < BLOCK else []
+    if halves:
         out.split(lane, lo, lane, isa.lanes)
-        outer = [lane]
-    order = lambda xs: [lane] + xs + [y] + ([lo] if isa.lanes < BLOCK else []) + [c]
-    out.reorder(*order([x])).vectorize(lane)
-    width = result.dim(1).extent()
+    out.reorder(lane, x, y, *halves, c).vectorize(lane)
     for step in WIDTHS:
-        wide = out.specialize(width >= step)
-        wide.split(x, xo, xi, step, hl.TailStrategy.ShiftInwards).reorder(*order([xi, xo])).unroll(xi)
+        wide = out.specialize(result.dim(1).extent() >= step)
+        wide.split(x, xo, xi, step, hl.TailStrategy.ShiftInwards).reorder(lane, xi, xo, y, *halves, c).unroll(xi)
     return out, [image, weight, bias, low, high]

@@ -1,10 +1,12 @@
-"""Depthwise convolution over bfloat16 maps, float32 arithmetic. Two channels lie in one 32-bit word: the even one below, the odd one above.
+"""Depthwise convolution over bfloat16 maps, float32 arithmetic.
 
-    input   [C/32][rows][width][16]  uint32      weight  [C/32][k*k][2][16] float32: evens, odds
-    output  [C/32][rows][width][16]  uint32      bias    [C/32][2][16]
+Two channels lie in one 32-bit word: the even one below, the odd one above.
+
+input   [C/32][rows][width][16]  uint32      weight  [C/32][k*k][2][16] float32: evens, odds
+output  [C/32][rows][width][16]  uint32      bias    [C/32][2][16]
 """
-import halide as hl
 
+import halide as hl
 from isa import BLOCK, Isa
 
 WIDTHS = (7, 4)
@@ -12,10 +14,12 @@ HIGH = hl.u32(0xFFFF0000)
 
 
 def rounded(value: hl.Expr) -> hl.Expr:
+    """Add what carries into the upper half: to the nearest, ties down (ties to even cost five instructions more)."""
     return hl.reinterpret(hl.UInt(32), value) + hl.u32(0x7FFF)
 
 
 def depthwise_bf16(isa: Isa, size: int, stride: int) -> tuple[hl.Func, list]:
+    """Give the kernel of one window and its arguments."""
     f32, u32 = hl.Float(32), hl.UInt(32)
     image = hl.ImageParam(u32, 4, "image")
     weight = hl.ImageParam(f32, 4, "weight")
@@ -56,5 +60,7 @@ def depthwise_bf16(isa: Isa, size: int, stride: int) -> tuple[hl.Func, list]:
     out.reorder(*([lane, x, y] + ([lo] if narrow else []) + [c])).vectorize(lane)
     for step in WIDTHS:
         wide = out.specialize(result.dim(1).extent() >= step)
-        wide.split(x, xo, xi, step, hl.TailStrategy.ShiftInwards).reorder(*([lane, xi, xo, y] + ([lo] if narrow else []) + [c])).unroll(xi)
+        wide.split(x, xo, xi, step, hl.TailStrategy.ShiftInwards).reorder(
+            *([lane, xi, xo, y] + ([lo] if narrow else []) + [c])
+        ).unroll(xi)
     return out, [image, weight, bias, low, high]

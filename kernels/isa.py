@@ -1,4 +1,5 @@
 """The instruction sets the kernels are compiled for: one row each, read by every kernel."""
+
 from dataclasses import dataclass
 
 import halide as hl
@@ -13,10 +14,13 @@ class Isa:
     name: str
     target: str
     lanes: int
-    tiles: tuple[tuple[int, int], ...]  # (pixels, channels): pixels * channels / lanes accumulators; the first whose channels divide the layer's is taken
+    tiles: tuple[
+        tuple[int, int], ...
+    ]  # (pixels, channels): pixels * channels / lanes accumulators; the first whose channels divide the layer's is taken
 
     @property
     def halide(self) -> hl.Target:
+        """Halide's target: no runtime, no checks; the plan checks shapes."""
         return hl.Target(f"{self.target}-{QUIET}")
 
 
@@ -26,7 +30,6 @@ ISAS = {
     for isa in (
         Isa("avx2", X86, 8, ((6, 16), (3, 16))),
         Isa("avx512", f"{X86}-avx512-avx512_skylake", 16, ((14, 32), (7, 32), (9, 48), (14, 16), (7, 16))),
-        Isa("spr", f"{X86}-avx512-avx512_skylake-avx512_cannonlake-avx512_zen4-avx512_sapphirerapids", 16, ((14, 32), (7, 32), (9, 48), (14, 16), (7, 16))),
         Isa("neon", "arm-64-linux-arm_dot_prod", 4, ((5, 16), (3, 16))),  # tiles not measured
         Isa("wasm", "wasm-32-wasmrt-wasm_simd128", 4, ((3, 16),)),  # tiles not measured
     )

@@ -1,17 +1,18 @@
 """1x1 convolution of one row tile: operand rows times packed weights, + bias, + residual, clamp, into the feature map.
 
-    operand  [K/16][P][16]     P pixels of the tile, P a multiple of the tile's pixels
-    weight   [K][N]             one panel of N = channels: read as a single stream
-    start    [N/16][P][16]     what the sums begin with: the bias (stride 0 over P), or sums over the channels before
-    place    [P]               pixel number in the output map (and in the residual) of every operand pixel
-    output   [N/16][S][16]     S pixels of a map, padding included
+operand  [K/16][P][16]     P pixels of the tile, P a multiple of the tile's pixels
+weight   [K][N]             one panel of N = channels: read as a single stream
+start    [N/16][P][16]     what the sums begin with: the bias (stride 0 over P), or sums over the channels before
+place    [P]               pixel number in the output map (and in the residual) of every operand pixel
+output   [N/16][S][16]     S pixels of a map, padding included
 """
-import halide as hl
 
+import halide as hl
 from isa import BLOCK, Isa
 
 
 def product(isa: Isa, pixels: int, channels: int, residual: bool) -> tuple[hl.Func, list]:
+    """Give the kernel of one register tile and its arguments."""
     f32 = hl.Float(32)
     operand = hl.ImageParam(f32, 3, "operand")
     weight = hl.ImageParam(f32, 2, "weight")
@@ -39,8 +40,7 @@ def product(isa: Isa, pixels: int, channels: int, residual: bool) -> tuple[hl.Fu
     panels = channels // BLOCK
     out.update().reorder(lane, n, tile.x, tile.y).vectorize(lane, isa.lanes).unroll(n).unroll(tile.x)
     total.compute_at(out, tile.y).bound_extent(p, pixels).vectorize(lane, isa.lanes).unroll(lane).unroll(p).unroll(n)
-    (total.update().reorder(lane, n, p, k.x, k.y)
-        .vectorize(lane, isa.lanes).unroll(lane).unroll(n).unroll(p))
+    (total.update().reorder(lane, n, p, k.x, k.y).vectorize(lane, isa.lanes).unroll(lane).unroll(n).unroll(p))
 
     result = out.output_buffer()
     for buffer, width in ((operand, BLOCK), (weight, channels), (start, BLOCK), (result, BLOCK), (added, BLOCK)):

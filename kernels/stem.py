@@ -1,17 +1,18 @@
 """Dense 3x3 stride-2 convolution of a planar image, the first layer of every network here.
 
-    image   [3][H+2][W+2]        planar float32, zero border
-    weight  [N/16][27][16]       bias [N/16][16]
-    output  [N/16][rows][width][16]
+image   [3][H+2][W+2]        planar float32, zero border
+weight  [N/16][27][16]       bias [N/16][16]
+output  [N/16][rows][width][16]
 """
-import halide as hl
 
+import halide as hl
 from isa import BLOCK, Isa
 
 PIXELS = 7
 
 
 def stem(isa: Isa) -> tuple[hl.Func, list]:
+    """Give the kernel and its arguments."""
     f32 = hl.Float(32)
     image = hl.ImageParam(f32, 3, "image")
     weight = hl.ImageParam(f32, 3, "weight")
@@ -37,13 +38,19 @@ def stem(isa: Isa) -> tuple[hl.Func, list]:
     result.dim(1).set_min(0).set_stride(BLOCK)
     result.dim(2).set_min(0)
     result.dim(3).set_min(0)
-    panels = 1 if isa.lanes < BLOCK else 2
     xo, xi, no, ni = hl.Var("xo"), hl.Var("xi"), hl.Var("no"), hl.Var("ni")
     out.bound(lane, 0, BLOCK)
-    width = result.dim(1).extent()
     out.compute_root()
-    (out.split(x, xo, xi, PIXELS, hl.TailStrategy.ShiftInwards).split(n, no, ni, 1)
-        .reorder(lane, ni, xi, xo, no, y).vectorize(lane, isa.lanes).unroll(xi).unroll(ni))
+    (
+        out.split(x, xo, xi, PIXELS, hl.TailStrategy.ShiftInwards)
+        .split(n, no, ni, 1)
+        .reorder(lane, ni, xi, xo, no, y)
+        .vectorize(lane, isa.lanes)
+        .unroll(xi)
+        .unroll(ni)
+    )
     total.compute_at(out, xo).vectorize(lane, isa.lanes).unroll(lane).unroll(x).unroll(n)
-    total.update().reorder(lane, n, x, k.x, k.y, k.z).vectorize(lane, isa.lanes).unroll(lane).unroll(x).unroll(n).unroll(k.x).unroll(k.y).unroll(k.z)
+    total.update().reorder(lane, n, x, k.x, k.y, k.z).vectorize(lane, isa.lanes).unroll(lane).unroll(x).unroll(
+        n
+    ).unroll(k.x).unroll(k.y).unroll(k.z)
     return out, [image, weight, bias, low, high]

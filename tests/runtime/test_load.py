@@ -99,7 +99,9 @@ def test_precision_is_float32_unless_the_file_or_the_caller_is_coarser(foreign, 
 
 def test_a_precision_that_a_backend_lacks_names_those_that_have_it(foreign):
     pytest.importorskip("onnxruntime")
-    with pytest.raises(Unsupported, match="calculates in float32, not in 'bfloat16'; backends that do: native, openvino"):
+    with pytest.raises(
+        Unsupported, match="calculates in float32, not in 'bfloat16'; backends that do: native, openvino"
+    ):
         load(foreign, "onnxruntime", precision="bfloat16")
     with pytest.raises(Unsupported, match="backends that do: none"):
         load(foreign, "onnxruntime", precision="int2")

@@ -32,6 +32,8 @@ def test_a_profile_that_cannot_be_made_says_why(foreign, write_onnx, image):
     from onnx import TensorProto as T
     from onnx import helper
 
-    content = write_onnx([helper.make_node("Relu", ["x"], ["y"])], {}, [("x", T.FLOAT, [1, "n"])], [("y", T.FLOAT, [1, "n"])])
+    content = write_onnx(
+        [helper.make_node("Relu", ["x"], ["y"])], {}, [("x", T.FLOAT, [1, "n"])], [("y", T.FLOAT, [1, "n"])]
+    )
     with pytest.raises(ShapeError, match="leaves sizes of 'x' open"):
         load(content, "native").profile()

@@ -48,7 +48,8 @@ class Convolution:
     @property
     def kernel(self) -> tuple[int, int]:
         """Height and width of the window."""
-        return self.attrs["kernel"]
+        height, width = self.attrs["kernel"]
+        return height, width
 
     @property
     def is_plain_product(self) -> bool:
@@ -126,7 +127,12 @@ class Fuser:
         both = self.readers.get(name, [])  # x * sigmoid(x)
         if self.uses[name] == len(both) == 2:
             gate, product = sorted(both, key=lambda n: self.order[id(n)])
-            if gate.op == "Sigmoid" and product.op == "Mul" and set(product.inputs) == {name, gate.outputs[0]} and self.uses[gate.outputs[0]] == 1:
+            if (
+                gate.op == "Sigmoid"
+                and product.op == "Mul"
+                and set(product.inputs) == {name, gate.outputs[0]}
+                and self.uses[gate.outputs[0]] == 1
+            ):
                 return Finish(function="silu"), product.outputs[0], (gate, product)
         return Finish(), name, ()
 
@@ -149,7 +155,9 @@ class Fuser:
         if second is None or not second.depthwise or not wider:
             return self._summed(replace(found, project=first), ready)
         second, name, more = self._with_finish(second)
-        return self._projected(replace(found, expand=first, depthwise=second, result=name, nodes=(*nodes, *more)), ready)
+        return self._projected(
+            replace(found, expand=first, depthwise=second, result=name, nodes=(*nodes, *more)), ready
+        )
 
     def _with_finish(self, conv: Convolution) -> tuple[Convolution, str, tuple[Node, ...]]:
         finish, name, nodes = self.finished(conv.node.outputs[0])
@@ -169,7 +177,9 @@ class Fuser:
         if last is None or last.finish != Finish() or node is None or node.op != "Add":
             return chain
         other = next((n for n in node.inputs if n != chain.result), "")
-        same = other in self.types and self.types[other] == self.types[chain.result] and other not in self.graph.constants
+        same = (
+            other in self.types and self.types[other] == self.types[chain.result] and other not in self.graph.constants
+        )
         if not same or ready.get(other, -1) >= self.order[id(node)]:
             return chain
         finish, name, nodes = self.finished(node.outputs[0])

@@ -36,6 +36,7 @@ def lower(graph: Graph, sizes: Mapping[str, Sequence[int]]) -> Program:
 
 def widen_float16(graph: Graph) -> Graph:
     """Let everything that is float16 be float32."""
+
     def dtype(name: str) -> str:
         return "float32" if name == "float16" else name
 
@@ -151,7 +152,14 @@ class _Lowering:
         few = self.types[chain.source].shape[1] < _FEW_CHANNELS and chain.source not in self.maps
         if few and chain.project is head and not chain.added:
             attrs = window_attrs(head) | head.finish.attrs()
-            self._step("cells.stem", name, attrs, [self.as_plain(chain.source), *self._weights(head)], [self._new_map(chain.result)], chain.nodes)
+            self._step(
+                "cells.stem",
+                name,
+                attrs,
+                [self.as_plain(chain.source), *self._weights(head)],
+                [self._new_map(chain.result)],
+                chain.nodes,
+            )
             return
         window = chain.depthwise or head
         attrs = window_attrs(window) | {"depthwise": int(chain.depthwise is not None)}
@@ -205,11 +213,16 @@ class _Lowering:
         weight = self._matrix(node)
         if weight is None:
             return False
-        bias = self.graph.constants[node.inputs[2]] if len(node.inputs) > 2 and node.inputs[2] else np.zeros(1, np.float32)
+        bias = (
+            self.graph.constants[node.inputs[2]] if len(node.inputs) > 2 and node.inputs[2] else np.zeros(1, np.float32)
+        )
         if bias.size not in (1, weight.shape[0]):
             return False
         finish, name, nodes = self._finished(node)
-        constants = [self.made.constant(as_float(weight)), self.made.constant(as_float(np.broadcast_to(bias.ravel(), weight.shape[:1])))]
+        constants = [
+            self.made.constant(as_float(weight)),
+            self.made.constant(as_float(np.broadcast_to(bias.ravel(), weight.shape[:1]))),
+        ]
         source = self.as_plain(self._unshaped(node.inputs[0]))
         self.plain[name] = self.made.tensor(self.types[name])
         self._step("cells.linear", label(node), finish.attrs(), [source, *constants], [self.plain[name]], nodes)
@@ -264,7 +277,11 @@ class _Lowering:
             return False
         for a, b in (node.inputs, node.inputs[::-1]):
             x = self.types[a].shape
-            if a in self.maps and self.types[b] == TensorType((1, x[1], 1, 1), "float32") and self.types[node.outputs[0]].shape == x:
+            if (
+                a in self.maps
+                and self.types[b] == TensorType((1, x[1], 1, 1), "float32")
+                and self.types[node.outputs[0]].shape == x
+            ):
                 inputs = [self.maps[a], self.as_plain(b)]
                 finish, name, nodes = self._finished(node)
                 self._step("cells.scale", label(node), finish.attrs(), inputs, [self._new_map(name)], nodes)
@@ -272,17 +289,30 @@ class _Lowering:
         return False
 
     def _add(self, node: Node) -> bool:
-        if node.op != "Add" or not all(n in self.maps for n in node.inputs) or self.types[node.inputs[0]] != self.types[node.inputs[1]]:
+        if (
+            node.op != "Add"
+            or not all(n in self.maps for n in node.inputs)
+            or self.types[node.inputs[0]] != self.types[node.inputs[1]]
+        ):
             return False
         finish, name, nodes = self._finished(node)
-        self._step("cells.add", label(node), finish.attrs(), [self.maps[n] for n in node.inputs], [self._new_map(name)], nodes)
+        self._step(
+            "cells.add", label(node), finish.attrs(), [self.maps[n] for n in node.inputs], [self._new_map(name)], nodes
+        )
         return True
 
     def _function(self, node: Node) -> bool:
         finish = finish_of(node, self.types) if len(node.inputs) == 1 and node.inputs[0] in self.maps else None
         if finish is None:
             return False
-        self._step("cells.function", label(node), finish.attrs(), [self.maps[node.inputs[0]]], [self._new_map(node.outputs[0])], [node])
+        self._step(
+            "cells.function",
+            label(node),
+            finish.attrs(),
+            [self.maps[node.inputs[0]]],
+            [self._new_map(node.outputs[0])],
+            [node],
+        )
         return True
 
 

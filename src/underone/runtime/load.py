@@ -11,9 +11,9 @@ def load(source: Source, backend: str = "auto", threads: int | None = None, prec
 
     Args:
         source: path of the file, or its bytes.
-        backend: ``native`` (our own engine), ``onnxruntime``, ``openvino``, ``torch``, ``reference`` (plain numpy, slow,
-            always there), or ``auto``: the first of native, onnxruntime, openvino and reference that is installed and
-            has all that the file needs.
+        backend: ``native`` (our own engine), ``onnxruntime``, ``openvino``, ``torch``, ``reference`` (plain numpy,
+            slow, always there), or ``auto``: the first of native, onnxruntime, openvino and reference that is
+            installed and has all that the file needs.
         threads: threads to calculate with; None: UNDERONE_THREADS, or 1. Only the reference cannot be told: numpy's
             BLAS keeps the threads that it was started with.
         precision: number format to calculate in, ``float32`` unless said otherwise. A file with float16 weights is

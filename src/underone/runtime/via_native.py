@@ -50,10 +50,20 @@ class Native:
         seconds = self.plan(sizes).profile(given, rounds)
         steps = self._lowered(sizes).steps
         layers = [
-            Layer(s.nodes[0] if s.nodes else s.label, s.op.removeprefix("cells."), s.nodes, 1000 * t, s.macs, s.bytes_moved)
+            Layer(
+                s.nodes[0] if s.nodes else s.label,
+                s.op.removeprefix("cells."),
+                s.nodes,
+                1000 * t,
+                s.macs,
+                s.bytes_moved,
+            )
             for s, t in zip(steps, seconds, strict=True)
         ]
-        return Profile(tuple(layers), self.threads * _native.peak(choose_isa().replace("amx", "avx512").removesuffix("_bf16"), 0.05))
+        return Profile(
+            tuple(layers),
+            self.threads * _native.peak(choose_isa().replace("amx", "avx512").removesuffix("_bf16"), 0.05),
+        )
 
     def _lowered(self, sizes: Sizes) -> Program:
         return lower(self.graph, dict(zip([v.name for v in self.graph.inputs], sizes, strict=True)))
@@ -75,9 +85,9 @@ class Native:
 
     def _compiled(self, sizes: Sizes) -> _native.Plan:
         program = self._lowered(sizes)
-        options = {"isa": choose_isa(), "precision": self.precision}
+        isa = choose_isa()
         try:
-            return _native.Plan(*program.arguments(), **options, threads=self.threads)
+            return _native.Plan(*program.arguments(), isa=isa, precision=self.precision, threads=self.threads)
         except _native.Unsupported as error:
             raise Unsupported(f"{self.name}: {error}; use another backend") from error
         except (ValueError, MemoryError) as error:
