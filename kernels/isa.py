@@ -14,9 +14,8 @@ class Isa:
     name: str
     target: str
     lanes: int
-    tiles: tuple[
-        tuple[int, int], ...
-    ]  # (pixels, channels): pixels * channels / lanes accumulators; the first whose channels divide the layer's is taken
+    # (pixels, channels) of the sums in registers. The first whose channels divide a layer's is taken: the last have 16.
+    tiles: tuple[tuple[int, int], ...]
 
     @property
     def halide(self) -> hl.Target:
