@@ -30,6 +30,9 @@ Operator gather(const Making& m) {
   const int64_t outer = elements(Shape(x.begin(), x.begin() + axis)), size = x[size_t(axis)], count = elements(m.shape(1));
   const int64_t entry = elements(Shape(x.begin() + axis + 1, x.end())) * int64_t(size_of(m.type(0)));
   const bool wide = m.type(1) == Type::int64;
+  const Tensor& index = m.in[1];
+  for (int64_t i = 0; index.data && i < count; i++)  // constant indices are wrong at load already
+    wide ? place(data<int64_t>(index)[i], size) : place(data<int32_t>(index)[i], size);
   return runs([=](Span<const Tensor> in, Span<const Tensor> out) {
     std::vector<int64_t> places(size_t(count), 0);
     for (int64_t i = 0; i < count; i++)

@@ -74,4 +74,4 @@ def main(folder: Path, names: list[str]) -> Path:
     return done
 
 
-print(main(Path(sys.argv[1]), sys.argv[2].split(",")))
+sys.stdout.write(str(main(Path(sys.argv[1]), sys.argv[2].split(","))))

@@ -12,6 +12,7 @@ WIDTHS = (7, 4)  # pixels computed together; narrower maps go one by one
 
 
 def depthwise(isa: Isa, size: int, stride: int) -> tuple[hl.Func, list]:
+    """Give the kernel of one window and its arguments."""
     f32 = hl.Float(32)
     image = hl.ImageParam(f32, 4, "image")
     weight = hl.ImageParam(f32, 3, "weight")
@@ -39,16 +40,11 @@ def depthwise(isa: Isa, size: int, stride: int) -> tuple[hl.Func, list]:
 
     xo, xi, lo = hl.Var("xo"), hl.Var("xi"), hl.Var("lo")
     out.bound(lane, 0, BLOCK)
-    narrow = isa.lanes < BLOCK
-    if narrow:
+    halves = [lo] if isa.lanes < BLOCK else []
+    if halves:
         out.split(lane, lo, lane, isa.lanes)
-
-    def order(xs: list[hl.Var]) -> list[hl.Var]:
-        return [lane, *xs, y, *([lo] if narrow else []), c]
-
-    out.reorder(*order([x])).vectorize(lane)
-    width = result.dim(1).extent()
+    out.reorder(lane, x, y, *halves, c).vectorize(lane)
     for step in WIDTHS:
-        wide = out.specialize(width >= step)
-        wide.split(x, xo, xi, step, hl.TailStrategy.ShiftInwards).reorder(*order([xi, xo])).unroll(xi)
+        wide = out.specialize(result.dim(1).extent() >= step)
+        wide.split(x, xo, xi, step, hl.TailStrategy.ShiftInwards).reorder(lane, xi, xo, y, *halves, c).unroll(xi)
     return out, [image, weight, bias, low, high]

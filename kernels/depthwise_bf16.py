@@ -14,10 +14,12 @@ HIGH = hl.u32(0xFFFF0000)
 
 
 def rounded(value: hl.Expr) -> hl.Expr:
+    """Add what carries into the upper half: to the nearest, ties down (ties to even cost five instructions more)."""
     return hl.reinterpret(hl.UInt(32), value) + hl.u32(0x7FFF)
 
 
 def depthwise_bf16(isa: Isa, size: int, stride: int) -> tuple[hl.Func, list]:
+    """Give the kernel of one window and its arguments."""
     f32, u32 = hl.Float(32), hl.UInt(32)
     image = hl.ImageParam(u32, 4, "image")
     weight = hl.ImageParam(f32, 4, "weight")

@@ -9,19 +9,17 @@ QUIET = "no_runtime-no_asserts-no_bounds_query"
 
 @dataclass(frozen=True)
 class Isa:
-    """One target: Halide's name for it, float lanes of a register, and register tiles of the matrix product.
-
-    A tile is (pixels, channels): pixels * channels / lanes accumulators. The first whose channels divide the layer's is
-    taken.
-    """
+    """One target: Halide's name for it, float lanes of a register, and register tiles of the matrix product."""
 
     name: str
     target: str
     lanes: int
+    # (pixels, channels) of the sums in registers. The first whose channels divide a layer's is taken: the last have 16.
     tiles: tuple[tuple[int, int], ...]
 
     @property
     def halide(self) -> hl.Target:
+        """Halide's target: no runtime, no checks; the plan checks shapes."""
         return hl.Target(f"{self.target}-{QUIET}")
 
 
@@ -31,12 +29,6 @@ ISAS = {
     for isa in (
         Isa("avx2", X86, 8, ((6, 16), (3, 16))),
         Isa("avx512", f"{X86}-avx512-avx512_skylake", 16, ((14, 32), (7, 32), (9, 48), (14, 16), (7, 16))),
-        Isa(
-            "spr",
-            f"{X86}-avx512-avx512_skylake-avx512_cannonlake-avx512_zen4-avx512_sapphirerapids",
-            16,
-            ((14, 32), (7, 32), (9, 48), (14, 16), (7, 16)),
-        ),
         Isa("neon", "arm-64-linux-arm_dot_prod", 4, ((5, 16), (3, 16))),  # tiles not measured
         Isa("wasm", "wasm-32-wasmrt-wasm_simd128", 4, ((3, 16),)),  # tiles not measured
     )

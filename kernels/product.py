@@ -12,6 +12,7 @@ from isa import BLOCK, Isa
 
 
 def product(isa: Isa, pixels: int, channels: int, residual: bool) -> tuple[hl.Func, list]:
+    """Give the kernel of one register tile and its arguments."""
     f32 = hl.Float(32)
     operand = hl.ImageParam(f32, 3, "operand")
     weight = hl.ImageParam(f32, 2, "weight")

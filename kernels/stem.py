@@ -12,6 +12,7 @@ PIXELS = 7
 
 
 def stem(isa: Isa) -> tuple[hl.Func, list]:
+    """Give the kernel and its arguments."""
     f32 = hl.Float(32)
     image = hl.ImageParam(f32, 3, "image")
     weight = hl.ImageParam(f32, 3, "weight")

@@ -296,6 +296,16 @@ def test_gather_reads_from_both_ends_and_refuses_what_is_outside(isa: str, run_p
             run_plain(single("Gather", [x, bad], {"axis": 0}), {"x0": x, "x1": bad}, isa)
 
 
+def test_constant_index_that_is_outside_is_refused_when_the_plan_is_made(
+    isa: str, plain_plan: Callable[..., Any]
+) -> None:
+    x, index = noise(3, 4), np.int32([1, 3])
+    graph = single("Gather", [x, index], {"axis": 0})
+    bound = Graph(graph.nodes, graph.inputs[:1], graph.outputs, {"x1": index})
+    with pytest.raises(ValueError, match=r"index 3 of an axis with 3 entries"):
+        plain_plan(bound, isa, {"x0": (3, 4)})
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2, 3])
 def test_normalisation_is_the_reference(axis: int, isa: str, run_plain: Run) -> None:
     x = noise(2, 3, 5, 7) * 3 + 5
