@@ -1,7 +1,8 @@
 """export: a network → a file that is proven to compute the same."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,10 +11,11 @@ import onnx
 
 from .. import settings
 from ..compare import Verdict
-from ..errors import ParityFailed, UnknownName
+from ..errors import ParityFailed, UnknownName, Unsupported
 from ..files import atomic_write
 from ..graph import Graph, count, read_onnx, to_float16, to_onnx
 from ..graph.onnx_file import SHA256, with_verdict
+from ..runtime import Engine, installed_backends
 from ..runtime.engine import open_engine
 from ..runtime.model_file import open_model
 from .forms import Form, of_engine, of_graph
@@ -38,9 +40,9 @@ def export(
 ) -> Path:
     """Write a network to a file, after the file's own bytes gave the network's own outputs.
 
-    The reference interpreter and the best installed engine run the bytes on a photograph, noise (a batch of three,
-    where any batch is taken), zeros, and values far outside a picture's. The verdict goes into the file and beside it,
-    as ``<path>.verdict.json``. A file that stands at `path` stays as it is until the new one is complete.
+    The reference interpreter, our engine and an installed one of others run the bytes on a photograph, noise (a batch
+    of three, where any batch is taken), zeros, and values far outside a picture's. The verdict goes into the file and
+    beside it, as ``<path>.verdict.json``. A file that stands at `path` stays as it is until the new one is complete.
 
     Args:
         model: a torch module with float32 parameters, a Graph, or the path of an ONNX file. What is in training form
@@ -91,8 +93,9 @@ def _judge(content: bytes, name: str, reference: Form, dtype: Dtype) -> Verdict:
     """Compare the bytes of a file with the network that they were made from."""
     graph = read_onnx(content, name)
     inputs = probes(reference.spec.input, further_size=FURTHER_SIZE if reference.by == "torch" else None)
-    with open_engine(open_model(content), "auto", settings.threads(), None) as engine:
-        forms = [of_graph(graph)] + ([of_engine(engine)] if engine.backend != "reference" else [])
+    with ExitStack() as stack:
+        engines = [stack.enter_context(engine) for engine in _judges(content)]
+        forms = [of_graph(graph), *(of_engine(engine) for engine in engines)]
         results = [compare_forms(form, reference, inputs, dtype) for form in forms]
     one = inputs["zeros"].shape
     cost = count(graph, sizes={reference.spec.input.name: one})
@@ -114,6 +117,17 @@ def _judge(content: bytes, name: str, reference: Form, dtype: Dtype) -> Verdict:
         notes=tuple(dict.fromkeys(note for _, notes in results for note in notes)),
         versions=versions([reference, *forms]),
     )
+
+
+def _judges(content: bytes) -> Iterator[Engine]:
+    """Open the file on our engine, and on the first installed one of others: they will read it too."""
+    installed = installed_backends()
+    foreign = [name for name in ("onnxruntime", "openvino") if name in installed][:1]
+    for name in [*foreign, *(name for name in ("native",) if name in installed)]:
+        try:
+            yield open_engine(open_model(content), name, settings.threads(), None)
+        except Unsupported:
+            continue  # the engine lacks an operator: the others judge
 
 
 def _write(path: Path, content: bytes, verdict: Verdict) -> None:
