@@ -37,9 +37,8 @@ from numpy.typing import NDArray
 import underone as uo
 from underone import _native
 from underone.bench import Record, describe
-from underone.bench.protocol import LIMITS
 from underone.bench.record import Protocol
-from underone.compare import Limits, Verdict, compare_outputs
+from underone.compare import ROUNDING, Limits, Verdict, compare_outputs
 from underone.fold.trial import trial_inputs
 from underone.image import photograph, prepare
 from underone.nn.statistics import randomize_statistics
@@ -56,7 +55,7 @@ PRECISIONS = {
     "bfloat16": ("native", "openvino", "ncnn"),  # the others calculate in float32 here
 }
 # with random weights a peer's bfloat16 may stray further than ours is allowed to, and it should be timed all the same
-PEERS_LIMITS = LIMITS | {"bfloat16": Limits(nmse=1e-2, peak=2.0)}
+PEERS_LIMITS = ROUNDING | {"bfloat16": Limits(nmse=1e-2, peak=2.0)}
 FEWEST_ROUNDS = 5  # a ratio of fewer is shown, but not counted
 STEADY = 0.85  # of the probe's best round
 SETTLING = 3  # calls after the others' turns, not counted
@@ -135,7 +134,7 @@ def start(engine: str, path: Path, precision: str, threads: int, image: Path, py
 
 def check(worker: Worker, wanted: Array, precision: str) -> None:
     """Compare the first answer with the reference; an engine that differs is not timed."""
-    limits = LIMITS if worker.engine == "native" else PEERS_LIMITS
+    limits = ROUNDING if worker.engine == "native" else PEERS_LIMITS
     rows = compare_outputs("photo", {"logits": np.load(worker.output)}, {"logits": wanted}, limits[precision])
     worker.verdict = Verdict(kind="bench", subject=worker.engine, reference="reference", comparisons=tuple(rows))
     if not worker.verdict.passed:

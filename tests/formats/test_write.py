@@ -78,7 +78,7 @@ def test_verdict_is_in_the_file_and_beside_it(written: Path) -> None:
     assert inside.passed
     assert inside.kind == "export"
     assert {row.on.split(",")[0] for row in inside.comparisons} == {"photo", "noise", "zeros", "extremes"}
-    assert {row.on.split(", ")[1] for row in inside.comparisons} == {"reference", "onnxruntime"}
+    assert {row.on.split(", ")[1] for row in inside.comparisons} == {"reference", "onnxruntime", "native"}
     assert inside.facts["bytes"] <= written.stat().st_size
     assert {"torch", "onnx", "onnxruntime", "numpy", "underone"} <= set(inside.versions)
     assert inside.notes == ()
