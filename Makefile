@@ -42,6 +42,7 @@ format: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python benchmarks/folding.py
+	$(BIN)/python benchmarks/engines.py
 
 clean:
 	rm -rf .venv build dist runs
