@@ -12,6 +12,7 @@ from underone.compare import Verdict
 from underone.demo import run_demo
 from underone.demo.flow import settle_statistics
 from underone.errors import BadFile, FetchFailed
+from underone.runtime import installed_backends
 
 
 @pytest.mark.slow
@@ -28,7 +29,8 @@ def test_demo_writes_report_files_verdicts_and_records(tmp_path):
     assert not re.search(r'(?:src|href)="(?!data:|#)', page)  # nothing from outside
     assert len(told) >= 8
     records = [Record.from_json(p.read_text()) for p in (report.parent / "records").glob("*.json")]
-    assert len(records) >= 6
+    engines = [name for name in installed_backends() if name not in ("reference", "torch")]
+    assert len(records) == 2 + 2 * len(engines)
     assert all(r.outputs.passed and r.samples_ms for r in records)
     for name in ("mobilenet_v2_100", "mobileone_s0", "mobileone_s0_training"):
         assert Verdict.from_json((report.parent / f"{name}.onnx.verdict.json").read_text()).passed

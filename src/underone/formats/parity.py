@@ -5,16 +5,14 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
-from ..compare import Comparison, Limits, compare_outputs, difference
+from ..compare import ROUNDING, Comparison, Limits, compare_outputs, difference
 from ..errors import ParityFailed, ShapeError, Unsupported
 from ..graph.graph import Array
 from .forms import Form
 
-# float32: another order of the same sums gives 1e-13 to 1e-11 over the zoo; a wrong term shows at 1e-6 and above.
-# float16: every weight and activation is rounded to 11 bits; trained weights give up to 6e-5, peak 3e-2.
 LIMITS: dict[Literal["float32", "float16"], Limits] = {
-    "float32": Limits(nmse=1e-9, peak=1e-4),
-    "float16": Limits(nmse=2e-4, peak=8e-2),
+    "float32": ROUNDING["float32"],
+    "float16": ROUNDING["float16"],
 }
 # A picture of one colour leaves little signal beside that rounding: the trained MobileNet V2 gives 1.5e-3, peak 0.14,
 # with our interpreter, onnxruntime and openvino alike.
