@@ -99,14 +99,14 @@ def test_many_packed_varints_equal_protobuf():
 @pytest.mark.parametrize(
     ("data", "text"),
     [
-        (b"\x0a\x05ab", r"net.pb: offset 0: field 1 needs 5 bytes, 2 are left"),
-        (b"\x08\x01\x0a" + b"\xff" * 9 + b"\x01", r"offset 2: field 1 needs 18446744073709551615 bytes, 0 are left"),
-        (b"\x0d\0\0", r"offset 0: field 1 needs 4 bytes, 2 are left"),
-        (b"\x00\x00", r"offset 0: field 0 "),
-        (b"\x0b", r"offset 0: wire type 3; 0, 1, 2 or 5 is required"),
-        (b"\x08\x80", r"offset 1: a varint does not end within 10 bytes of the message"),
-        (b"\x08" + b"\x80" * 10 + b"\x01", r"offset 1: a varint does not end"),
-        (b"\x08\x01" * (2**17 + 1), r"offset 262144: a message of more than 131072 fields"),
+        (b"\x0a\x05ab", r"net.pb, byte 0: field 1 needs 5 bytes, 2 are left"),
+        (b"\x08\x01\x0a" + b"\xff" * 9 + b"\x01", r"byte 2: field 1 needs 18446744073709551615 bytes, 0 are left"),
+        (b"\x0d\0\0", r"byte 0: field 1 needs 4 bytes, 2 are left"),
+        (b"\x00\x00", r"byte 0: field 0 "),
+        (b"\x0b", r"byte 0: wire type 3; 0, 1, 2 or 5 is required"),
+        (b"\x08\x80", r"byte 1: a varint does not end within 10 bytes of the message"),
+        (b"\x08" + b"\x80" * 10 + b"\x01", r"byte 1: a varint does not end"),
+        (b"\x08\x01" * (2**17 + 1), r"byte 262144: a message of more than 131072 fields"),
     ],
 )  # fmt: skip
 def test_damaged_message_is_refused(data, text):
@@ -117,15 +117,15 @@ def test_damaged_message_is_refused(data, text):
 @pytest.mark.parametrize(
     ("read", "text"),
     [
-        (lambda m: m.integer(2), r"offset 4: field 2 is a length and bytes; a varint is required"),
-        (lambda m: m.message(1), r"offset 1: field 1 is a varint; a length and bytes is required"),
-        (lambda m: m.text(2), r"offset 4: a text that is not UTF-8"),
-        (lambda m: m.integers(2), r"offset 4: packed varints do not end"),
-        (lambda m: m.integers(3), r"offset 8: 4 bytes; varints are required"),
-        (lambda m: m.numbers(2), r"offset 4: a length and bytes \(3 bytes\); numbers of float32 are required"),
-        (lambda m: m.numbers(1), r"offset 1: a varint \(1 bytes\); numbers of float32 are required"),
-        (lambda m: m.numbers(3, np.float64), r"offset 8: 4 bytes"),
-        (lambda m: m.integers(4), r"offset 14: a varint of more than 10 bytes"),
+        (lambda m: m.integer(2), r"byte 4: field 2 is a length and bytes; a varint is required"),
+        (lambda m: m.message(1), r"byte 1: field 1 is a varint; a length and bytes is required"),
+        (lambda m: m.text(2), r"byte 4: a text that is not UTF-8"),
+        (lambda m: m.integers(2), r"byte 4: packed varints do not end"),
+        (lambda m: m.integers(3), r"byte 8: 4 bytes; varints are required"),
+        (lambda m: m.numbers(2), r"byte 4: a length and bytes \(3 bytes\); numbers of float32 are required"),
+        (lambda m: m.numbers(1), r"byte 1: a varint \(1 bytes\); numbers of float32 are required"),
+        (lambda m: m.numbers(3, np.float64), r"byte 8: 4 bytes"),
+        (lambda m: m.integers(4), r"byte 14: a varint of more than 10 bytes"),
     ],
 )
 def test_field_of_another_kind_is_refused(read, text):
@@ -143,7 +143,7 @@ def test_depth_is_bounded():
     inner = message(data)
     for _ in range(32):
         inner = inner.message(1)
-    with pytest.raises(BadFile, match=r"offset \d+: a message inside 33 others; at most 32 are read"):
+    with pytest.raises(BadFile, match=r"byte \d+: a message inside 33 others; at most 32 are read"):
         inner.message(1)
 
 
@@ -156,7 +156,7 @@ def test_cut_or_flipped_message_is_read_or_refused():
         flipped[rng.integers(len(data))] = rng.integers(256)
         broken.append(bytes(flipped))
     messages = [refusal(b) for b in broken]
-    assert all(m is None or m.startswith("net.pb: offset ") for m in messages)
+    assert all(m is None or m.startswith("net.pb, byte ") for m in messages)
     assert sum(m is not None for m in messages) > 50
 
 

@@ -56,7 +56,7 @@ class Message:
 
     def bad(self, at: int, what: str) -> BadFile:
         """Give the error for the byte `at` of this message; the line names the file and the offset in it."""
-        return BadFile(f"{self.where}: offset {self.offset + at}: {what}")
+        return BadFile(f"{self.where}, byte {self.offset + at}: {what}")
 
     def has(self, number: int) -> bool:
         """Say whether a field is there."""
