@@ -43,6 +43,11 @@ class Builder:
         self._computed = 0
         self._macs = 0
 
+    def shapes(self, name: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Give the shape of a tensor in the two readings of the inputs' open sizes."""
+        a, b = self._types[name]
+        return a.shape, b.shape
+
     def shape(self, name: str) -> Shape:
         """Give the shape of a tensor; None where it follows an open size of the inputs."""
         a, b = self._types[name]

@@ -1,0 +1,190 @@
+"""Translation: walks the operations of a TensorFlow graph and gives their nodes to a Builder."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ...errors import Unsupported
+from ...graph import Array
+from ..builder import Builder
+from .fixed_numbers import MOST_ELEMENTS, Fixed, fold
+from .graph_def import TfNode, split_tensor
+
+PASSED = frozenset((
+    "CheckNumerics", "EnsureShape", "Identity", "IdentityN", "PlaceholderWithDefault", "PreventGradient",
+    "ReadVariableOp", "Snapshot", "StopGradient",
+))  # fmt: skip
+NUMBERS_OF_SHAPE = frozenset(("Shape", "ShapeN", "Rank", "Size"))
+
+
+@dataclass
+class Translation:
+    """What the operations of one graph become.
+
+    Attributes:
+        builder: takes nodes and constants.
+        nodes: of the graph, by name.
+        rules: by TensorFlow's name of an operation.
+        values: of each tensor by TensorFlow's name: the Builder's name of it, or its numbers where they are known.
+    """
+
+    builder: Builder
+    nodes: Mapping[str, TfNode]
+    rules: "Mapping[str, Rule]"
+    values: dict[str, str | Fixed] = field(default_factory=dict)
+
+    def take(self, node: TfNode) -> None:
+        """Translate one operation; those it reads are translated already.
+
+        Raises:
+            BadFile: its operands do not fit.
+            Unsupported: it, or this form of it, is not implemented.
+        """
+        made = self._made(node)
+        for i, value in enumerate(made):
+            self.values[f"{node.name}:{i}" if i else node.name] = value
+
+    def value(self, tensor: str) -> str | Fixed:
+        """Give what a tensor is by TensorFlow's name.
+
+        Raises:
+            Unsupported: it is an output of its node that is not implemented.
+        """
+        if tensor not in self.values:
+            node, number = split_tensor(tensor)
+            raise Unsupported(f"{self.builder.where}: output {number} of {node!r} is not implemented")
+        return self.values[tensor]
+
+    def operand(self, node: TfNode, number: int) -> str:
+        """Give the Builder's name of an operand; one that is fixed becomes a constant.
+
+        Raises:
+            BadFile: there is none.
+            Unsupported: it is fixed, but its numbers follow an open size of the inputs.
+        """
+        return self.tensor(self._input(node, number))
+
+    def tensor(self, tensor: str) -> str:
+        """Give the Builder's name of a tensor; one that is fixed becomes a constant.
+
+        Raises:
+            Unsupported: it is fixed, but its numbers follow an open size of the inputs.
+        """
+        value = self.value(tensor)
+        if isinstance(value, str):
+            return value
+        if not value.is_one:
+            raise Unsupported(
+                f"{self.builder.where}: tensor {tensor!r} follows the size of the input; fix the shape of the input"
+            )
+        self.values[tensor] = name = self.builder.constant(tensor, value.first)
+        return name
+
+    def operands(self, node: TfNode) -> list[str]:
+        """Give the Builder's names of all operands."""
+        return [self.operand(node, i) for i in range(len(node.inputs))]
+
+    def fixed(self, node: TfNode, number: int) -> Fixed:
+        """Give the numbers of an operand.
+
+        Raises:
+            Unsupported: they follow from what an input holds.
+        """
+        tensor = self._input(node, number)
+        value = self.value(tensor)
+        if isinstance(value, Fixed):
+            return value
+        found = self.builder.value(value)
+        if found is None:
+            raise Unsupported(
+                f"{self.builder.where}: node {node.name!r} ({node.op}): operand {tensor!r} is computed from what the "
+                "input holds; only fixed numbers are read"
+            )
+        return Fixed(found, found)
+
+    def array(self, node: TfNode, number: int) -> Array:
+        """Give the numbers of an operand that do not follow an open size either.
+
+        Raises:
+            Unsupported: they do.
+        """
+        value = self.fixed(node, number)
+        if not value.is_one:
+            raise Unsupported(
+                f"{self.builder.where}: node {node.name!r} ({node.op}): operand {self._input(node, number)!r} is "
+                f"{_short(value.first)} or {_short(value.second)}, by the size of the input; fix the input's shape"
+            )
+        return value.first
+
+    def integers(self, node: TfNode, number: int) -> tuple[int, ...]:
+        """Give an operand that is a list of whole numbers, or one."""
+        found = self.array(node, number)
+        if found.dtype.kind not in "iu" or found.size > MOST_ELEMENTS:
+            raise node.bad(f"has {found.size} numbers of {found.dtype} as operand {number}; whole numbers are required")
+        return tuple(found.ravel().tolist())
+
+    def integer(self, node: TfNode, number: int) -> int:
+        """Give an operand that is one whole number."""
+        found = self.integers(node, number)
+        if len(found) != 1:
+            raise node.bad(f"has {len(found)} numbers as operand {number}; one is required")
+        return found[0]
+
+    def axis(self, node: TfNode, axis: int, rank: int) -> int:
+        """Give an axis counted from the front.
+
+        Raises:
+            BadFile: there is no such axis.
+        """
+        if not -rank <= axis < rank:
+            raise node.bad(f"has axis {axis}; the tensor has {rank} axes")
+        return axis % rank
+
+    def _input(self, node: TfNode, number: int) -> str:
+        if not -len(node.inputs) <= number < len(node.inputs):
+            raise node.bad(f"has {len(node.inputs)} operands; one more is required")
+        return node.inputs[number]
+
+    def _made(self, node: TfNode) -> Sequence[str | Fixed]:
+        if node.op in PASSED:
+            self._input(node, 0)
+            return [self.value(tensor) for tensor in node.inputs]
+        if node.op == "Const":
+            value = node.tensor()
+            return [Fixed(value, value)]
+        if node.op in NUMBERS_OF_SHAPE:
+            return [self._about_shape(node, tensor) for tensor in node.inputs]
+        known = [self.values.get(tensor) for tensor in node.inputs]
+        folded = fold(node, [k for k in known if isinstance(k, Fixed)]) if all_fixed(known) else None
+        if folded is not None:
+            return folded
+        if node.op not in self.rules:
+            raise Unsupported(f"{self.builder.where}: node {node.name!r} ({node.op}): the operation is not implemented")
+        made = self.rules[node.op](self, node)
+        return made if isinstance(made, list) else [made]
+
+    def _about_shape(self, node: TfNode, tensor: str) -> Fixed:
+        value = self.value(tensor)
+        shapes = (value.first.shape, value.second.shape) if isinstance(value, Fixed) else self.builder.shapes(value)
+        first, second = (_about(node, shape) for shape in shapes)
+        return Fixed(first, first if np.array_equal(first, second) else second)
+
+
+Rule = Callable[[Translation, TfNode], "str | list[str]"]
+
+
+def all_fixed(values: Sequence[str | Fixed | None]) -> bool:
+    """Whether all values are numbers."""
+    return all(isinstance(v, Fixed) for v in values)
+
+
+def _about(node: TfNode, shape: tuple[int, ...]) -> Array:
+    dtype = node.dtype("out_type") or "int32"
+    if node.op == "Rank":
+        return np.array(len(shape), np.int32)
+    return np.array(np.prod(shape, dtype=np.int64) if node.op == "Size" else shape, dtype)
+
+
+def _short(value: Array) -> str:
+    return str(value.ravel()[:8].tolist())
