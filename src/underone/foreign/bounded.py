@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import BadFile
 from ..graph import Array
 
+_SLACK = 1 << 26  # bytes that may be made of even the smallest file
 LARGEST_FILE = 1 << 31  # bytes; nothing that a mobile network is stored in is near it
 MOST_AXES = 8
 
@@ -77,6 +78,27 @@ class Reader:
         """
         size = checked_elements(self, offset, shape, what) * np.dtype(dtype).itemsize
         return np.frombuffer(self.take(offset, size, what), dtype).reshape(tuple(shape))
+
+
+class Budget:
+    """How many bytes may still be made of a file; so that a small file cannot ask for all memory."""
+
+    def __init__(self, reader: Reader, times: int = 4) -> None:
+        self.reader, self.total = reader, times * len(reader) + _SLACK
+        self.left = self.total
+
+    def spend(self, size: int, what: str) -> None:
+        """Take `size` bytes for `what`.
+
+        Raises:
+            BadFile: that is more than is left.
+        """
+        if size > self.left:
+            raise BadFile(
+                f"{self.reader.where}: {what} needs {size} bytes; of the {self.total} that a file of "
+                f"{len(self.reader)} bytes may become, {self.left} are left"
+            )
+        self.left -= size
 
 
 def checked_elements(reader: Reader, offset: int, shape: Sequence[int], what: str) -> int:
