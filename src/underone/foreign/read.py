@@ -35,7 +35,20 @@ def _tflite(path: Path) -> ForeignFile:
     return read_tflite(path)
 
 
-FORMATS: tuple[Format, ...] = (Format("TFLite", lambda head, _: head[4:8] == b"TFL3", _tflite),)
+def _keras(path: Path) -> ForeignFile:
+    from .from_keras import read_keras
+
+    return read_keras(path)
+
+
+def _is_keras(head: bytes, path: Path) -> bool:
+    return head.startswith(b"\x89HDF\r\n\x1a\n") or (head.startswith(b"PK") and path.suffix.lower() == ".keras")
+
+
+FORMATS: tuple[Format, ...] = (
+    Format("TFLite", lambda head, _: head[4:8] == b"TFL3", _tflite),
+    Format("Keras", _is_keras, _keras),
+)
 
 
 def read_foreign(path: Path | str) -> ForeignFile:
