@@ -99,19 +99,12 @@ def _outputs(
     ends = _ends(nodes)
     if not ends:
         raise Unsupported(f"{where}: no tensor is an output: each is read by another; name outputs")
-    if all(node.op in is_read for node in needed_or_all(nodes, ends)):
+    if all(node.op in is_read for node in needed(nodes, ends, ())):
         return tuple(ends), ()
     for row in _KNOWN_CUTS:
         if all(name in nodes for name in row.outputs):
             return row.outputs, (row.note,)
     return tuple(ends), ()
-
-
-def needed_or_all(nodes: Mapping[str, TfNode], outputs: Sequence[str]) -> Collection[TfNode]:
-    """Give the nodes that outputs follow from; all where a loop makes them follow from themselves."""
-    if any(node.op == "NextIteration" for node in nodes.values()):
-        return nodes.values()
-    return needed(nodes, outputs, ())
 
 
 def _ends(nodes: Mapping[str, TfNode]) -> list[str]:
