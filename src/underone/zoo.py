@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["ModelInfo", "WeightsInfo", "create_model", "imagenet_labels", "list_models", "model_info", "save_weights"]
 
 _NUM_CLASSES, _IN_CHANS = 1000, 3  # of a model with random weights when the caller names none
-_SOURCE_RULES = {"padding": "symmetric", "bn_eps": 1e-5}  # of every layout we read, and of every backbone by default
+_DEFAULT_RULES = {"padding": "symmetric", "bn_eps": 1e-5}  # of every backbone
 
 
 def create_model(
@@ -265,7 +265,7 @@ def _from_file(
         raise BadValue(f"{checkpoint.path} holds {network.model!r}, not {name!r}; ask for that name")
     if features is None and network.num_classes is None and asked["num_classes"] is None:
         raise BadValue(f"{checkpoint.path} has no classifier; pass features_only=True, or num_classes for a new head")
-    rules = {key: getattr(spec, key, None) or value for key, value in _SOURCE_RULES.items()}
+    rules = {key: getattr(spec, key, None) or getattr(network.layout, key) for key in _DEFAULT_RULES}
     for key, fact in {"in_chans": network.in_chans, **rules}.items():
         given = asked.get(key)
         if given is not None and given != fact:
@@ -273,7 +273,8 @@ def _from_file(
     decided: dict[str, Any] = {"in_chans": network.in_chans, "form": network.layout.form}
     if features is None:
         decided["num_classes"] = network.num_classes if asked["num_classes"] is None else asked["num_classes"]
-    return decided | {key: value for key, value in rules.items() if value != _SOURCE_RULES[key]}
+    decided |= {key: value for key, value in rules.items() if value != _DEFAULT_RULES[key]}
+    return decided | dict(network.options)
 
 
 _CURES = {
@@ -315,7 +316,7 @@ def _trained_spec(built: ModelSpec, checkpoint: Checkpoint, entry: TrainedWeight
     if preparation is not None:
         known["inputs"] = (built.input.model_copy(update={"preparation": preparation}),)
     if network.imagenet and built.task == "classify" and not new_head:
-        known["labels"] = imagenet_labels()
+        known["labels"] = imagenet_labels() if network.num_classes == 1000 else ("background", *imagenet_labels())
     return built.model_copy(update=known)
 
 

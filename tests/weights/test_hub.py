@@ -7,7 +7,7 @@ from torchvision.models import MobileNet_V2_Weights
 from underone.errors import BadValue, UnknownName
 from underone.sources import AssetsFolder, Https, IndexPackage
 from underone.weights import LABELLED_PHOTOGRAPHS, TRAINED_WEIGHTS, fetch_weights, find_weights, weights_of
-from underone.weights.recognise import CHANNELS
+from underone.weights.networks import CHANNELS
 
 
 def test_every_entry_is_complete():
