@@ -222,11 +222,13 @@ class Row:
     free: bool = False
 
 
-def translate(file: TFLiteFile, table: dict[str, Row], cut: Cut, budget: Budget) -> tuple[Translation, list[int]]:
+def translate(
+    file: TFLiteFile, table: dict[str, Row], cut: Cut, budget: Budget
+) -> tuple[Translation, list[int], list[int]]:
     """Translate the operators between the inputs and the outputs.
 
     Returns:
-        The translation, and the outputs by number.
+        The translation, and the inputs and outputs by number.
 
     Raises:
         Unsupported: operators that are not implemented, all at once.
@@ -243,7 +245,7 @@ def translate(file: TFLiteFile, table: dict[str, Row], cut: Cut, budget: Budget)
         _input(translation, number)
     for operator in operators:
         _translate(translation, operator, table[operator.op])
-    return translation, outputs
+    return translation, inputs, outputs
 
 
 def _chosen(file: TFLiteFile, names: Sequence[str], own: Sequence[int]) -> list[int]:
