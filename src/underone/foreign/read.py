@@ -41,6 +41,12 @@ def _keras(path: Path) -> ForeignFile:
     return read_keras(path)
 
 
+def _caffe(path: Path) -> ForeignFile:
+    from .from_caffe import read_caffe
+
+    return read_caffe(path)
+
+
 def _is_keras(head: bytes, path: Path) -> bool:
     return head.startswith(b"\x89HDF\r\n\x1a\n") or (head.startswith(b"PK") and path.suffix.lower() == ".keras")
 
@@ -48,6 +54,7 @@ def _is_keras(head: bytes, path: Path) -> bool:
 FORMATS: tuple[Format, ...] = (
     Format("TFLite", lambda head, _: head[4:8] == b"TFL3", _tflite),
     Format("Keras", _is_keras, _keras),
+    Format("Caffe", lambda _, path: path.suffix.lower() == ".caffemodel" or ".prototxt" in path.name, _caffe),
 )
 
 

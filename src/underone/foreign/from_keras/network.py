@@ -15,7 +15,7 @@ from .layers import LAYERS, kinds_of
 from .settings import Settings
 from .weights import Path
 
-_MOST_CALLS = 1 << 14  # of layers; models inside count each time they are called
+_MOST_CALLS = 1 << 12  # of layers; models inside count each time they are called
 _INPUT = "InputLayer"
 _WITH_ACTIVATION = ("Dense", "Activation")
 
