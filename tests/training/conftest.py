@@ -28,5 +28,5 @@ def tiny() -> dict[str, object]:
     """Changes that make a recipe a matter of seconds."""
     return {
         "model": "mobilenet_v2_035", "weights": None, "epochs": 3, "batch": 12, "size": 32, "lr": 0.02,
-        "warmup_epochs": 0.5, "dropout": 0.2,
+        "head_lr": 1.0, "ema": 0.8, "warmup_epochs": 0.5, "dropout": 0.2,
     }  # fmt: skip

@@ -1,6 +1,7 @@
 """The state of a run on disk: written as a whole or not at all, read without unpickling anything but tensors."""
 
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,12 @@ def read_state(folder: Path) -> dict[str, Any]:
     """
     path = folder / FILE
     try:
+        if not zipfile.is_zipfile(path):  # torch reads bare pickles too
+            raise ValueError("it is missing, cut short, or of another kind")
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
-        raise BadFile(f"{path} is no state of a run that can be read: {str(error).splitlines()[0]}") from error
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise BadFile(f"{path} is no state of a run that can be read: {reason}") from error
     if not isinstance(state, dict) or state.get("version") != VERSION:
         raise BadFile(f"{path} is the state of another version; start anew, or with the version that wrote it")
     return state

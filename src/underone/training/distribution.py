@@ -80,12 +80,22 @@ def joined_group(device: str) -> Iterator[Group]:
     rank, world, local = (int(given[name]) for name in names)
     mine = dist.is_initialized()
     if not mine:
-        dist.init_process_group("nccl" if device == "cuda" else "gloo")
+        dist.init_process_group(
+            "nccl" if device == "cuda" else "gloo", store=_store(world), rank=rank, world_size=world
+        )
     try:
         yield Group(rank, world, local)
     finally:
         if not mine:
             dist.destroy_process_group()
+
+
+def _store(world: int) -> dist.Store | None:
+    """Return a store of this attempt's own under torchrun's agent, whose store still holds dead workers' addresses."""
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return None
+    agent = dist.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), world, is_master=False)
+    return dist.PrefixStore(f"attempt{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", agent)
 
 
 def choose_device(wanted: str, group: Group) -> torch.device:
