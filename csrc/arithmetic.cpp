@@ -24,6 +24,7 @@ const Arithmetic& arithmetic(const std::string& isa, const std::string& precisio
   if (isa != "avx2") return wide ? avx512::float32() : avx512::bfloat16(isa == "amx" ? Products::tiles : isa == "avx512_bf16" ? Products::dots : Products::floats);
   return wide ? avx2::float32() : avx2::bfloat16(Products::floats);
 #else
+  (void)isa;  // the only one
   return wide ? neon::float32() : neon::bfloat16(Products::floats);
 #endif
 }
