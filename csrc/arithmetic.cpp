@@ -4,11 +4,11 @@
 namespace underone {
 
 char* WeightArena::take(size_t bytes) {
-  constexpr size_t chunk = size_t(8) << 20;
+  constexpr size_t chunk = size_t(64) << 20;  // of addresses; what is not used needs no memory
   bytes = (bytes + 63) / 64 * 64;
   if (bytes > left) {
     left = std::max(chunk, bytes);
-    chunks.push_back(allocate(left));
+    chunks.push_back(reserve(left));
     next = chunks.back().get();
   }
   char* p = next;
