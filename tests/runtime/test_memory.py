@@ -16,7 +16,8 @@ pytest.importorskip("underone._native", reason="the compiled part is not install
 if not Path("/proc/self/clear_refs").is_file():
     pytest.skip("memory is measured in Linux's /proc", allow_module_level=True)
 
-# Three regions on huge pages end with up to 2 MiB that are not used, and Python keeps about 2 for the graph of a network.
+# Three regions on huge pages end with up to 2 MiB that are not used, and Python keeps about 2 for the graph of a
+# network.
 # What Python and its libraries took for the small network is not counted.
 ALLOWANCE = 8 << 20
 
