@@ -79,8 +79,8 @@ Finish Operands::finish(const std::string& prefix) const {
   throw Unsupported("the function '" + name + "' is not known");
 }
 
-Window Operands::window() const {
-  const auto kernel = numbers("kernel"), strides = numbers("strides"), dilations = numbers("dilations"), pads = numbers("pads");
+Window Operands::window(const std::string& prefix) const {
+  const auto kernel = numbers(prefix + "kernel"), strides = numbers(prefix + "strides"), dilations = numbers(prefix + "dilations"), pads = numbers(prefix + "pads");
   if (kernel.empty()) return {};
   require(kernel.size() == 2 && strides.size() == 2 && dilations.size() == 2 && pads.size() == 4, "has a window that is not two-dimensional");
   auto whole = [&](double value, int least) {

@@ -24,8 +24,8 @@ struct Operands {
   std::string word(const std::string& name) const;
   // The attributes <prefix>limits: (low, high) and <prefix>function: name, <prefix>slope: (alpha, beta).
   Finish finish(const std::string& prefix) const;
-  // The attributes kernel, strides, dilations, pads, as ONNX orders them.
-  Window window() const;
+  // The attributes <prefix>kernel, strides, dilations, pads, as ONNX orders them.
+  Window window(const std::string& prefix = "") const;
 
   mutable std::vector<std::unique_ptr<char[]>> copies = {};  // of constants that are views of a file, at odd addresses
 };

@@ -11,6 +11,7 @@ from ..graph.ops import attributes, op_of
 from ..graph.passes import drop_identities, drop_unused, fold_batch_norm, fold_pad_into_conv
 from ..graph.shapes import label
 from .fuse import Chain, Convolution, Finish, Fuser, as_float, finish_of, window_attrs
+from .join import join_stems
 from .program import Program, Step
 
 _FEW_CHANNELS = 16  # an image with fewer is unfolded as it comes, without a map of its own
@@ -73,7 +74,7 @@ class _Lowering:
                 self._node(work)
         self.made.outputs = [self.as_plain(v.name) for v in self.graph.outputs]
         self._settle_pads()
-        return _without_dead_steps(self.made)
+        return join_stems(_without_dead_steps(self.made))
 
     def _schedule(self) -> list[Node | Chain]:
         """Put every chain where its last node stands."""
