@@ -95,7 +95,8 @@ struct Product {
   char* scratch;
 };
 
-struct CellLoops;  // cell_loops.h
+struct CellLoops;      // cell_loops.h
+struct DirectKernels;  // direct.h
 
 // The arithmetic of one precision on one instruction set. Nothing here allocates or throws but the packing.
 class Arithmetic {
@@ -103,6 +104,7 @@ class Arithmetic {
   virtual ~Arithmetic() = default;
   int lanes = 16;
   virtual const CellLoops& loops() const = 0;
+  virtual const DirectKernels* direct() const { return nullptr; }
 
   // weight (out, in) row-major, bias (out) or null. For a dense window: (out, taps * in), `in` rounded up to lanes.
   virtual Packed pack_product(WeightArena& arena, const float* weight, const float* bias, int out, int in) const = 0;

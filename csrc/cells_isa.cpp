@@ -6,6 +6,7 @@
 #include "amx.h"
 #include "cell_loops.h"
 #include "cells.h"
+#include "direct.h"
 #include "dots.h"
 #include "halide_view.h"
 #include "kernels.h"
@@ -377,6 +378,7 @@ class Cells : public Arithmetic {
 
 class Float32Cells final : public Cells<Float32> {
  public:
+  const DirectKernels* direct() const override { return &direct_kernels; }
   Packed pack_product(WeightArena& arena, const float* weight, const float* bias, int out, int in) const override {
     return pack_panels(arena, weight, bias, out, in, tile_for(ceil_div(out, 16)).channels);
   }

@@ -79,15 +79,15 @@ def _part(runs: tuple[Run, ...], start: int, count: int) -> tuple[Run, ...]:
     """Give channels [start, start + count) of a list of runs."""
     found, at = [], 0
     for run in runs:
-        first, last = max(start, at), min(start + count, at + run.count)
+        first, last = max(start, at), min(start + count, at + run.size)
         if first < last:
             found.append(Run(run.source, run.start + first - at, last - first))
-        at += run.count
+        at += run.size
     return tuple(found)
 
 
 def _joined(runs: list[Run]) -> tuple[Run, ...]:
     """Join runs that lie behind one another in one map."""
-    starts = [0, *(i for i, (a, b) in enumerate(pairwise(runs), 1) if (a.source, a.start + a.count) != b[:2])]
+    starts = [0, *(i for i, (a, b) in enumerate(pairwise(runs), 1) if (a.source, a.start + a.size) != b[:2])]
     ends = [*starts[1:], len(runs)]
-    return tuple(Run(*runs[a][:2], sum(r.count for r in runs[a:b])) for a, b in zip(starts, ends, strict=True))
+    return tuple(Run(*runs[a][:2], sum(r.size for r in runs[a:b])) for a, b in zip(starts, ends, strict=True))

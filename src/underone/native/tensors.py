@@ -12,11 +12,11 @@ from .program import Program, Step
 
 
 class Run(NamedTuple):
-    """Channels ``[start, start + count)`` of a map."""
+    """Channels ``[start, start + size)`` of a map."""
 
     source: str
     start: int
-    count: int
+    size: int
 
 
 class Tensors:
@@ -85,12 +85,12 @@ class Tensors:
 
     def _put_together(self, name: str) -> None:
         runs = self.runs[name]
-        if len(runs) == 1 and runs[0].count == self.types[runs[0].source].shape[1]:
+        if len(runs) == 1 and runs[0].size == self.types[runs[0].source].shape[1]:
             self.maps[name] = self.as_map(runs[0].source)
             return
         sources = list(dict.fromkeys(run.source for run in runs))
         inputs = [self.as_map(source) for source in sources]
-        listed = [n for run in runs for n in (sources.index(run.source), run.start, run.count)]
+        listed = [n for run in runs for n in (sources.index(run.source), run.start, run.size)]
         result = self.new_map(name)
         for number in inputs:  # equal borders: then the maps may be written where they are needed
             self.same_border(number, result)
