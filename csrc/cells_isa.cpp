@@ -4,7 +4,9 @@
 #include <cmath>
 
 #include "amx.h"
+#include "cell_loops.h"
 #include "cells.h"
+#include "direct.h"
 #include "dots.h"
 #include "halide_view.h"
 #include "panels.h"
@@ -100,6 +102,8 @@ class Cells : public Arithmetic {
 
   Cells() { lanes = Cell::lanes; }
 
+  const CellLoops& loops() const override { return parts == 1 ? float32_loops : bfloat16_loops; }
+
   int panels(const Packed& p) const override { return ceil_div(ceil_div(p.out, lanes) * lanes, p.panel); }
 
   Packed pack_depthwise(WeightArena& arena, const float* weight, const float* bias, int channels, const Window& window) const override {
@@ -153,19 +157,67 @@ class Cells : public Arithmetic {
   }
 
   void unfold_planar(const Window& w, const float* image, int channels, int height, int width, int y0, int rows, int out_width, char* operand, int stride) const override {
-    const int k_count = channels * w.taps();
+    const int taps = row_taps(w, lanes), lines = lanes / taps, k_count = channels * w.height * taps;
+    if (lines < 1 || lanes % taps || w.dilation_x > 1) return unfold_planar_any(w, image, channels, height, width, y0, rows, out_width, operand, stride, 0, out_width);
+    // output columns whose taps, the filling ones included, all lie inside
+    const int first = std::min(out_width, ceil_div(w.left, w.stride_x)), reach = width - taps + w.left;
+    const int last = reach < 0 ? first : std::max(first, std::min(out_width, reach / w.stride_x + 1));
+    unfold_planar_any(w, image, channels, height, width, y0, rows, out_width, operand, stride, 0, first);
+    unfold_planar_any(w, image, channels, height, width, y0, rows, out_width, operand, stride, last, out_width);
+    const auto copy = taps == 4 ? unfold_lines<4> : taps == 8 ? unfold_lines<8> : taps == 16 ? unfold_lines<16> : unfold_lines<Cell::lanes>;
+    static const float nothing[32] = {};
+    for (int kb = 0; kb * lanes < k_count; kb++)
+      for (int y = 0; y < rows; y++) {
+        const float* from[8];
+        size_t step[8];
+        for (int i = 0; i < lines; i++) {
+          const int line = kb * lines + i, iy = (y0 + y) * w.stride_y - w.top + line % w.height * w.dilation_y;
+          const bool inside = line < channels * w.height && unsigned(iy) < unsigned(height);
+          step[i] = inside ? size_t(w.stride_x) : 0;
+          from[i] = inside ? image + (size_t(line / w.height) * height + iy) * width + (long(first) * w.stride_x - w.left) : nothing;
+        }
+        copy(from, step, last - first, operand + (size_t(kb) * stride + size_t(y) * out_width + first) * kCell);
+      }
+  }
+
+  // Every pixel's cell is made of as many lines as fit, each `taps` floats from where it stands.
+  template <size_t taps>
+  static void unfold_lines(const float* const* from, const size_t* step, int count, char* to) {
+    for (size_t x = 0; x < size_t(count); x++, to += kCell) {
+      alignas(64) float values[32];
+      for (size_t i = 0; i < size_t(Cell::lanes) / taps; i++) std::memcpy(values + i * taps, from[i] + x * step[i], taps * 4);
+      save_in_order(values, to);
+    }
+  }
+
+  // Output columns [first, last), element by element.
+  void unfold_planar_any(const Window& w, const float* image, int channels, int height, int width, int y0, int rows, int out_width, char* operand, int stride, int first, int last) const {
+    const int taps = row_taps(w, lanes), k_count = channels * w.height * taps;
     for (int kb = 0; kb * lanes < k_count; kb++)
       for (int y = 0; y < rows; y++)
-        for (int x = 0; x < out_width; x++) {
+        for (int x = first; x < last; x++) {
           alignas(64) float values[32] = {};
           for (int k = kb * lanes; k < std::min(k_count, (kb + 1) * lanes); k++) {
-            const int iy = (y0 + y) * w.stride_y - w.top + k / w.width % w.height * w.dilation_y;
-            const int ix = x * w.stride_x - w.left + k % w.width * w.dilation_x;
-            if (unsigned(iy) < unsigned(height) && unsigned(ix) < unsigned(width))
-              values[Cell::lane(k % lanes)] = image[(size_t(k / w.taps()) * height + iy) * width + ix];
+            const int line = k / taps, iy = (y0 + y) * w.stride_y - w.top + line % w.height * w.dilation_y;
+            const int ix = x * w.stride_x - w.left + k % taps * w.dilation_x;
+            if (k % taps < w.width && unsigned(iy) < unsigned(height) && unsigned(ix) < unsigned(width))
+              values[k % lanes] = image[(size_t(line / w.height) * height + iy) * width + ix];
           }
-          Cell::save(operand + (size_t(kb) * stride + size_t(y) * out_width + x) * kCell, Float(values));
+          save_in_order(values, operand + (size_t(kb) * stride + size_t(y) * out_width + x) * kCell);
         }
+  }
+
+  // Floats in the order of the channels into a cell.
+  static void save_in_order(const float* values, char* cell) {
+    if constexpr (parts == 1) {
+      write(cell, read(values));
+    } else {
+      typedef uint16_t Halves __attribute__((vector_size(32)));
+      for (int i = 0; i < 2; i++) {
+        const Halves h = __builtin_convertvector(Cell::rounded(read(values + 16 * i)) >> 16, Halves);
+        std::memcpy(cell + 32 * i, &h, 32);
+      }
+    }
   }
 
   void load(const float* planar, int channels, int height, int width, Rows out, int first, int last) const override {
@@ -256,6 +308,7 @@ class Cells : public Arithmetic {
 
 class Float32Cells final : public Cells<Float32> {
  public:
+  const DirectKernels* direct() const override { return &direct_kernels; }
   Packed pack_product(WeightArena& arena, const float* weight, const float* bias, int out, int in) const override {
     return pack_panels(arena, weight, bias, out, in, panel_channels(ceil_div(out, 16)));
   }
