@@ -6,6 +6,7 @@
 #include <cstring>
 #include <exception>
 
+#include "cell_steps.h"
 #include "machine.h"
 #include "memory.h"
 #include "plain.h"
@@ -40,6 +41,7 @@ auto plain_maker(const std::string& isa) {
 #if defined(__x86_64__)
   return isa == "avx2" ? avx2::make_plain : avx512::make_plain;
 #else
+  (void)isa;  // the only one
   return neon::make_plain;
 #endif
 }
@@ -56,10 +58,16 @@ const Arithmetic& checked_arithmetic(const PlanDescription& d) {
 
 }  // namespace
 
+// A map that lies inside another one, from one of its blocks on.
+struct Part {
+  int whole = -1, block = 0;
+};
+
 struct Plan::Parts {
   const Arithmetic& arithmetic;
   std::vector<Tensor> tensors;  // without data
   std::vector<Map> maps;        // of tensors in cells
+  std::vector<Part> parts;      // of these, which lie inside another
   std::vector<char> is_map;
   WeightArena packed;
   std::vector<char*> data;      // of every tensor, now
@@ -75,6 +83,9 @@ struct Plan::Parts {
   void check(const PlanDescription& d) const;
   void describe_maps(const PlanDescription& d);
   void store_constants(const PlanDescription& d);
+  std::vector<Place> places(const PlanDescription& d, const std::vector<int>& numbers);
+  void place_parts(const PlanDescription& d);
+  void place_parts(const PlanDescription& d, const StepPlan& concat);
   void lay_out_activations(const PlanDescription& d);
   std::unique_ptr<Step> make(const PlanDescription& d, const StepPlan& step);
   void run_steps(double* seconds);
@@ -82,11 +93,12 @@ struct Plan::Parts {
 };
 
 Plan::Parts::Parts(const PlanDescription& d)
-    : arithmetic(checked_arithmetic(d)), tensors(d.tensors), maps(d.tensors.size()), is_map(d.tensors.size()), data(d.tensors.size()), inputs(d.inputs), outputs(d.outputs), threads(d.threads) {
+    : arithmetic(checked_arithmetic(d)), tensors(d.tensors), maps(d.tensors.size()), parts(d.tensors.size()), is_map(d.tensors.size()), data(d.tensors.size()), inputs(d.inputs), outputs(d.outputs), threads(d.threads) {
   for (Tensor& tensor : tensors) tensor.data = nullptr;
   check(d);
   describe_maps(d);
   store_constants(d);
+  place_parts(d);
   lay_out_activations(d);
   std::string missing;
   for (const StepPlan& step : d.steps) {
@@ -188,26 +200,76 @@ void Plan::Parts::lay_out_activations(const PlanDescription& d) {
     for (int i : d.steps[s].inputs) if (i >= 0) lives[i].last = s;
   }
   for (size_t i = 0; i < lives.size(); i++) if (owner[i] != -1 || d.tensors[i].data) lives[i].bytes = 0;
+  for (size_t i = 0; i < lives.size(); i++) {
+    if (parts[i].whole < 0) continue;
+    Life& whole = lives[parts[i].whole];
+    whole.first = std::min(whole.first, lives[i].first), whole.last = std::max(whole.last, lives[i].last);
+    lives[i].bytes = 0;
+  }
   size_t total = 0;
   const std::vector<size_t> offsets = lay_out(lives, total);
   arena = allocate(total);
   activation_bytes = total;
   for (size_t i = 0; i < lives.size(); i++) if (lives[i].bytes) data[i] = arena.get() + offsets[i];
+  for (size_t i = 0; i < parts.size(); i++)
+    if (parts[i].whole >= 0) data[i] = data[parts[i].whole] + size_t(parts[i].block) * maps[i].pixels() * kCell;
+}
+
+// Maps that are put side by side are written there at once, where they are whole blocks. The last concatenation first:
+// what it holds may hold parts itself, or be the beginning of it (DenseNet).
+void Plan::Parts::place_parts(const PlanDescription& d) {
+  for (size_t s = d.steps.size(); s-- > 0;) {
+    const Op& op = d.steps[s].op;
+    if (op.name != "cells.concat") continue;
+    try {
+      place_parts(d, d.steps[s]);
+    } catch (const std::invalid_argument& error) {
+      throw std::invalid_argument((op.label.empty() ? op.name : op.label) + ": " + error.what());
+    }
+  }
+}
+
+void Plan::Parts::place_parts(const PlanDescription& d, const StepPlan& concat) {
+  if (concat.outputs.size() != 1 || !is_map[concat.outputs[0]]) return;  // refused when the step is made
+  const int lanes = arithmetic.lanes, out = concat.outputs[0];
+  struct Piece { int tensor, channel; };
+  std::vector<Piece> whole_pieces;  // operands that may lie where they are wanted
+  int channel = 0, last_end = 0;
+  bool consecutive = true;  // all of them lie behind one another already
+  const std::vector<Place> in = places(d, concat.inputs), result = places(d, concat.outputs);
+  for (const Run& run : runs_of({concat.op, in, result})) {
+    const int i = concat.inputs[size_t(run.input)];
+    const Map& m = maps[size_t(i)];
+    const bool whole = run.start == 0 && run.count == m.channels && m.pad == maps[size_t(out)].pad && channel % lanes == 0;
+    if (whole) whole_pieces.push_back({i, channel});
+    consecutive &= whole && parts[i].whole >= 0 && parts[i].whole == parts[whole_pieces[0].tensor].whole && (channel == 0 || parts[i].block == last_end);
+    last_end = parts[i].block + m.blocks();
+    channel += run.count;
+  }
+  if (whole_pieces.empty()) return;
+  if (consecutive && parts[out].whole < 0) {
+    parts[out] = parts[whole_pieces[0].tensor];
+    return;
+  }
+  const Part base = parts[out].whole < 0 ? Part{out, 0} : parts[out];
+  for (const Piece& piece : whole_pieces)
+    if (parts[piece.tensor].whole < 0 && piece.tensor != base.whole) parts[piece.tensor] = {base.whole, base.block + piece.channel / lanes};
+}
+
+std::vector<Place> Plan::Parts::places(const PlanDescription& d, const std::vector<int>& numbers) {
+  std::vector<Place> list;
+  for (int i : numbers) {
+    if (i < 0) { list.emplace_back(); continue; }
+    list.push_back({tensors[i], maps[i], bool(is_map[i]), &data[i]});
+    list.back().tensor.data = d.tensors[i].data;
+    list.back().map.data = data[i];
+  }
+  return list;
 }
 
 // A step on maps. Its weights are read from the description and packed.
 std::unique_ptr<Step> Plan::Parts::make_cells(const PlanDescription& d, const StepPlan& step) {
-  auto places = [&](const std::vector<int>& numbers) {
-    std::vector<Place> list;
-    for (int i : numbers) {
-      if (i < 0) { list.emplace_back(); continue; }
-      list.push_back({tensors[i], maps[i], bool(is_map[i]), &data[i]});
-      list.back().tensor.data = d.tensors[i].data;
-      list.back().map.data = data[i];
-    }
-    return list;
-  };
-  const std::vector<Place> in = places(step.inputs), out = places(step.outputs);
+  const std::vector<Place> in = places(d, step.inputs), out = places(d, step.outputs);
   return make_cells_step({arithmetic, packed, d.threads}, step.op, in, out);
 }
 
