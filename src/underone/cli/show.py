@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ..bench import Record
     from ..compare import Verdict
     from ..conversion import Conversion
+    from ..evaluation import ClassScore
+    from ..training import TrainingResult
+    from ..training.run import Progress as Training
     from ..zoo import ModelInfo
 
 out = Console(highlight=False, soft_wrap=False)
@@ -110,6 +113,65 @@ def bar() -> Iterator[Callable[[str, int, int], None]]:
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         task = progress.add_task("starting")
         yield lambda what, done, total: progress.update(task, description=what, completed=done, total=total)
+
+
+@contextmanager
+def training(quiet: bool = False) -> Iterator[Callable[["Training"], None]]:
+    """Give a function that shows where a run is: a bar for the epoch, and a line for each that is done."""
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    bar = Progress(TextColumn("{task.description}"), BarColumn(), console=err, transient=True, disable=quiet)
+    shown: float | None = None
+    with bar:
+        task = bar.add_task("starting")
+
+        def update(where: "Training") -> None:
+            nonlocal shown
+            if where.step == 1 and where.score is not None and not quiet:
+                best = "" if shown is None or where.score <= shown else " [green]better[/]"
+                shown = max(where.score, shown or 0.0)
+                err.print(f"epoch {where.epoch - 1:>3}/{where.epochs}  validation {where.score:5.1f} %{best}")
+            left = time.strftime("%-H:%M:%S", time.gmtime(where.seconds_left))
+            speed = f"{where.images_per_second:.0f} img/s  {left} left"
+            text = f"epoch {where.epoch:>3}/{where.epochs}  loss {where.loss:.3f}  {speed}"
+            bar.update(task, description=text, completed=where.step, total=where.steps)
+
+        yield update
+
+
+def trained(value: "TrainingResult") -> None:
+    """Print what a run gave."""
+    table = _table("")
+    for name in ("", "pictures", "top-1 %", "top-5 %", "balanced %"):
+        table.add_column(name, justify="left" if not name else "right")
+    for name, found in (("validation", value.validation), ("test", value.test)):
+        if found:
+            table.add_row(name, str(found.pictures), *(f"{v:.1f}" for v in (found.top1, found.top5, found.balanced)))
+    out.print(table)
+    line(
+        f"weights: {value.weights} (epoch {value.best_epoch}, chosen on the validation pictures)",
+        f"folder:  {value.folder}, {value.seconds / 60:.1f} minutes",
+    )
+
+
+def score(value: "ClassScore") -> None:
+    """Print a score: the totals, then each class."""
+    table = _table(
+        f"{value.pictures} pictures: top-1 {value.top1:.1f} %, top-5 {value.top5:.1f} %, "
+        f"balanced {value.balanced:.1f} %, loss {value.loss:.3f}"
+    )
+    for name in ("class", "pictures", "right %", "mostly taken for"):
+        table.add_column(name, justify="right" if name in ("pictures", "right %") else "left", overflow="fold")
+    for index, (name, share) in enumerate(zip(value.classes, value.by_class, strict=True)):
+        if share is not None:
+            row = value.confusion[index]
+            others = sorted(((n, value.classes[i]) for i, n in enumerate(row) if n and i != index), reverse=True)[:2]
+            table.add_row(
+                escape(name), str(sum(row)), f"{share:.1f}", escape(", ".join(f"{o} ({n})" for n, o in others))
+            )
+    out.print(table)
+    for text in value.unreadable:
+        warning(f"not scored: {text}")
 
 
 def verdict(value: "Verdict") -> None:
