@@ -1,5 +1,6 @@
-"""TensorFlow's files, read without TensorFlow: frozen graphs."""
+"""TensorFlow's files, read without TensorFlow: frozen graphs, checkpoints, saved models."""
 
+from .checkpoint import read_checkpoint
 from .frozen_graph import read_frozen_graph
 
-__all__ = ["read_frozen_graph"]
+__all__ = ["read_checkpoint", "read_frozen_graph"]

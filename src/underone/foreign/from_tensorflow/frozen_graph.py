@@ -20,8 +20,10 @@ from .dilation import with_dilations
 from .fixed_numbers import FOLDS
 from .graph_def import TfNode, needed, read_nodes, split_tensor
 from .layers import LAYERS
+from .tensor_proto import stated_bytes
 from .translation import NUMBERS_OF_SHAPE, PASSED, Translation
 
+_SPARE = 1 << 25  # bytes of constants that a small file may become
 RULES = {**LAYERS, **FUNCTIONS}
 READ = frozenset((*RULES, *FOLDS, *PASSED, *NUMBERS_OF_SHAPE, *INPUTS, "Const"))
 
@@ -42,12 +44,24 @@ def read_frozen_graph(path: Path | str) -> ForeignFile:
     nodes = read_nodes(message.messages(1))
     if not nodes:
         raise BadFile(f"{path} holds no node; a GraphDef in binary form is required")
+    require_bounded(nodes, len(file.data), str(path))
     return ForeignFile(
         where=str(path),
         format="TensorFlow frozen graph",
         tensors=stored_tensors(nodes),
         build=lambda cut: read_network(nodes, cut, str(path), Path(path).stem),
     )
+
+
+def require_bounded(nodes: Mapping[str, TfNode], size: int, where: str) -> None:
+    """Refuse constants that become much larger than the file of `size` bytes.
+
+    Raises:
+        BadFile: they do.
+    """
+    total = sum(stated_bytes(n.attrs["value"].message(8)) for n in nodes.values() if n.op == "Const" and n.has("value"))
+    if total > 4 * size + _SPARE:
+        raise BadFile(f"{where}: its constants state {total} bytes; at most {4 * size + _SPARE} are read")
 
 
 def stored_tensors(nodes: Mapping[str, TfNode]) -> dict[str, Array]:
