@@ -96,7 +96,12 @@ def _classifies(form: Form) -> bool:
 
 def versions(forms: Sequence[Form]) -> dict[str, str]:
     """Return the versions of everything that took part."""
-    packages = ["underone", "numpy", "onnx", *sorted({form.by for form in forms} - {"reference"})]
+    return versions_of(*(form.by for form in forms))
+
+
+def versions_of(*engines: str) -> dict[str, str]:
+    """Return the versions of what calculates, and of what everything here rests on."""
+    packages = ["underone", "numpy", "onnx", *sorted(set(engines) - {"reference"})]
     return {"python": platform.python_version()} | {p: found for p in packages if (found := _version(p))}
 
 
