@@ -99,6 +99,8 @@ def test_hard_sigmoid_of_keras_2_is_steeper():
         ("conv", {"data_format": "channels_first"}, Unsupported, r"layer 'conv2d\w*': data_format is 'channels_first'"),
         ("conv", {"padding": "causal"}, Unsupported, "padding is 'causal'; 'same' or 'valid' is read"),
         ("conv", {"activation": "my_own"}, Unsupported, "has the activation 'my_own'"),
+        ("conv", {"activation": [1]}, Unsupported, r"has the activation \[1\]"),
+        ("normalization_given", {"variance": [1, 2, -3, 4]}, BadFile, "has a variance below 0"),
         ("conv", {"strides": [1, 2, 3]}, BadFile, r"strides is \[1, 2, 3\]; \(height, width\) is required"),
         ("conv", {"strides": "many"}, BadFile, "strides is 'many'; a list of whole numbers is required"),
         ("conv", {"strides": [-1, 1]}, BadFile, r"\(height, width\) is required"),

@@ -197,6 +197,8 @@ def normalization(call: Call) -> str:
         np.broadcast_to(np.ravel(_numbers(call, k)), size) if given else call.weight(k, (size,))
         for k in ("mean", "variance")
     )
+    if not variance.min(initial=0) >= 0:
+        raise call.bad("has a variance below 0")
     deviation = call.constant("deviation", np.maximum(np.sqrt(variance), np.float32(1e-7)))
     middle = call.constant("mean", mean)
     if call.settings.flag("invert", False):

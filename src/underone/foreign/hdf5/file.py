@@ -160,8 +160,10 @@ def read_hdf5(file: Reader) -> Group:
     version = reader.unsigned(8, 1)
     if version > 3:
         raise reader.unsupported(8, f"HDF5 superblock of version {version}; 0 to 3 are read")
-    widths, base, root = ((13, 14), 24 + 4 * (version == 1), 0) if version < 2 else ((9, 10), 12, 36)
+    widths, base = ((13, 14), 24 + 4 * (version == 1)) if version < 2 else ((9, 10), 12)
     if any(reader.unsigned(at, 1) != 8 for at in widths) or reader.unsigned(base, 8) != 0:
         raise reader.unsupported(8, "HDF5 with addresses of other than 8 bytes, or behind other data")
-    root = reader.unsigned(root or base + 40, 8)
+    end, root = (reader.unsigned(base + at, 8) for at in ((16, 40) if version < 2 else (16, 24)))
+    if end > len(reader.data):
+        raise reader.bad(len(reader.data), f"the file ends here; its header says {end} bytes")
     return Group(reader, "/", root)
