@@ -69,9 +69,7 @@ def test_folder_with_many_is_refused():
 def test_what_is_no_checkpoint_is_refused(tmp_path):
     (tmp_path / "net").write_bytes(b"x" * 100)
     for path in (tmp_path / "net", tmp_path / "nothing", tmp_path):
-        with pytest.raises(
-            BadFile, match=r"is no checkpoint of TensorFlow; a \.index with its .data files, or a table"
-        ):
+        with pytest.raises(BadFile, match=r"is no checkpoint of TensorFlow; a \.index with its"):
             read_checkpoint(path)
 
 

@@ -4,11 +4,12 @@ Source: tensorflow/core/protobuf/tensor_bundle.proto, trackable_object_graph.pro
 """
 
 import math
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 from ...errors import BadFile, Unsupported
 from ...graph import Array
@@ -70,17 +71,18 @@ class _Bundle:
             raise header.bad(0, f"a checkpoint of {self.count} shards; 1 to {_MOST_SHARDS} are read")
         if header.integer(2):
             raise Unsupported(f"{self.index} was written on a machine of the other byte order")
-        keys = self.names()
-        tensors, notes = {}, []
+        tensors: dict[str, Array] = {}
+        notes: list[str] = []
         for name, entry in self.entries.items():
             if name[:1] == b"\0":  # a piece of a variable
                 continue
             key = self.text(name, entry)
             if entry.integer(1) in DTYPES:
-                tensors[keys.get(key, key)] = self.array(name, entry)
+                tensors[key] = self.array(name, entry)
             elif key != _OBJECTS:
                 notes.append(f"{key!r} holds no numbers")
-        return Variables(tensors, tuple(notes), keys)
+        names = _alike(self.names(), tensors)
+        return Variables({names.get(k, k): a for k, a in tensors.items()}, tuple(notes), names)
 
     def text(self, name: bytes, entry: Message) -> str:
         try:
@@ -135,9 +137,18 @@ class _Bundle:
         shard = self.shards[entry.integer(3)]
         start = entry.integer(4) + _text_start(raw, entry)
         graph = Message(raw[_text_start(raw, entry) :], shard.where, start)
-        pairs = [(a.text(3), a.text(2)) for node in graph.messages(1) for a in node.messages(2)]
-        count = Counter(name for _, name in pairs)
-        return {key: name for key, name in pairs if name and count[name] == 1}
+        return {a.text(3): a.text(2) for node in graph.messages(1) for a in node.messages(2) if a.text(2)}
+
+
+def _alike(names: Mapping[str, str], tensors: Mapping[str, Array]) -> dict[str, str]:
+    """Leave out names that stand for different arrays; those of one that is stored twice stay."""
+    first: dict[str, Array] = {}
+    different = set()
+    for key, name in names.items():
+        value = tensors.get(key)
+        if value is not None and not np.array_equal(first.setdefault(name, value), value):
+            different.add(name)
+    return {key: name for key, name in names.items() if name not in different}
 
 
 def _text_start(raw: memoryview, entry: Message) -> int:
