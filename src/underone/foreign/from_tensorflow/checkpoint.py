@@ -1,5 +1,6 @@
 """Checkpoints of TensorFlow: named arrays in a table (V1), or in shards of data beside a table (V2)."""
 
+import glob
 from pathlib import Path
 
 from ...errors import BadFile
@@ -46,7 +47,7 @@ def _index(path: Path) -> Path | None:
             raise BadFile(f"{path} holds {len(found)} checkpoints: {[f.stem for f in found[:8]]}; name one of them")
         return found[0] if found else None
     name = path.name.partition(".data-")[0] if ".data-" in path.name else path.name.removesuffix(".index")
-    index = path.with_name(f"{name}.index")
+    index = path.parent / f"{name}.index"
     return index if index.is_file() else None
 
 
@@ -54,4 +55,4 @@ def _tables(path: Path) -> list[Path]:
     """Give the tables of version 1: one file, or shards NAME-00000-of-00002."""
     if path.is_file():
         return [path]
-    return sorted(path.parent.glob(f"{path.name}-?????-of-?????"))[:_MOST_FILES] if path.name else []
+    return sorted(path.parent.glob(f"{glob.escape(path.name)}-?????-of-?????"))[:_MOST_FILES] if path.name else []

@@ -27,10 +27,10 @@ def read_frozen_graph(path: Path | str) -> ForeignFile:
     nodes = with_functions(read_nodes(message.messages(1)), read_functions(message.message(2)), file.where)
     if not nodes:
         raise BadFile(f"{path} holds no node; a GraphDef in binary form is required")
-    require_bounded(nodes, len(file.data), str(path))
+    require_bounded(nodes, len(file), str(path))
     return ForeignFile(
         where=str(path),
         format="TensorFlow frozen graph",
         tensors=stored_tensors(nodes),
-        build=lambda cut: read_network(Source(nodes, str(path), Path(path).stem), cut),
+        build=lambda cut: read_network(Source(nodes, str(path), Path(path).stem, len(file)), cut),
     )

@@ -22,6 +22,7 @@ from .tensor_proto import stated_bytes
 from .translation import NUMBERS_OF_SHAPE, PASSED, VARIABLES, Translation
 
 _SPARE = 1 << 25  # bytes of constants that a small file may become
+_MOST_COMPUTED = 1 << 24  # elements of constants that a small file may make
 RULES = {**LAYERS, **FUNCTIONS}
 READ = frozenset((*RULES, *FOLDS, *PASSED, *NUMBERS_OF_SHAPE, *INPUTS, *VARIABLES, "Const"))
 
@@ -34,6 +35,7 @@ class Source:
         nodes: by name.
         where: the file's name, for messages.
         name: of the network.
+        size: of the file in bytes, which bounds what is computed from it.
         variables: their values by the names of their nodes.
         names: by which inputs and outputs are known, where these are not the names of their tensors.
     """
@@ -41,6 +43,7 @@ class Source:
     nodes: Mapping[str, TfNode]
     where: str
     name: str
+    size: int
     variables: Mapping[str, Array] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
 
@@ -95,7 +98,7 @@ def read_network(source: Source, cut: Cut) -> Network:
 
 
 def _translated(source: Source, border: Border, shapes: Mapping[str, Shape]) -> Network:
-    builder, nodes = Builder(source.where), source.nodes
+    builder, nodes = Builder(source.where, source.size + _MOST_COMPUTED), source.nodes
     translation = Translation(builder, nodes, RULES, source.variables)
     for tensor, shape in shapes.items():
         name = source.names.get(tensor, tensor)

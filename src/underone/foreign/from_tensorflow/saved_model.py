@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from ...errors import BadFile
 from ...graph import Array
-from ..bounded import open_file
+from ..bounded import Reader, open_file
 from ..foreign_file import Cut, ForeignFile
 from ..protobuf import Message
 from .bundle import Variables, read_bundle
@@ -55,12 +55,13 @@ def read_saved_model(path: Path | str) -> ForeignFile:
     index = folder / "variables" / "variables.index"
     variables = read_bundle(index) if index.is_file() else Variables({}, (), {})
     signature = _signature(meta)
+    source = _source(nodes, variables, signature, file)
     return ForeignFile(
         where=str(path),
         format="TensorFlow SavedModel",
         tensors=variables.tensors or stored_tensors(nodes),
         notes=variables.notes,
-        build=lambda cut: read_network(_source(nodes, variables, signature, str(path)), _cut(cut, signature)),
+        build=lambda cut: read_network(source, _cut(cut, signature)),
     )
 
 
@@ -82,7 +83,7 @@ def _cut(cut: Cut, signature: Signature) -> Cut:
     return Cut(inputs, outputs, cut.quantised)
 
 
-def _source(nodes: Mapping[str, TfNode], variables: Variables, signature: Signature, where: str) -> Source:
+def _source(nodes: Mapping[str, TfNode], variables: Variables, signature: Signature, file: Reader) -> Source:
     keys = _keys(nodes)
     values: dict[str, Array] = {}
     for name, node in nodes.items():
@@ -92,7 +93,8 @@ def _source(nodes: Mapping[str, TfNode], variables: Variables, signature: Signat
             if value is not None:
                 values[name] = value
     names = {tensor: name for side in signature for name, tensor in side.items()}
-    return Source(nodes, where, Path(where).stem, values, names)
+    size = len(file) + sum(a.nbytes for a in values.values())
+    return Source(nodes, file.where, Path(file.where).parent.name or "saved_model", size, values, names)
 
 
 def _keys(nodes: Mapping[str, TfNode]) -> dict[str, str]:

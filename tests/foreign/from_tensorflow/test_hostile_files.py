@@ -1,0 +1,263 @@
+"""Damaged files: one line that names the file, never another error, in bounded memory and time."""
+
+import re
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from underone.errors import BadFile, FetchFailed, Unsupported
+from underone.files import fetch
+from underone.foreign.bounded import Reader
+from underone.foreign.from_tensorflow import read_checkpoint, read_frozen_graph, read_saved_model
+from underone.foreign.from_tensorflow.crc32c import crc32c, masked
+from underone.foreign.from_tensorflow.sorted_table import MAGIC, read_table
+from underone.graph import run_reference
+from underone.weights.real_files import REAL_FILES
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "tensorflow"
+LAYERS = dict(np.load(GOLDEN / "layers.npz"))
+SAVED = dict(np.load(GOLDEN / "saved_models.npz"))
+GRAPHS = ("blocks_depthwise_bias", "heads", "slices", "norm_fused", "split")
+TABLES = ("one", "one_compressed", "two.index", "two_compressed.index", "objects.index")
+
+
+def network(path):
+    found = read_frozen_graph(path)
+    graph = found.graph()
+    assert sum(a.nbytes for a in found.tensors.values()) < 1 << 26
+    return graph
+
+
+def saved_network(path):
+    return read_saved_model(path).graph()
+
+
+def message_of(read, path, content):
+    """Read a damaged file; give what the error says, or None where it still reads."""
+    path.write_bytes(content)
+    try:
+        read(path)
+    except (BadFile, Unsupported) as error:
+        return str(error)
+    return None
+
+
+def require_refusals(read, path, contents, at_least):
+    messages = [message_of(read, path, content) for content in contents]
+    refused = [m for m in messages if m is not None]
+    assert len(refused) >= at_least
+    assert all(path.parent.name in m and "\n" not in m for m in refused), refused
+
+
+def cuts(content):
+    return [content[:end] for end in range(0, len(content), 64)]
+
+
+def flips(content, number, seed):
+    rng = np.random.default_rng(seed)
+    for _ in range(number):
+        changed = bytearray(content)
+        for place in rng.integers(0, len(content), rng.integers(1, 4)):
+            changed[place] = rng.integers(256)
+        yield bytes(changed)
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_damaged_graph_is_refused_or_read(name, tmp_path):
+    content = LAYERS[f"{name}.graph"].tobytes()
+    require_refusals(network, tmp_path / "net.pb", [*cuts(content), *flips(content, 150, 3)], 40)
+
+
+def test_damaged_saved_model_is_refused_or_read(tmp_path):
+    content = SAVED["session/saved_model.pb"].tobytes()
+    (tmp_path / "variables").mkdir()
+    for part in ("variables.index", "variables.data-00000-of-00001"):
+        (tmp_path / "variables" / part).write_bytes(SAVED[f"session/variables/{part}"].tobytes())
+    contents = [*cuts(content), *flips(content, 100, 4)]
+    require_refusals(saved_network, tmp_path / "saved_model.pb", contents, 30)
+
+
+def test_damaged_functions_are_refused_or_read(tmp_path):
+    content = SAVED["exported/saved_model.pb"].tobytes()
+    (tmp_path / "variables").mkdir()
+    for part in ("variables.index", "variables.data-00000-of-00001"):
+        (tmp_path / "variables" / part).write_bytes(SAVED[f"exported/variables/{part}"].tobytes())
+    contents = [content[:end] for end in range(0, len(content), 1024)] + list(flips(content, 60, 5))
+    require_refusals(saved_network, tmp_path / "saved_model.pb", contents, 30)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_damaged_table_is_refused_or_read(name, tmp_path):
+    for path in (GOLDEN / "checkpoints").iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    content = (tmp_path / name).read_bytes()
+    require_refusals(read_checkpoint, tmp_path / name, [*cuts(content), *flips(content, 60, 6)], 40)
+
+
+@pytest.mark.parametrize("name", ["one", "one_compressed", "two.index"])
+def test_damaged_table_with_right_checksums_is_refused_or_read(name, tmp_path, monkeypatch):
+    """What lies behind the checksums must stand damage too: whoever writes a hostile file writes them anew."""
+    monkeypatch.setattr("underone.foreign.from_tensorflow.sorted_table.masked", lambda crc: AnyNumber())
+    monkeypatch.setattr("underone.foreign.from_tensorflow.bundle.masked", lambda crc: AnyNumber())
+    for path in (GOLDEN / "checkpoints").iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    content = (tmp_path / name).read_bytes()
+    require_refusals(read_checkpoint, tmp_path / name, [*cuts(content), *flips(content, 300, 7)], 40)
+
+
+class AnyNumber(int):
+    """A checksum that is always right."""
+
+    def __eq__(self, other):
+        return True
+
+    def __ne__(self, other):
+        return False
+
+    __hash__ = int.__hash__
+
+
+def test_cut_of_a_large_graph_is_refused(tmp_path):
+    try:
+        content = fetch(REAL_FILES["mobilenet_v1_frozen"]).read_bytes()
+    except FetchFailed as error:
+        pytest.skip(str(error))
+    rng = np.random.default_rng(8)
+    places = np.sort(rng.integers(1, len(content), 500))
+    path = tmp_path / "net.pb"
+    path.write_bytes(content)
+    for end in places[::-1]:  # one file that gets shorter
+        with path.open("r+b") as file:
+            file.truncate(end)
+        with pytest.raises((BadFile, Unsupported), match=r"net.pb"):
+            read_frozen_graph(path)
+
+
+# a graph by hand: fields of GraphDef, NodeDef and TensorProto
+
+
+def varint(value):
+    return bytes([value & 0x7F | 0x80]) + varint(value >> 7) if value >= 0x80 else bytes([value])
+
+
+def field(number, payload):
+    if isinstance(payload, int):
+        return varint(number << 3) + varint(payload)
+    return varint(number << 3 | 2) + varint(len(payload)) + payload
+
+
+def node(name, op, inputs=(), **attrs):
+    body = field(1, name.encode()) + field(2, op.encode()) + b"".join(field(3, i.encode()) for i in inputs)
+    return field(1, body + b"".join(field(5, field(1, k.encode()) + field(2, v)) for k, v in attrs.items()))
+
+
+def constant(name, sizes, data=b"", dtype=1):
+    shape = b"".join(field(2, field(1, size)) for size in sizes)
+    return node(name, "Const", dtype=field(6, dtype), value=field(8, field(1, dtype) + field(2, shape) + data))
+
+
+def picture():
+    shape = b"".join(field(2, field(1, size)) for size in (1, 4, 4, 3))
+    return node("x", "Placeholder", dtype=field(6, 1), shape=field(7, shape))
+
+
+HOSTILE = {
+    "huge_fill": constant("c", (1 << 40, 4), field(5, b"\0\0\x80\x3f")),
+    "many_fills": b"".join(constant(f"c{i}", (1 << 20,), field(5, b"\0\0\x80\x3f" * 2)) for i in range(100)),
+    "endless_axes": constant("c", (1,) * 100),
+    "negative_size": constant("c", ((1 << 64) - 5,)),
+    "wrong_bytes": constant("c", (2, 2), field(4, b"\0" * 15)),
+    "circle": picture() + node("a", "Add", ["x", "b"]) + node("b", "Relu", ["a"]),
+    "itself": picture() + node("a", "Add", ["x", "a"]) + node("b", "Relu", ["a"]),
+    "missing": picture() + node("a", "Add", ["x", "nothing"]),
+    "no_operands": picture() + node("a", "Relu", ["x"]) + node("b", "Add") + node("c", "Add", ["a", "b"]),
+    "twice": picture() + picture(),
+    "many_axes_fill": picture() + constant("s", (70,), field(7, b"\x01" * 70), 3) + constant("v", (), dtype=1)
+    + node("f", "Fill", ["s", "v"]) + node("y", "Add", ["x", "f"]),
+    "huge_tile": picture() + constant("v", (1,)) + constant("n", (1,), field(7, varint(1 << 40)), 9)
+    + node("t", "Tile", ["v", "n"]) + node("y", "Add", ["x", "t"]),
+    "huge_range": picture() + constant("a", (), field(7, b"\0"), 3) + constant("b", (), field(7, varint(1 << 30)), 3)
+    + constant("d", (), field(7, b"\x01"), 3) + node("r", "Range", ["a", "b", "d"]) + node("y", "Gather", ["x", "r"]),
+    "doubled": picture() + constant("c0", (64,), dtype=1) + constant("axis", (), dtype=3)
+    + b"".join(node(f"c{i + 1}", "ConcatV2", [f"c{i}", f"c{i}", "axis"]) for i in range(60))
+    + node("y", "Add", ["x", "c60"]),
+    "huge_pad": picture() + constant("p", (4, 2), field(7, varint(1 << 30) * 8), 3) + node("y", "Pad", ["x", "p"]),
+    "endless_calls": picture() + node("y", "f", ["x"])
+    + field(2, field(1, field(1, field(1, b"f") + field(2, field(1, b"a")) + field(3, field(1, b"r")))
+    + node("g", "f", ["a"]).replace(b"\n", b"\x1a", 1) + field(4, field(1, b"r") + field(2, b"g:r:0")))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_graph_is_refused_in_bounded_memory(name, tmp_path):
+    path = tmp_path / "net.pb"
+    path.write_bytes(HOSTILE[name])
+    tracemalloc.start()
+    with pytest.raises((BadFile, Unsupported), match=r"net.pb"):
+        network(path)
+    assert tracemalloc.get_traced_memory()[1] < 4 * len(HOSTILE[name]) + 100e6
+    tracemalloc.stop()
+
+
+def test_deep_chain_is_no_recursion(tmp_path):
+    chain = [node(f"n{i + 1}", "Relu", [f"n{i}" if i else "x"]) for i in range(3000)]
+    path = tmp_path / "net.pb"
+    path.write_bytes(picture() + b"".join(reversed(chain)))
+    graph = network(path)
+    data = np.random.default_rng(0).normal(size=(1, 3, 4, 4)).astype(np.float32)
+    got = run_reference(graph, {"x": data})["n3000"]
+    np.testing.assert_array_equal(got, np.maximum(data, 0).transpose(0, 2, 3, 1))
+
+
+def table(blocks):
+    """Give a table of blocks that are (content, kind of compression)."""
+    out, places = b"", []
+    for content, kind in blocks:
+        places.append(varint(len(out)) + varint(len(content)))
+        trailer = bytes([kind])
+        out += content + trailer + masked(crc32c(memoryview(content + trailer))).to_bytes(4, "little")
+    entries = b"".join(b"\0\x01" + varint(len(p)) + bytes([65 + i]) + p for i, p in enumerate(places))
+    index = entries + bytes(4) + b"\x01\0\0\0"
+    place = varint(len(out)) + varint(len(index))
+    out += index + b"\0" + masked(crc32c(memoryview(index + b"\0"))).to_bytes(4, "little")
+    return out + (b"\0\0" + place).ljust(40, b"\0") + MAGIC
+
+
+ENTRY = b"\0\x01\x02Avv" + bytes(4) + b"\x01\0\0\0"
+# each name shares 4000 bytes with the one before, so the names become 400 times larger than the block
+NAMES = b"\0\xa0\x1f\0" + b"A" * 4000 + b"".join(b"\xa0\x1f\x05\0%05d" % i for i in range(20_000))
+NAMES += bytes(4) + b"\x01\0\0\0"
+WRONG_TABLES = {
+    "bomb": ([(varint(1 << 31) + b"\0", 1)], "a snappy block of 6 bytes becomes 2147483648; at most"),
+    "copy_before_start": ([(b"\x08\x00a\x0d\x05", 1)], "a copy from 5 bytes back, where only 1 are"),
+    "copy_of_nothing": ([(b"\x08\x00a\x0d\x00", 1)], "a copy from 0 bytes back"),
+    "too_long": ([(b"\x01\x04ab", 1)], "becomes more than the 1 bytes that it says"),
+    "too_short": ([(b"\x05\x00a", 1)], "a snappy block becomes 1 bytes; it says 5"),
+    "literal_beyond": ([(b"\x40\xf0\x3f", 1)], "a literal needs 64 bytes; the file has 0 there"),
+    "endless_length": ([(b"\xff" * 6, 1)], "the length of a snappy block does not end within 5 bytes"),
+    "other_compression": ([(ENTRY, 2)], "compressed by method 2; 0 .none. or 1 .snappy. is required"),
+    "restarts": ([(b"\xff\xff\xff\x7f", 0)], "a block of 4 bytes with 2147483647 restarts"),
+    "shared": ([(b"\x05\x01\x01Av" + bytes(4) + b"\x01\0\0\0", 0)], r"shares 5 of 0 bytes and has 1 \+ 1 more"),
+    "order": ([(ENTRY, 0), (ENTRY, 0)], "the name b'A' follows b'A'; names must be in order"),
+    "endless_number": ([(b"\xff" * 11 + bytes(4) + b"\x01\0\0\0", 0)], "a number does not end within 10 bytes"),
+    "names": ([(NAMES, 0)], "the table becomes more than four times its size"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG_TABLES)
+def test_wrong_table_is_refused(name):
+    blocks, text = WRONG_TABLES[name]
+    with pytest.raises(BadFile, match=rf"^net.ckpt, .*byte \d+: .*({text})"):
+        list(read_table(Reader(memoryview(table(blocks)), "net.ckpt")))
+
+
+def test_table_of_the_test_is_one():
+    found = list(read_table(Reader(memoryview(table([(ENTRY, 0)])), "net.ckpt")))
+    assert [(name, bytes(value.data)) for name, value in found] == [(b"A", b"vv")]
+
+
+def test_circle_is_named(tmp_path):
+    message = message_of(network, tmp_path / "net.pb", HOSTILE["itself"])
+    assert re.search(r"net.pb, byte \d+: node 'a' \(Add\) follows from itself: a circle$", message)
