@@ -75,6 +75,10 @@ class Group(_Object):
         """Where the members' headers lie, by name."""
         return read_links(self.reader, self.at, self.header)
 
+    @cached_property
+    def _opened(self) -> "dict[str, Group | Dataset]":
+        return {}
+
     def __contains__(self, path: str) -> bool:
         """Say whether there is something at `path`, names with slashes between them."""
         return self._member(path) is not None
@@ -133,10 +137,11 @@ class Group(_Object):
         """
         if name not in self.addresses:
             raise BadFile(f"{self.reader.where}: {self.path}{name} is not in the file")
-        member = Group(self.reader, f"{self.path}{name}/", self.addresses[name])
-        if member.find(LAYOUT) is None:
-            return member
-        return Dataset(self.reader, f"{self.path}{name}", member.at)
+        if name not in self._opened:
+            member = Group(self.reader, f"{self.path}{name}/", self.addresses[name])
+            is_group = member.find(LAYOUT) is None
+            self._opened[name] = member if is_group else Dataset(self.reader, f"{self.path}{name}", member.at)
+        return self._opened[name]
 
     def _member(self, path: str) -> "Group | Dataset | None":
         found: Group | Dataset = self
