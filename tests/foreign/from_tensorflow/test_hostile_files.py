@@ -11,8 +11,7 @@ from underone.errors import BadFile, FetchFailed, Unsupported
 from underone.files import fetch
 from underone.foreign.bounded import Reader
 from underone.foreign.from_tensorflow import read_checkpoint, read_frozen_graph, read_saved_model
-from underone.foreign.from_tensorflow.crc32c import crc32c, masked
-from underone.foreign.from_tensorflow.sorted_table import MAGIC, read_table
+from underone.foreign.from_tensorflow.sorted_table import read_table
 from underone.graph import run_reference
 from underone.weights.real_files import REAL_FILES
 
@@ -135,94 +134,94 @@ def test_cut_of_a_large_graph_is_refused(tmp_path):
             read_frozen_graph(path)
 
 
-# a graph by hand: fields of GraphDef, NodeDef and TensorProto
-
-
-def varint(value):
-    return bytes([value & 0x7F | 0x80]) + varint(value >> 7) if value >= 0x80 else bytes([value])
-
-
-def field(number, payload):
-    if isinstance(payload, int):
-        return varint(number << 3) + varint(payload)
-    return varint(number << 3 | 2) + varint(len(payload)) + payload
-
-
-def node(name, op, inputs=(), **attrs):
-    body = field(1, name.encode()) + field(2, op.encode()) + b"".join(field(3, i.encode()) for i in inputs)
-    return field(1, body + b"".join(field(5, field(1, k.encode()) + field(2, v)) for k, v in attrs.items()))
-
-
-def constant(name, sizes, data=b"", dtype=1):
-    shape = b"".join(field(2, field(1, size)) for size in sizes)
-    return node(name, "Const", dtype=field(6, dtype), value=field(8, field(1, dtype) + field(2, shape) + data))
-
-
-def picture():
-    shape = b"".join(field(2, field(1, size)) for size in (1, 4, 4, 3))
-    return node("x", "Placeholder", dtype=field(6, 1), shape=field(7, shape))
-
+# graphs by hand: fields of GraphDef, NodeDef and TensorProto
 
 HOSTILE = {
-    "huge_fill": constant("c", (1 << 40, 4), field(5, b"\0\0\x80\x3f")),
-    "many_fills": b"".join(constant(f"c{i}", (1 << 20,), field(5, b"\0\0\x80\x3f" * 2)) for i in range(100)),
-    "endless_axes": constant("c", (1,) * 100),
-    "negative_size": constant("c", ((1 << 64) - 5,)),
-    "wrong_bytes": constant("c", (2, 2), field(4, b"\0" * 15)),
-    "circle": picture() + node("a", "Add", ["x", "b"]) + node("b", "Relu", ["a"]),
-    "itself": picture() + node("a", "Add", ["x", "a"]) + node("b", "Relu", ["a"]),
-    "missing": picture() + node("a", "Add", ["x", "nothing"]),
-    "no_operands": picture() + node("a", "Relu", ["x"]) + node("b", "Add") + node("c", "Add", ["a", "b"]),
-    "twice": picture() + picture(),
-    "many_axes_fill": picture() + constant("s", (70,), field(7, b"\x01" * 70), 3) + constant("v", (), dtype=1)
-    + node("f", "Fill", ["s", "v"]) + node("y", "Add", ["x", "f"]),
-    "huge_tile": picture() + constant("v", (1,)) + constant("n", (1,), field(7, varint(1 << 40)), 9)
-    + node("t", "Tile", ["v", "n"]) + node("y", "Add", ["x", "t"]),
-    "huge_range": picture() + constant("a", (), field(7, b"\0"), 3) + constant("b", (), field(7, varint(1 << 30)), 3)
-    + constant("d", (), field(7, b"\x01"), 3) + node("r", "Range", ["a", "b", "d"]) + node("y", "Gather", ["x", "r"]),
-    "doubled": picture() + constant("c0", (64,), dtype=1) + constant("axis", (), dtype=3)
-    + b"".join(node(f"c{i + 1}", "ConcatV2", [f"c{i}", f"c{i}", "axis"]) for i in range(60))
-    + node("y", "Add", ["x", "c60"]),
-    "huge_pad": picture() + constant("p", (4, 2), field(7, varint(1 << 30) * 8), 3) + node("y", "Pad", ["x", "p"]),
-    "endless_calls": picture() + node("y", "f", ["x"])
-    + field(2, field(1, field(1, field(1, b"f") + field(2, field(1, b"a")) + field(3, field(1, b"r")))
-    + node("g", "f", ["a"]).replace(b"\n", b"\x1a", 1) + field(4, field(1, b"r") + field(2, b"g:r:0")))),
-}  # fmt: skip
+    "huge_fill": lambda t: t.constant("c", (1 << 40, 4), t.field(5, b"\0\0\x80\x3f")),
+    "many_fills": lambda t: b"".join(
+        t.constant(f"c{i}", (1 << 20,), t.field(5, b"\0\0\x80\x3f" * 2)) for i in range(100)
+    ),
+    "endless_axes": lambda t: t.constant("c", (1,) * 100),
+    "negative_size": lambda t: t.constant("c", ((1 << 64) - 5,)),
+    "wrong_bytes": lambda t: t.constant("c", (2, 2), t.field(4, b"\0" * 15)),
+    "circle": lambda t: t.picture() + t.node("a", "Add", ["x", "b"]) + t.node("b", "Relu", ["a"]),
+    "itself": lambda t: t.picture() + t.node("a", "Add", ["x", "a"]) + t.node("b", "Relu", ["a"]),
+    "missing": lambda t: t.picture() + t.node("a", "Add", ["x", "nothing"]),
+    "no_operands": lambda t: (
+        t.picture() + t.node("a", "Relu", ["x"]) + t.node("b", "Add") + t.node("c", "Add", ["a", "b"])
+    ),
+    "twice": lambda t: t.picture() + t.picture(),
+    "many_axes_fill": lambda t: (
+        t.picture()
+        + t.constant("s", (70,), t.field(7, b"\x01" * 70), 3)
+        + t.constant("v", (), dtype=1)
+        + t.node("f", "Fill", ["s", "v"])
+        + t.node("y", "Add", ["x", "f"])
+    ),
+    "huge_tile": lambda t: (
+        t.picture()
+        + t.constant("v", (1,))
+        + t.constant("n", (1,), t.field(10, t.varint(1 << 40)), 9)
+        + t.node("t", "Tile", ["v", "n"])
+        + t.node("y", "Add", ["x", "t"])
+    ),
+    "huge_range": lambda t: (
+        t.picture()
+        + t.constant("a", (), t.field(7, b"\0"), 3)
+        + t.constant("b", (), t.field(7, t.varint(1 << 30)), 3)
+        + t.constant("d", (), t.field(7, b"\x01"), 3)
+        + t.node("r", "Range", ["a", "b", "d"])
+        + t.node("y", "Gather", ["x", "r"])
+    ),
+    "doubled": lambda t: (
+        t.picture()
+        + t.constant("c0", (64,), dtype=1)
+        + t.constant("axis", (), dtype=3)
+        + b"".join(t.node(f"c{i + 1}", "ConcatV2", [f"c{i}", f"c{i}", "axis"]) for i in range(60))
+        + t.node("y", "Add", ["x", "c60"])
+    ),
+    "huge_pad": lambda t: (
+        t.picture() + t.constant("p", (4, 2), t.field(7, t.varint(1 << 30) * 8), 3) + t.node("y", "Pad", ["x", "p"])
+    ),
+    "endless_calls": lambda t: (
+        t.picture()
+        + t.node("y", "f", ["x"])
+        + t.field(
+            2,
+            t.field(
+                1,
+                t.field(1, t.field(1, b"f") + t.field(2, t.field(1, b"a")) + t.field(3, t.field(1, b"r")))
+                + t.node("g", "f", ["a"]).replace(b"\n", b"\x1a", 1)
+                + t.field(4, t.field(1, b"r") + t.field(2, b"g:r:0")),
+            ),
+        )
+    ),
+}
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_graph_is_refused_in_bounded_memory(name, tmp_path):
-    path = tmp_path / "net.pb"
-    path.write_bytes(HOSTILE[name])
+def test_hostile_graph_is_refused_in_bounded_memory(name, tmp_path, by_hand):
+    path, content = tmp_path / "net.pb", HOSTILE[name](by_hand)
+    path.write_bytes(content)
     tracemalloc.start()
     with pytest.raises((BadFile, Unsupported), match=r"net.pb"):
         network(path)
-    assert tracemalloc.get_traced_memory()[1] < 4 * len(HOSTILE[name]) + 100e6
+    assert tracemalloc.get_traced_memory()[1] < 4 * len(content) + 100e6
     tracemalloc.stop()
 
 
-def test_deep_chain_is_no_recursion(tmp_path):
-    chain = [node(f"n{i + 1}", "Relu", [f"n{i}" if i else "x"]) for i in range(3000)]
+def test_deep_chain_is_no_recursion(tmp_path, by_hand):
+    chain = [by_hand.node(f"n{i + 1}", "Relu", [f"n{i}" if i else "x"]) for i in range(3000)]
     path = tmp_path / "net.pb"
-    path.write_bytes(picture() + b"".join(reversed(chain)))
+    path.write_bytes(by_hand.picture() + b"".join(reversed(chain)))
     graph = network(path)
     data = np.random.default_rng(0).normal(size=(1, 3, 4, 4)).astype(np.float32)
     got = run_reference(graph, {"x": data})["n3000"]
     np.testing.assert_array_equal(got, np.maximum(data, 0).transpose(0, 2, 3, 1))
 
 
-def table(blocks):
-    """Give a table of blocks that are (content, kind of compression)."""
-    out, places = b"", []
-    for content, kind in blocks:
-        places.append(varint(len(out)) + varint(len(content)))
-        trailer = bytes([kind])
-        out += content + trailer + masked(crc32c(memoryview(content + trailer))).to_bytes(4, "little")
-    entries = b"".join(b"\0\x01" + varint(len(p)) + bytes([65 + i]) + p for i, p in enumerate(places))
-    index = entries + bytes(4) + b"\x01\0\0\0"
-    place = varint(len(out)) + varint(len(index))
-    out += index + b"\0" + masked(crc32c(memoryview(index + b"\0"))).to_bytes(4, "little")
-    return out + (b"\0\0" + place).ljust(40, b"\0") + MAGIC
+def varint(value):
+    return bytes([value & 0x7F | 0x80]) + varint(value >> 7) if value >= 0x80 else bytes([value])
 
 
 ENTRY = b"\0\x01\x02Avv" + bytes(4) + b"\x01\0\0\0"
@@ -247,17 +246,17 @@ WRONG_TABLES = {
 
 
 @pytest.mark.parametrize("name", WRONG_TABLES)
-def test_wrong_table_is_refused(name):
+def test_wrong_table_is_refused(name, by_hand):
     blocks, text = WRONG_TABLES[name]
     with pytest.raises(BadFile, match=rf"^net.ckpt, .*byte \d+: .*({text})"):
-        list(read_table(Reader(memoryview(table(blocks)), "net.ckpt")))
+        list(read_table(Reader(memoryview(by_hand.table(blocks)), "net.ckpt")))
 
 
-def test_table_of_the_test_is_one():
-    found = list(read_table(Reader(memoryview(table([(ENTRY, 0)])), "net.ckpt")))
+def test_table_of_the_test_is_one(by_hand):
+    found = list(read_table(Reader(memoryview(by_hand.table([(ENTRY, 0)])), "net.ckpt")))
     assert [(name, bytes(value.data)) for name, value in found] == [(b"A", b"vv")]
 
 
-def test_circle_is_named(tmp_path):
-    message = message_of(network, tmp_path / "net.pb", HOSTILE["itself"])
+def test_circle_is_named(tmp_path, by_hand):
+    message = message_of(network, tmp_path / "net.pb", HOSTILE["itself"](by_hand))
     assert re.search(r"net.pb, byte \d+: node 'a' \(Add\) follows from itself: a circle$", message)

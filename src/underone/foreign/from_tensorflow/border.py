@@ -123,7 +123,7 @@ def _inputs(nodes: Mapping[str, TfNode], outputs: Sequence[str], is_read: Collec
         if node is None:
             continue
         if node.op in INPUTS or (node.op not in is_read and tensor not in outputs):
-            found[tensor] = None
+            found[node.name if node.op in INPUTS else tensor] = None
             continue
         stack += [i for i in node.inputs if i not in seen]
         seen.update(node.inputs)

@@ -8,7 +8,7 @@ import numpy as np
 from ...errors import Unsupported
 from ...graph import Array
 from ..builder import Builder
-from .fixed_numbers import MOST_ELEMENTS, Fixed, fold
+from .fixed_numbers import FOLDS, MOST_ELEMENTS, Fixed, fold
 from .graph_def import TfNode, split_tensor
 
 PASSED = frozenset((
@@ -161,9 +161,14 @@ class Translation:
         if node.op in NUMBERS_OF_SHAPE:
             return [self._about_shape(node, tensor) for tensor in node.inputs]
         known = [self.values.get(tensor) for tensor in node.inputs]
-        folded = fold(node, [k for k in known if isinstance(k, Fixed)]) if all_fixed(known) else None
+        folded = fold(node, [k for k in known if isinstance(k, Fixed)]) if known and all_fixed(known) else None
         if folded is not None:
             return folded
+        if node.op in FOLDS and node.op not in self.rules:
+            raise Unsupported(
+                f"{self.builder.where}: node {node.name!r} ({node.op}) is computed from what the input holds, or gives "
+                f"more than {MOST_ELEMENTS} numbers; only fixed numbers of shapes are read"
+            )
         if node.op not in self.rules:
             raise Unsupported(f"{self.builder.where}: node {node.name!r} ({node.op}): the operation is not implemented")
         made = self.rules[node.op](self, node)
