@@ -1,23 +1,24 @@
 """From a name or a foreign file to a model, and from a model to the file that its suffix names."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple, cast
 
 from torch import nn
 
 from .compare import Verdict
-from .errors import BadFile, BadValue, Unsupported, WeightsMismatch
+from .errors import BadFile, BadValue, UnknownName, Unsupported, WeightsMismatch
 from .fold import reparameterize
-from .foreign import ForeignFile, Network, read_foreign
+from .foreign import Cut, ForeignFile, Network, read_foreign
 from .foreign.read import find_format
-from .foreign.task import with_task
+from .foreign.task import IMAGENET_CLASSES, with_task
 from .formats import export
 from .formats.compare_roads import compare_roads
-from .graph import Array, read_onnx, read_verdict
+from .graph import Array, Graph, read_onnx, read_verdict
 from .spec import Frozen, ModelSpec
 from .weights import LAYOUTS, Checkpoint, Layout, Row, read_checkpoint, recognise_file, save_weights
-from .zoo import create_model
+from .zoo import create_model, imagenet_labels
 
 _SUFFIXES = (".safetensors", ".onnx")
 _FORMS = ".safetensors (weights) or .onnx (network)"
@@ -72,7 +73,13 @@ def open_model(source: str, name: str | None = None) -> nn.Module:
 
 
 def convert(
-    source: str | Path, output: str | Path, to: str | None = None, *, layouts: Sequence[Layout] = LAYOUTS
+    source: str | Path,
+    output: str | Path,
+    to: str | None = None,
+    *,
+    inputs: Sequence[str] = (),
+    outputs: Sequence[str] = (),
+    layouts: Sequence[Layout] = LAYOUTS,
 ) -> Conversion:
     """Read a trained network of any framework and write it in our names, or as a network that runs.
 
@@ -84,6 +91,9 @@ def convert(
         output: .safetensors for the weights in the form found, .onnx for the folded network.
         to: a network of the zoo, which the file must hold; ``graph``: take the file's own network; None: the zoo where
             it fits, the graph otherwise.
+        inputs: tensors of the file's own network that are given; () for its own inputs.
+        outputs: tensors of the file's own network that are wanted, for example what comes before its post-processing;
+            () for its own outputs. With names, the graph is taken.
         layouts: the tensor names that are known; put one of your own before `weights.LAYOUTS`.
 
     Raises:
@@ -91,6 +101,7 @@ def convert(
             written.
         BadValue: the output has another suffix, or is to hold the weights of a graph; a network that is not the file's.
         Unsupported: the file's network has operators that are not implemented.
+        UnknownName: no tensor of the file has that name.
         WeightsMismatch: the file does not fit the network.
         ParityFailed: the written network, or the zoo's network asked for, computes something else than the source.
     """
@@ -106,11 +117,12 @@ def convert(
         if to == "graph":
             raise BadValue(f"{source} holds weights and no network; leave out to='graph', or name a network")
         return _write_zoo(_open(read_checkpoint(source, layouts), to), output)
-    return _convert_foreign(source, file, output, to, layouts)
+    cut = Cut(tuple(inputs), tuple(outputs))
+    return _convert_foreign(source, file, output, "graph" if inputs or outputs else to, cut, layouts)
 
 
 def _convert_foreign(
-    source: Path, file: ForeignFile, output: Path, to: str | None, layouts: Sequence[Layout]
+    source: Path, file: ForeignFile, output: Path, to: str | None, cut: Cut, layouts: Sequence[Layout]
 ) -> Conversion:
     """Take the zoo's road where it leads to the answers of the file's own network, the graph's otherwise."""
     reason = ""
@@ -123,10 +135,11 @@ def _convert_foreign(
         except (BadFile, BadValue, WeightsMismatch) as error:
             if to is not None or file.build is None:
                 raise
-            reason = f"into no network of the zoo: {str(error).splitlines()[0]}"
-    network = file.network()
+            reason = f"into no network of the zoo: {str(error).splitlines()[0].partition('; known:')[0]}"
+    network = file.network(cut.inputs, cut.outputs)
     notes = (*file.notes, *network.notes, *[reason] * bool(reason))
     graph, assumed = with_task(network.graph, file.format, file.labels)
+    graph = _with_imagenet_labels(graph)
     return _write_graph(source, file.format, Network(graph, (*notes, *assumed)), output, file.tensors)
 
 
@@ -175,7 +188,7 @@ def _open(checkpoint: Checkpoint, to: str | None) -> _Opened:
     if file is None or file.build is None:
         return _Opened(model, checkpoint, None, tuple(notes))
     try:
-        graph = file.network().graph
+        graph = _graph_with_logits(file, network.layout)
     except Unsupported as error:
         return _Opened(model, checkpoint, None, (*notes, f"the file's own network could not be compared: {error}"))
     model.spec = _sized(cast(ModelSpec, model.spec), graph.inputs[0].shape)  # type: ignore[assignment]
@@ -183,6 +196,16 @@ def _open(checkpoint: Checkpoint, to: str | None) -> _Opened:
     if parity is None:
         notes.append("the file's own network has no input and output to compare")
     return _Opened(model, checkpoint, parity, tuple(notes))
+
+
+def _graph_with_logits(file: ForeignFile, layout: Layout) -> Graph:
+    """Give the file's network up to the logits where those have a known name, as a whole otherwise."""
+    for name in layout.logits:
+        try:
+            return file.network(outputs=[name]).graph
+        except UnknownName:
+            continue
+    return file.network().graph
 
 
 def _sized(spec: ModelSpec, shape: tuple[int | None, ...]) -> ModelSpec:
@@ -232,6 +255,16 @@ def _write_graph(
         notes=network.notes,
         verdict=verdict,
     )
+
+
+def _with_imagenet_labels(graph: Graph) -> Graph:
+    """Name the classes of a classifier without labels that has as many as ImageNet."""
+    spec = graph.spec
+    classes = spec.outputs[0].shape[-1] if spec.task == "classify" and spec.labels is None else None
+    if classes not in IMAGENET_CLASSES:
+        return graph
+    labels = ("background",) * (classes == 1001) + imagenet_labels()
+    return replace(graph, spec=spec.model_copy(update={"labels": labels}))
 
 
 def _graph_rows(network: Network, tensors: Mapping[str, Array]) -> tuple[Row, ...]:

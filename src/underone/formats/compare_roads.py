@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import settings
-from ..compare import ROUNDING, Comparison, Verdict, compare_outputs
+from ..compare import Comparison, Verdict, compare_outputs
 from ..graph import Array, Graph, to_onnx
 from ..runtime.engine import open_engine
 from ..runtime.model_file import open_model
 from ..spec import InputSpec, ModelSpec
-from .parity import versions_of
+from .parity import limits_on, versions_of
 from .probes import probes
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def compare_roads(model: "nn.Module", spec: ModelSpec, graph: Graph) -> Verdict 
         for probe, array in probes(image).items():
             want = {output: engine.run({image.name: array})[output]}
             got = {output: _like(run({image.name: array})["logits"], want[output])}
-            rows += compare_outputs(f"{probe}, {engine.backend}", got, want, ROUNDING["float32"], top1=True)
+            rows += compare_outputs(f"{probe}, {engine.backend}", got, want, limits_on(probe, "float32"), top1=True)
         by = engine.backend
     return Verdict(
         kind="convert",

@@ -64,7 +64,9 @@ def recognise_file(path: Path, file: "ForeignFile", layouts: Sequence[Layout] = 
     """Tell which network the arrays of another framework's file are of.
 
     Raises:
-        BadFile: none that we know.
+        BadFile: none that we know, or a TFLite file, whose weights are those of a folded network in other layouts.
         WeightsMismatch: single tensor names do not fit it.
     """
+    if file.format == "TFLite":
+        raise BadFile(f"{path}: a TFLite file is taken over as a network, not as weights; convert it to .onnx")
     return Checkpoint(path, recognise(dict(file.tensors), str(path), None, layouts), file=file)
