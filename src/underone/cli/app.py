@@ -141,20 +141,32 @@ def verify(file: Path, /, *, against: Path, backend: str = "auto", json: Json = 
 
 
 @app.command
-def convert(source: str, /, *, output: Output, to: str | None = None, json: Json = False) -> None:
-    """Read a foreign checkpoint and write it in our names, or as a network that runs.
+def convert(
+    source: str,
+    /,
+    *,
+    output: Output,
+    to: str | None = None,
+    inputs: str = "",
+    outputs: str = "",
+    json: Json = False,
+) -> None:
+    """Read a trained network of any framework and write it in our names, or as a network that runs.
 
     `underone convert mobilenet_v2-b0353104.pth -o mobilenet.onnx`
 
     Args:
-        source: .pth, .pth.tar, .pt or .safetensors in the layout of torchvision, timm, Apple, mmpretrain or ours.
+        source: weights or network: .pth, .safetensors, TensorFlow, Keras, Caffe, TFLite or .onnx.
         output: .safetensors (weights, same form) or .onnx (folded network).
-        to: the network; recognised from the file when left out.
+        to: name of a network; `graph`: the file's own network as it is; recognised when left out.
+        inputs: tensors of the file's own network that are given, separated by commas; its own inputs when left out.
+        outputs: tensors of the file's own network that are wanted, separated by commas; its own outputs when left out.
         json: print the summary as JSON.
     """
     from ..conversion import convert as convert_file
 
-    show.result(convert_file(source, output, to), json, show.conversion)
+    given, wanted = ([name for name in names.split(",") if name] for names in (inputs, outputs))
+    show.result(convert_file(source, output, to, inputs=given, outputs=wanted), json, show.conversion)
 
 
 @app.command

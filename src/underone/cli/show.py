@@ -208,17 +208,24 @@ def _shortened(value: "Verdict") -> tuple[list[Any], int]:
 
 
 def conversion(value: "Conversion") -> None:
-    """Print what was read, tensor by tensor, and what was written."""
-    table = _table(f"{value.source}: {value.spec.name}, {value.form} form, tensors named by {value.layout}")
+    """Print what was read, tensor by tensor, what was left out or assumed, and what was written."""
+    by = f", {value.form} form, tensors named by {value.layout}" if value.road == "zoo" else ", taken over as a graph"
+    table = _table(f"{value.source} ({value.format}): {value.spec.name}{by}")
+    table.add_column("name in the file", overflow="fold")
+    table.add_column("axes", no_wrap=True)
     table.add_column("our name", overflow="fold")
     table.add_column("shape", justify="right", no_wrap=True)
-    for name, shape in value.tensors:
-        table.add_row(escape(name), " × ".join(map(str, shape)) or "scalar")
+    for row in value.rows:
+        ours = "the same" if row.ours == row.theirs else row.ours
+        cells = [escape(text) for text in (row.theirs or "computed", row.change or "as they are", ours)]
+        table.add_row(*cells, " × ".join(map(str, row.shape)) or "scalar")
     out.print(table)
-    prepared = value.spec.input.preparation
-    line(f"{len(value.tensors)} tensors; preparation: {prepared if prepared else 'the file does not say'}")
-    if value.verdict is not None:
-        verdict(value.verdict)
+    prepared = value.spec.inputs[0].preparation if value.spec.inputs else None
+    line(f"{len(value.rows)} tensors; preparation: {prepared if prepared else 'the file does not say'}")
+    line(*(f"note: {note}" for note in value.notes))
+    for proof in (value.parity, value.verdict):
+        if proof is not None:
+            verdict(proof)
     line(f"written: {value.output}")
 
 

@@ -32,8 +32,15 @@ TO_FIRST, TO_LAST = (0, 3, 1, 2), (0, 2, 3, 1)  # permutations NHWC → NCHW and
 class Builder:
     """Collects nodes, constants and borders."""
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, most_computed: int = _LARGEST_CONSTANTS) -> None:
+        """Begin a network.
+
+        Args:
+            where: the file's name, for messages.
+            most_computed: elements of all constants that may be computed from constants.
+        """
         self.where = where
+        self._most_computed = most_computed
         self.nodes: list[Node] = []
         self.constants: dict[str, Array] = {}
         self.inputs: list[Value] = []
@@ -207,10 +214,10 @@ class Builder:
     def _compute(self, node: Node, types: Sequence[TensorType]) -> None:
         self._computed += sum(t.elements for t in types)
         self._macs += OPS[node.op].macs([self._types[n][0].shape for n in node.inputs if n], types[0].shape, node.attrs)
-        if self._computed > _LARGEST_CONSTANTS or self._macs > _MOST_MACS:
+        if self._computed > self._most_computed or self._macs > _MOST_MACS:
             raise BadFile(
                 f"{self.where}: node {node.name!r} ({node.op}): constants of {self._computed} elements are computed "
-                f"from constants; at most {_LARGEST_CONSTANTS} are"
+                f"from constants; at most {self._most_computed} are"
             )
         with np.errstate(all="ignore"):  # infinities are results, not accidents
             results = run_node(node, [self.constants[n] for n in node.inputs if n])

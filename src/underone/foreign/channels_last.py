@@ -30,7 +30,14 @@ class Window:
     padding: Literal["SAME", "VALID"] | tuple[Pair, Pair] = "VALID"
 
     def attrs(self, builder: Builder, x: str, kernel: Pair) -> dict[str, Any]:
-        """Give the attributes of the window over x (N, H, W, C); pads are written out where the size is known."""
+        """Give the attributes of the window over x (N, H, W, C); pads are written out where the size is known.
+
+        Raises:
+            BadFile: x has another number of axes, or a stride or dilation is below 1.
+        """
+        _check_rank(builder, x)
+        if min(*self.strides, *self.dilations) < 1:
+            raise BadFile(f"{builder.where}: tensor {x!r} meets {self}; strides and dilations from 1 up are required")
         attrs: dict[str, Any] = {"strides": self.strides, "dilations": self.dilations, "auto_pad": "NOTSET"}
         if isinstance(self.padding, tuple):
             (top, bottom), (left, right) = self.padding
@@ -52,9 +59,13 @@ def channels_first(builder: Builder, x: str) -> str:
     Raises:
         BadFile: x has another number of axes.
     """
+    _check_rank(builder, x)
+    return builder.add("Transpose", [x], f"{x}/first", perm=TO_FIRST)
+
+
+def _check_rank(builder: Builder, x: str) -> None:
     if builder.rank(x) != 4:
         raise BadFile(f"{builder.where}: tensor {x!r} has shape {builder.shape(x)}; (N, H, W, C) is required")
-    return builder.add("Transpose", [x], f"{x}/first", perm=TO_FIRST)
 
 
 def channels_last(builder: Builder, x: str, name: str) -> str:

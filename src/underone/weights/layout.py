@@ -26,6 +26,7 @@ class Layout:
         bn_eps: epsilon of its batch norms.
         classes: logits of its ImageNet classifiers; 1001 with a background class in front.
         preparation: of pictures for its ImageNet weights; None where the file says.
+        logits: tensors in the source's own network that hold the logits, where the network goes on behind them.
         others: what becomes of names that fit no rule: they are a fault, or left out and listed.
     """
 
@@ -40,4 +41,5 @@ class Layout:
     bn_eps: float = 1e-5
     classes: int = 1000
     preparation: Preparation | None = None
+    logits: tuple[str, ...] = ()
     others: Literal["fault", "left out"] = "fault"

@@ -159,7 +159,7 @@ def _rows(weights: Weights, layout: Layout, where: str) -> tuple[tuple[Row, ...]
     notes = _take_averages(plain)
     fitting, others = split(plain, layout.rules) if layout.others == "left out" else (list(plain), [])
     if others:
-        shown = ", ".join(sorted(others)[:3])
+        shown = ", ".join(sorted(others, key=lambda name: -weights[plain[name]].size)[:3])  # the largest
         notes.append(
             f"{len(others)} tensors are no part of {layout.family}, left out: {shown}{', …' * (len(others) > 3)}"
         )

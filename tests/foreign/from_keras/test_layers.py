@@ -99,10 +99,14 @@ def test_hard_sigmoid_of_keras_2_is_steeper():
         ("conv", {"data_format": "channels_first"}, Unsupported, r"layer 'conv2d\w*': data_format is 'channels_first'"),
         ("conv", {"padding": "causal"}, Unsupported, "padding is 'causal'; 'same' or 'valid' is read"),
         ("conv", {"activation": "my_own"}, Unsupported, "has the activation 'my_own'"),
+        ("conv", {"activation": [1]}, Unsupported, r"has the activation \[1\]"),
+        ("normalization_given", {"variance": [1, 2, -3, 4]}, BadFile, "has a variance below 0"),
         ("conv", {"strides": [1, 2, 3]}, BadFile, r"strides is \[1, 2, 3\]; \(height, width\) is required"),
         ("conv", {"strides": "many"}, BadFile, "strides is 'many'; a list of whole numbers is required"),
         ("conv", {"strides": [-1, 1]}, BadFile, r"\(height, width\) is required"),
-        ("conv", {"strides": [0, 0]}, BadFile, "strides"),
+        ("conv", {"strides": [0, 0]}, BadFile, "strides and dilations from 1 up are required"),
+        ("conv_same_strides", {"dilation_rate": 0}, BadFile, "strides and dilations from 1 up are required"),
+        ("normalization_given", {"mean": [1, 2]}, BadFile, "has 2 means and 4 variances; 1 or 4 are required"),
         ("conv", {"use_bias": False}, BadFile, "has 2 weights in the file; kernel are due"),
         ("conv", {"use_bias": 1}, BadFile, "use_bias is 1; true or false is required"),
         ("conv", {"groups": 3}, BadFile, "group 3"),
@@ -124,6 +128,27 @@ def test_settings_that_are_not_read_are_named(name, settings, error, line):
     with pytest.raises(error, match=line) as found:
         graph_of(name, changed(name, 1, **settings))
     assert str(found.value).startswith("x.keras")
+
+
+def with_input(name, *shape):
+    return changed(name, 0, batch_shape=[None, *shape])
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "line"),
+    [
+        ("conv_dilated", (), r"has shape \(None,\); \(N, H, W, C\) is required"),
+        ("upsampling", (4, 4), r"has shape \(None, 4, 4\); \(N, H, W, C\) is required"),
+        ("batch_norm_vector", (4, 5), "normalises a tensor of 3 axes; 2 and 4 are read"),
+        ("batch_norm_plain", (1, 1, 1 << 31), "sizes or null are required"),
+        ("batch_norm_plain", (1, 1, 1 << 30), "'moving_mean' of float32 .* are required"),
+        ("layer_norm", (1, 1, 1 << 30), "works on 1073741824 channels; at most"),
+        ("normalization_inverse", (1, 1, 1 << 30), "elements"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_named(name, shape, line):
+    with pytest.raises((BadFile, Unsupported), match=line):
+        graph_of(name, with_input(name, *shape))
 
 
 def test_layers_of_ones_own_are_named_and_not_run():

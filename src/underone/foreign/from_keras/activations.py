@@ -79,9 +79,9 @@ def activation_of(settings: Settings) -> str:
         inner = value.get("config")
         value = inner if isinstance(inner, str) else value.get("class_name")
     value = "linear" if value is None else value
-    if value not in ACTIVATIONS:
+    if not isinstance(value, str) or value not in ACTIVATIONS:
         raise Unsupported(f"{settings.owner} has the activation {value!r}; {', '.join(ACTIVATIONS)} are read")
-    return str(value)
+    return value
 
 
 def activate(call: Call, x: str) -> str:

@@ -12,6 +12,7 @@ from .activations import activation_of
 from .call import Call
 from .config import Layer, Model, Ref
 from .layers import LAYERS, kinds_of
+from .preparation import preparation_of
 from .settings import Settings
 from .weights import Path
 
@@ -47,7 +48,8 @@ def build_network(model: Model, weights: Weights, keras: int, where: str, cut: C
     for name, tensor in zip(names, tensors, strict=True):
         walk.builder.output(name, tensor)
     meanings = walk.meanings(model, refs, names, tensors)
-    return Network(walk.builder.finish(model.name, meanings=meanings), tuple(walk.builder.notes))
+    graph = walk.builder.finish(model.name, preparation=preparation_of(model), meanings=meanings)
+    return Network(graph, tuple(walk.builder.notes))
 
 
 def _wanted(model: Model, cut: Cut) -> tuple[Ref, ...]:

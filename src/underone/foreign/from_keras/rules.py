@@ -13,6 +13,7 @@ from .call import Call
 from .convolutions import window
 
 Rule = Callable[[Call], str]
+_MOST_CHANNELS = 1 << 20
 
 
 def same(call: Call) -> str:
@@ -30,19 +31,17 @@ def batch_norm(call: Call) -> str:
     """BatchNormalization over the last axis."""
     builder, (size,) = call.builder, call.builder.fixed_shape(call.x, [-1])
     _last_axis(call, "axis")
-    neutral = {"gamma": np.ones, "beta": np.zeros}
-    kinds = ("gamma", "beta", "moving_mean", "moving_variance")
-    values = [
-        call.weight(kind, (size,)) if kind not in neutral or kind in call.weights else neutral[kind](size, np.float32)
-        for kind in kinds
-    ]
-    scale, shift, mean, variance = (call.constant(kind, v) for kind, v in zip(kinds, values, strict=True))
+    mean, variance = (call.weight(kind, (size,)) for kind in ("moving_mean", "moving_variance"))
+    scale = call.weight("gamma", (size,)) if "gamma" in call.weights else np.ones_like(mean)
+    shift = call.weight("beta", (size,)) if "beta" in call.weights else np.zeros_like(mean)
+    given = {"gamma": scale, "beta": shift, "mean": mean, "variance": variance}
+    gamma, beta, middle, spread = (call.constant(kind, value) for kind, value in given.items())
     epsilon = call.settings.number("epsilon", 1e-3)
     if builder.rank(call.x) == 4:
-        return last.batch_norm(builder, call.x, scale, shift, mean, variance, epsilon, call.name)
+        return last.batch_norm(builder, call.x, gamma, beta, middle, spread, epsilon, call.name)
     if builder.rank(call.x) != 2:
         raise call.unsupported(f"normalises a tensor of {builder.rank(call.x)} axes; 2 and 4 are read")
-    return call.add("BatchNormalization", [call.x, scale, shift, mean, variance], epsilon=epsilon)
+    return call.add("BatchNormalization", [call.x, gamma, beta, middle, spread], epsilon=epsilon)
 
 
 def layer_norm(call: Call) -> str:
@@ -50,6 +49,8 @@ def layer_norm(call: Call) -> str:
     (size,) = call.builder.fixed_shape(call.x, [-1])
     _last_axis(call, "axis")
     call.settings.require("rms_scaling", False)
+    if size > _MOST_CHANNELS:
+        raise call.bad(f"works on {size} channels; at most {_MOST_CHANNELS} are read")
     scale = call.weight("gamma", (size,)) if "gamma" in call.weights else np.ones(size, np.float32)
     shift = [call.constant("beta", call.weight("beta", (size,)))] if "beta" in call.weights else []
     epsilon = call.settings.number("epsilon", 1e-3)
@@ -193,10 +194,11 @@ def normalization(call: Call) -> str:
     _last_axis(call, "axis")
     (size,) = call.builder.fixed_shape(call.x, [-1])
     given = "mean" in call.settings
-    mean, variance = (
-        np.broadcast_to(np.ravel(_numbers(call, k)), size) if given else call.weight(k, (size,))
-        for k in ("mean", "variance")
-    )
+    mean, variance = (np.ravel(_numbers(call, k)) if given else call.weight(k, (size,)) for k in ("mean", "variance"))
+    if not {mean.size, variance.size} <= {1, size}:
+        raise call.bad(f"has {mean.size} means and {variance.size} variances; 1 or {size} are required")
+    if not variance.min(initial=0) >= 0:
+        raise call.bad("has a variance below 0")
     deviation = call.constant("deviation", np.maximum(np.sqrt(variance), np.float32(1e-7)))
     middle = call.constant("mean", mean)
     if call.settings.flag("invert", False):

@@ -11,7 +11,7 @@ from .graph_def import TfNode, needed, plain, readers_of, split_tensor
 INPUTS = frozenset(("Placeholder", "PlaceholderV2"))
 _SILENT = frozenset((
     "Assert", "Const", "MergeV2Checkpoints", "NoOp", "Placeholder", "PlaceholderV2", "RestoreV2", "SaveV2",
-    "ShardedFilename",
+    "ShardedFilename", "VarHandleOp", "Variable", "VariableV2",
 ))  # fmt: skip
 _MOST_SHOWN = 12
 _STEPS = 64  # from an input to the first convolution
@@ -82,7 +82,7 @@ def find_border(nodes: Mapping[str, TfNode], cut: Cut, is_read: Collection[str],
     notes += tuple(f"input {g!r} is left out: no output follows from it" for g in given if g not in used)
     if not used:
         raise Unsupported(f"{where}: the outputs {list(outputs)} follow from no input")
-    return Border(tuple(used), outputs, notes + _left_out(nodes, outputs))
+    return Border(tuple(used), outputs, notes + _left_out(nodes, used, outputs))
 
 
 def _require_known(nodes: Mapping[str, TfNode], names: Sequence[str]) -> None:
@@ -123,7 +123,7 @@ def _inputs(nodes: Mapping[str, TfNode], outputs: Sequence[str], is_read: Collec
         if node is None:
             continue
         if node.op in INPUTS or (node.op not in is_read and tensor not in outputs):
-            found[tensor] = None
+            found[node.name if node.op in INPUTS else tensor] = None
             continue
         stack += [i for i in node.inputs if i not in seen]
         seen.update(node.inputs)
@@ -155,11 +155,11 @@ def _channels(nodes: Mapping[str, TfNode], conv: TfNode) -> int | None:
     name = conv.inputs[1] if len(conv.inputs) > 1 else ""
     for _ in range(_STEPS):
         node = nodes.get(split_tensor(name)[0])
-        if node is None or (node.op != "Const" and not node.inputs):
+        if node is None:
             return None
-        if node.op == "Const":
-            shape = node.tensor().shape
-            return shape[2] if len(shape) == 4 else None
+        if not node.inputs:
+            shape = node.tensor().shape if node.op == "Const" else node.shape()
+            return shape[2] if shape is not None and len(shape) == 4 else None
         name = node.inputs[0]
     return None
 
@@ -180,6 +180,14 @@ def _unread(nodes: Mapping[str, TfNode], unread: Mapping[str, int], is_read: Col
     )
 
 
-def _left_out(nodes: Mapping[str, TfNode], outputs: Sequence[str]) -> tuple[str, ...]:
-    others = [name for name in _ends(nodes) if name not in outputs]
+def _left_out(nodes: Mapping[str, TfNode], given: Sequence[str], outputs: Sequence[str]) -> tuple[str, ...]:
+    """Name the other outputs that follow from the inputs."""
+    readers = readers_of(nodes)
+    stack = [split_tensor(name)[0] for name in given]
+    behind = set(stack)
+    while stack:
+        found = [node.name for node in readers[stack.pop()] if node.name not in behind]
+        behind.update(found)
+        stack += found
+    others = [name for name in _ends(nodes) if name in behind and name not in outputs]
     return tuple(f"output {name!r} is left out" for name in others[:_MOST_SHOWN])

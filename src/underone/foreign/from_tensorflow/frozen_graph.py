@@ -1,29 +1,14 @@
 """Frozen graphs of TensorFlow (.pb): a GraphDef whose variables have become constants."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
-from ...errors import BadFile, Unsupported
-from ...graph import Array
-from ...graph.fold_scales import fold_scales
-from ...graph.passes import fold_batch_norm, fold_pad_into_conv
-from ...spec import Shape
+from ...errors import BadFile
 from ..bounded import open_file
-from ..builder import Builder
-from ..foreign_file import Cut, ForeignFile, Network
+from ..foreign_file import ForeignFile
 from ..protobuf import Message
-from .arithmetic import FUNCTIONS
-from .border import INPUTS, Border, find_border, picture_channels
-from .dilation import with_dilations
-from .fixed_numbers import FOLDS
-from .graph_def import TfNode, needed, read_nodes, split_tensor
-from .layers import LAYERS
-from .translation import NUMBERS_OF_SHAPE, PASSED, Translation
-
-RULES = {**LAYERS, **FUNCTIONS}
-READ = frozenset((*RULES, *FOLDS, *PASSED, *NUMBERS_OF_SHAPE, *INPUTS, "Const"))
+from .functions import read_functions, with_functions
+from .graph_def import read_nodes
+from .network import Source, read_network, require_bounded, stored_tensors
 
 
 def read_frozen_graph(path: Path | str) -> ForeignFile:
@@ -39,98 +24,13 @@ def read_frozen_graph(path: Path | str) -> ForeignFile:
     """
     file = open_file(Path(path))
     message = Message(file.data, file.where)
-    nodes = read_nodes(message.messages(1))
+    nodes = with_functions(read_nodes(message.messages(1)), read_functions(message.message(2)), file.where)
     if not nodes:
         raise BadFile(f"{path} holds no node; a GraphDef in binary form is required")
+    require_bounded(nodes, len(file), str(path))
     return ForeignFile(
         where=str(path),
         format="TensorFlow frozen graph",
         tensors=stored_tensors(nodes),
-        build=lambda cut: read_network(nodes, cut, str(path), Path(path).stem),
+        build=lambda cut: read_network(Source(nodes, str(path), Path(path).stem, len(file)), cut),
     )
-
-
-def stored_tensors(nodes: Mapping[str, TfNode]) -> dict[str, Array]:
-    """Give the tensors of floats that nodes hold, by name."""
-    floats = [n for n in nodes.values() if n.op == "Const" and _is_float(n)]
-    return {node.name: node.tensor() for node in floats}
-
-
-def _is_float(node: TfNode) -> bool:
-    try:
-        dtype = node.dtype("dtype")
-    except Unsupported:  # texts
-        return False
-    return dtype is not None and np.dtype(dtype).kind == "f"
-
-
-def read_network(nodes: Mapping[str, TfNode], cut: Cut, where: str, name: str) -> Network:
-    """Make the network of a graph.
-
-    The number of pictures is left open where the graph would take any but states one.
-
-    Raises:
-        Unsupported: operations are not implemented.
-        BadFile: the graph is damaged.
-        UnknownName: the cut names tensors that are not there.
-    """
-    nodes = with_dilations(nodes)
-    border = find_border(nodes, cut, READ, where)
-    shapes = {tensor: _input_shape(nodes, tensor, where) for tensor in border.inputs}
-    opened = {tensor: (None, *shape[1:]) if shape else shape for tensor, shape in shapes.items()}
-    if opened != shapes:
-        try:
-            network = _translated(nodes, border, opened, where, name)
-            if all(v.shape and v.shape[0] is None for v in network.graph.outputs):
-                return network
-        except (BadFile, Unsupported):
-            pass  # something in it counts on the stated number of pictures
-    return _translated(nodes, border, shapes, where, name)
-
-
-def _translated(
-    nodes: Mapping[str, TfNode], border: Border, shapes: Mapping[str, Shape], where: str, name: str
-) -> Network:
-    builder = Builder(where)
-    translation = Translation(builder, nodes, RULES)
-    for tensor, shape in shapes.items():
-        translation.values[tensor] = builder.input(tensor, shape, _input_dtype(nodes, tensor))
-    for node in needed(nodes, border.outputs, border.inputs):
-        translation.take(node)
-    for tensor in border.outputs:
-        builder.output(tensor, translation.tensor(tensor))
-    graph = builder.finish(name)
-    return Network(fold_scales(fold_batch_norm(fold_pad_into_conv(graph))), (*border.notes, *builder.notes))
-
-
-def _input_shape(nodes: Mapping[str, TfNode], tensor: str, where: str) -> Shape:
-    node, _ = split_tensor(tensor)
-    shape = nodes[node].shape() if nodes[node].op in INPUTS else None
-    if shape is not None:
-        return shape
-    channels = picture_channels(nodes, tensor)
-    if channels is None:
-        raise Unsupported(f"{where}: the shape of input {tensor!r} is not stated; name inputs whose shape is")
-    height, width = _resized_to(nodes)
-    return (None, height, width, channels)
-
-
-def _resized_to(nodes: Mapping[str, TfNode]) -> tuple[int | None, int | None]:
-    """Give the size to which a graph resizes pictures before its network, where it is the same everywhere."""
-    sizes = {size for node in nodes.values() if node.op == "ResizeBilinear" for size in [_size_of(nodes, node)]}
-    return sizes.pop() or (None, None) if len(sizes) == 1 else (None, None)
-
-
-def _size_of(nodes: Mapping[str, TfNode], resize: TfNode) -> tuple[int, int] | None:
-    """Give the size of a resize: one constant, or one constant for each number."""
-    source = nodes.get(resize.inputs[1]) if len(resize.inputs) > 1 else None
-    names = source.inputs if source and source.op == "Pack" else resize.inputs[1:]
-    parts = [nodes[name] for name in names if name in nodes]
-    if len(parts) > 2 or not all(part.op == "Const" for part in parts):
-        return None
-    values = np.concatenate([part.tensor().ravel() for part in parts]) if parts else np.zeros(0)
-    return (int(values[0]), int(values[1])) if values.size == 2 else None
-
-
-def _input_dtype(nodes: Mapping[str, TfNode], tensor: str) -> str:
-    return nodes[split_tensor(tensor)[0]].dtype("dtype", "T", "DstT", "output_type") or "float32"

@@ -79,6 +79,10 @@ class TfNode:
             raise self.bad(f"has no tensor {name!r}")
         return read_tensor(self.attrs[name].message(8))
 
+    def texts(self, name: str = "value") -> list[str]:
+        """Give a tensor of strings."""
+        return self.attrs[name].message(8).texts(8) if name in self.attrs else []
+
     def bad(self, what: str) -> BadFile:
         """Give the error about this node."""
         return self.message.bad(0, f"node {self.name!r} ({self.op}) {what}")

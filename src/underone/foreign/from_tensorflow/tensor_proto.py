@@ -107,12 +107,15 @@ def read_tensor(message: Message) -> Array:
         Unsupported: its type has no numbers.
     """
     number, shape = message.integer(1), fixed_shape(message.message(2))
-    dtype, count = dtype_of(number, message), math.prod(shape)
     if message.has(4):
-        values = stored_numbers(message.view(4), number, message, count)
-    else:
-        values = _filled(_listed(message, number % _REFERENCE, dtype), count, message)
-    return values.reshape(shape)
+        return stored_numbers(message.view(4), number, message, math.prod(shape)).reshape(shape)
+    return _filled(listed_numbers(message, number), math.prod(shape), message).reshape(shape)
+
+
+def stated_bytes(message: Message) -> int:
+    """Give how many bytes the numbers of a TensorProto take once they are read; 0 for one without numbers."""
+    dtype = DTYPES.get(message.integer(1) % _REFERENCE)
+    return math.prod(fixed_shape(message.message(2))) * np.dtype(dtype.name).itemsize if dtype else 0
 
 
 def stored_numbers(raw: memoryview, number: int, message: Message, count: int) -> Array:
@@ -128,8 +131,9 @@ def stored_numbers(raw: memoryview, number: int, message: Message, count: int) -
     return _widened(np.frombuffer(raw, stored), number % _REFERENCE)
 
 
-def _listed(message: Message, number: int, dtype: DType) -> Array:
-    """Read values that are written one by one."""
+def listed_numbers(message: Message, number: int) -> Array:
+    """Give the numbers of a TensorProto that are written one by one, of type `number`."""
+    dtype, number = dtype_of(number, message), number % _REFERENCE
     if not dtype.varint:
         return message.numbers(dtype.field, dtype.stored)
     if number in (_HALF, _BFLOAT16):  # the 16 bits of each, in a varint

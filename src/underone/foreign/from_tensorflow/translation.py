@@ -8,13 +8,14 @@ import numpy as np
 from ...errors import Unsupported
 from ...graph import Array
 from ..builder import Builder
-from .fixed_numbers import MOST_ELEMENTS, Fixed, fold
+from .fixed_numbers import FOLDS, MOST_ELEMENTS, Fixed, fold
 from .graph_def import TfNode, split_tensor
 
 PASSED = frozenset((
     "CheckNumerics", "EnsureShape", "Identity", "IdentityN", "PlaceholderWithDefault", "PreventGradient",
     "ReadVariableOp", "Snapshot", "StopGradient",
 ))  # fmt: skip
+VARIABLES = frozenset(("VarHandleOp", "Variable", "VariableV2"))
 NUMBERS_OF_SHAPE = frozenset(("Shape", "ShapeN", "Rank", "Size"))
 
 
@@ -26,12 +27,14 @@ class Translation:
         builder: takes nodes and constants.
         nodes: of the graph, by name.
         rules: by TensorFlow's name of an operation.
+        variables: their values by the names of their nodes.
         values: of each tensor by TensorFlow's name: the Builder's name of it, or its numbers where they are known.
     """
 
     builder: Builder
     nodes: Mapping[str, TfNode]
     rules: "Mapping[str, Rule]"
+    variables: Mapping[str, Array] = field(default_factory=dict)
     values: dict[str, str | Fixed] = field(default_factory=dict)
 
     def take(self, node: TfNode) -> None:
@@ -153,16 +156,31 @@ class Translation:
         if node.op == "Const":
             value = node.tensor()
             return [Fixed(value, value)]
+        if node.op in VARIABLES:
+            return [self._variable(node)]
         if node.op in NUMBERS_OF_SHAPE:
             return [self._about_shape(node, tensor) for tensor in node.inputs]
         known = [self.values.get(tensor) for tensor in node.inputs]
-        folded = fold(node, [k for k in known if isinstance(k, Fixed)]) if all_fixed(known) else None
+        folded = fold(node, [k for k in known if isinstance(k, Fixed)]) if known and all_fixed(known) else None
         if folded is not None:
             return folded
+        if node.op in FOLDS and node.op not in self.rules:
+            raise Unsupported(
+                f"{self.builder.where}: node {node.name!r} ({node.op}) is computed from what the input holds, or gives "
+                f"more than {MOST_ELEMENTS} numbers; only fixed numbers of shapes are read"
+            )
         if node.op not in self.rules:
             raise Unsupported(f"{self.builder.where}: node {node.name!r} ({node.op}): the operation is not implemented")
         made = self.rules[node.op](self, node)
         return made if isinstance(made, list) else [made]
+
+    def _variable(self, node: TfNode) -> Fixed:
+        if node.name not in self.variables:
+            raise Unsupported(
+                f"{self.builder.where}: variable {node.name!r} has no value in the file; freeze the graph, or keep its "
+                "checkpoint in the folder variables beside it"
+            )
+        return Fixed(self.variables[node.name], self.variables[node.name])
 
     def _about_shape(self, node: TfNode, tensor: str) -> Fixed:
         value = self.value(tensor)

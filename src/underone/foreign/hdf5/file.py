@@ -75,6 +75,10 @@ class Group(_Object):
         """Where the members' headers lie, by name."""
         return read_links(self.reader, self.at, self.header)
 
+    @cached_property
+    def _opened(self) -> "dict[str, Group | Dataset]":
+        return {}
+
     def __contains__(self, path: str) -> bool:
         """Say whether there is something at `path`, names with slashes between them."""
         return self._member(path) is not None
@@ -133,10 +137,11 @@ class Group(_Object):
         """
         if name not in self.addresses:
             raise BadFile(f"{self.reader.where}: {self.path}{name} is not in the file")
-        member = Group(self.reader, f"{self.path}{name}/", self.addresses[name])
-        if member.find(LAYOUT) is None:
-            return member
-        return Dataset(self.reader, f"{self.path}{name}", member.at)
+        if name not in self._opened:
+            member = Group(self.reader, f"{self.path}{name}/", self.addresses[name])
+            is_group = member.find(LAYOUT) is None
+            self._opened[name] = member if is_group else Dataset(self.reader, f"{self.path}{name}", member.at)
+        return self._opened[name]
 
     def _member(self, path: str) -> "Group | Dataset | None":
         found: Group | Dataset = self
@@ -160,8 +165,10 @@ def read_hdf5(file: Reader) -> Group:
     version = reader.unsigned(8, 1)
     if version > 3:
         raise reader.unsupported(8, f"HDF5 superblock of version {version}; 0 to 3 are read")
-    widths, base, root = ((13, 14), 24 + 4 * (version == 1), 0) if version < 2 else ((9, 10), 12, 36)
+    widths, base = ((13, 14), 24 + 4 * (version == 1)) if version < 2 else ((9, 10), 12)
     if any(reader.unsigned(at, 1) != 8 for at in widths) or reader.unsigned(base, 8) != 0:
         raise reader.unsupported(8, "HDF5 with addresses of other than 8 bytes, or behind other data")
-    root = reader.unsigned(root or base + 40, 8)
+    end, root = (reader.unsigned(base + at, 8) for at in ((16, 40) if version < 2 else (16, 24)))
+    if end > len(reader.data):
+        raise reader.bad(len(reader.data), f"the file ends here; its header says {end} bytes")
     return Group(reader, "/", root)

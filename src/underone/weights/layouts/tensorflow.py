@@ -49,7 +49,7 @@ MOBILENET_V2 = (
 )
 
 
-def _layout(family: Family, marker: tuple[str, str], rules: tuple[Rule, ...]) -> Layout:
+def _layout(family: Family, scope: str, marker: tuple[str, str], rules: tuple[Rule, ...]) -> Layout:
     return Layout(
         "TensorFlow", family, "training", marker, rules,
         prefix="FeatureExtractor/",  # in detectors
@@ -58,11 +58,12 @@ def _layout(family: Family, marker: tuple[str, str], rules: tuple[Rule, ...]) ->
         bn_eps=1e-3,
         classes=1001,
         preparation=Preparation(mean=(0.5,) * 3, std=(0.5,) * 3),
+        logits=(f"{scope}/Predictions/Reshape", f"{scope}/Logits/output", f"{scope}/Logits/SpatialSqueeze"),
         others="left out",
     )  # fmt: skip
 
 
 LAYOUTS = (
-    _layout("mobilenet_v1", (f"{_V1}/Conv2d_0/weights", f"{_V1}/Conv2d_13_pointwise/weights"), MOBILENET_V1),
-    _layout("mobilenet_v2", (f"{_V2}/Conv/weights", f"{_V2}/expanded_conv_16/project/weights"), MOBILENET_V2),
+    _layout("mobilenet_v1", _V1, (f"{_V1}/Conv2d_0/weights", f"{_V1}/Conv2d_13_pointwise/weights"), MOBILENET_V1),
+    _layout("mobilenet_v2", _V2, (f"{_V2}/Conv/weights", f"{_V2}/expanded_conv_16/project/weights"), MOBILENET_V2),
 )

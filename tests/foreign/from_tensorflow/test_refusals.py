@@ -1,0 +1,234 @@
+"""What TensorFlow writes and we do not read, and what nobody should write: the sentences that say so."""
+
+import numpy as np
+import pytest
+
+from underone.errors import BadFile, Unsupported
+from underone.foreign.from_tensorflow import read_frozen_graph
+
+
+class Graph:
+    """A graph of x (1, 4, 4, 3), by hand."""
+
+    def __init__(self, t):
+        self.t, self.parts = t, [t.picture()]
+
+    def const(self, name, value, dtype=None):
+        value = np.asarray(value)
+        number = dtype or {"f": 1, "i": 3}[value.dtype.kind]
+        data = value.astype("<f4" if number == 1 else "<i4").tobytes()
+        self.parts.append(self.t.constant(name, value.shape, self.t.field(4, data), number))
+
+    def node(self, name, op, *inputs, **attrs):
+        self.parts.append(self.t.node(name, op, inputs, **{k: self.attr(v) for k, v in attrs.items()}))
+
+    def attr(self, value):
+        field = self.t.field
+        if isinstance(value, list):
+            return field(1, field(3, b"".join(self.t.varint(v & (1 << 64) - 1) for v in value)))
+        if isinstance(value, str):
+            return field(2, value.encode())
+        return field(6, value[0]) if isinstance(value, tuple) else field(3, value & (1 << 64) - 1)
+
+    def layer(self, op, weight=(1, 1, 3, 2), **attrs):
+        self.const("w", np.ones(weight, np.float32))
+        settings = {"strides": [1, 1, 1, 1], "padding": "SAME"} | attrs
+        self.node("y", op, "x", "w", **settings)
+
+
+ANSWERS = {
+    # layers
+    "strides": (lambda g: g.layer("Conv2D", strides=[1, 1]), r"has strides \(1, 1\); four numbers from 1 up"),
+    "batch_strides": (
+        lambda g: g.layer("Conv2D", strides=[2, 1, 1, 1]),
+        r"has strides \(2, 1, 1, 1\) along other axes",
+    ),
+    "padding": (lambda g: g.layer("Conv2D", padding="FULL"), r"has padding 'FULL' \(\); SAME, VALID, or EXPLICIT with"),
+    "explicit": (
+        lambda g: g.layer("Conv2D", padding="EXPLICIT", explicit_paddings=[1]),
+        r"has padding 'EXPLICIT' \(1,\)",
+    ),
+    "layout": (lambda g: g.layer("Conv2D", data_format="NCHW_VECT_C"), r"has data_format 'NCHW_VECT_C'"),
+    "weight": (lambda g: g.layer("Conv2D", (3, 2)), r"has a weight of float32 \(3, 2\); four axes of floats"),
+    "channels": (lambda g: g.layer("Conv2D", (1, 1, 2, 2)), r"has a weight \(1, 1, 2, 2\) for 3 channels"),
+    "rank": (
+        lambda g: (g.const("s", [48]), g.node("f", "Reshape", "x", "s"), g.node("y", "MaxPool", "f", padding="SAME")),
+        r"reads a tensor of shape \(48,\); four axes are required",
+    ),
+    "training": (
+        lambda g: (g.const("c", np.ones(3, np.float32)), g.node("y", "FusedBatchNormV3", "x", "c", "c", "c", "c")),
+        r"normalises by the statistics of its batch; freeze the graph in inference mode",
+    ),
+    "size": (
+        lambda g: (g.const("s", [8]), g.node("y", "ResizeBilinear", "x", "s")),
+        r"has the size \(8,\); height and",
+    ),
+    "paddings": (
+        lambda g: (g.const("p", [1]), g.node("y", "Pad", "x", "p")),
+        r"has paddings of shape \(1,\); two numbers",
+    ),
+    "mirror": (
+        lambda g: (g.const("p", np.ones((4, 2), int)), g.node("y", "MirrorPad", "x", "p", mode="SYMMETRIC")),
+        r"pads by mode 'symmetric'",
+    ),
+    "sizes_of_result": (
+        lambda g: (
+            g.const("s", [1, 2, 3]),
+            g.const("w", np.ones((1, 1, 2, 3), np.float32)),
+            g.node("y", "Conv2DBackpropInput", "s", "w", "x", strides=[1, 1, 1, 1], padding="SAME"),
+        ),
+        r"has 3 sizes of its result; four are required",
+    ),
+    "blocks": (
+        lambda g: (
+            g.const("b", [2, 2]),
+            g.const("p", [[0, 0], [0, 0]]),
+            g.const("w", np.ones((1, 1, 3, 2), np.float32)),
+            g.node("s", "SpaceToBatchND", "x", "b", "p"),
+            g.node("c", "Conv2D", "s", "w", strides=[1, 2, 2, 1], padding="VALID"),
+            g.node("y", "BatchToSpaceND", "c", "b", "p"),
+        ),
+        r"has strides, dilations or padding of its own between SpaceToBatchND and BatchToSpaceND",
+    ),
+    "block_axes": (
+        lambda g: (
+            g.const("b", [2]),
+            g.const("p", [[0, 0]]),
+            g.const("w", np.ones((1, 1, 3, 2), np.float32)),
+            g.node("s", "SpaceToBatchND", "x", "b", "p"),
+            g.node("c", "Conv2D", "s", "w", strides=[1, 1, 1, 1], padding="VALID"),
+            g.node("y", "BatchToSpaceND", "c", "b", "p"),
+        ),
+        r"stands between SpaceToBatchND and BatchToSpaceND that do not change two axes",
+    ),
+    "crops": (
+        lambda g: (
+            g.const("b", [2, 2]),
+            g.const("p", [[0, 0], [0, 0]]),
+            g.const("r", [[1, 0], [0, 0]]),
+            g.const("w", np.ones((1, 1, 3, 2), np.float32)),
+            g.node("s", "SpaceToBatchND", "x", "b", "p"),
+            g.node("c", "Conv2D", "s", "w", strides=[1, 1, 1, 1], padding="VALID"),
+            g.node("y", "BatchToSpaceND", "c", "b", "r"),
+        ),
+        r"is padded by \[\[-1, 0\], \[0, 0\]\] or",
+    ),
+    # functions
+    "whole_division": (
+        lambda g: (g.node("i", "Cast", "x", DstT=(3,)), g.node("y", "RealDiv", "i", "i")),
+        r"divides whole numbers",
+    ),
+    "cast": (lambda g: g.node("y", "Cast", "x"), r"node 'y' \(Cast\) does not say to which type"),
+    "cast_to_text": (
+        lambda g: g.node("y", "Cast", "x", DstT=(7,)),
+        r"a tensor of type string; .*, bfloat16 and quantised",
+    ),
+    "fake": (
+        lambda g: (g.const("a", 1.0), g.const("b", 2.0), g.node("y", "FakeQuantWithMinMaxVars", "x", "a", "b")),
+        r"quantises 1.0 to 2.0 in 255 steps; a range around zero is required",
+    ),
+    "axis": (lambda g: (g.const("a", 4), g.node("y", "Mean", "x", "a")), r"has axis 4; the tensor has 4 axes"),
+    "axis_of_floats": (
+        lambda g: (g.const("a", 1.5), g.node("y", "Mean", "x", "a")),
+        r"has 1 numbers of float32 as operand 1",
+    ),
+    "axes": (lambda g: (g.const("a", [0, 1]), g.node("y", "ArgMax", "x", "a")), r"has 2 numbers as operand 1; one is"),
+    "nothing_joined": (
+        lambda g: (g.const("a", 0), g.node("c", "ConcatV2", "a"), g.node("y", "Add", "x", "c")),
+        r"cannot be computed",
+    ),
+    "parts": (lambda g: (g.const("a", 3), g.node("y", "Split", "a", "x", num_split=2)), r"cuts 3 into 2 equal parts"),
+    "no_parts": (lambda g: g.node("y", "Unpack", "x", num=0), r"cuts into 0 parts; 1 to 1024 are read"),
+    "slice": (
+        lambda g: (g.const("b", [0]), g.const("s", [1]), g.node("y", "Slice", "x", "b", "s")),
+        r"begins at \(0,\) with sizes \(1,\); one of each for every axis is required",
+    ),
+    "strided_lists": (
+        lambda g: (g.const("b", [0]), g.const("s", [1, 1]), g.node("y", "StridedSlice", "x", "b", "s", "s")),
+        r"has begin \(1,\), end \(2,\), strides \(2,\); equal lists are required",
+    ),
+    "strided_axes": (
+        lambda g: (g.const("b", [0] * 5), g.const("s", [1] * 5), g.node("y", "StridedSlice", "x", "b", "s", "s")),
+        r"slices more axes than the 4 there are",
+    ),
+    "shape": (lambda g: (g.const("s", [[1.5]]), g.node("y", "Reshape", "x", "s")), r"gives the shape \[\[1.5\]\]"),
+    "empty": (lambda g: (g.const("s", [0]), g.node("y", "Reshape", "x", "s")), r"gives an empty tensor"),
+    # operands
+    "operands": (lambda g: g.node("y", "Reshape", "x"), r"has 1 operands; one more is required"),
+    "later_output": (
+        lambda g: (g.node("u", "Unpack", "x", num=3, axis=3), g.node("y", "Relu", "u:5")),
+        r"output 5 of 'u' is not implemented",
+    ),
+    "output_of_input": (lambda g: g.node("y", "Relu", "x:3"), r"the outputs \['y'\] also follow from \['x'\]"),
+    "computed": (
+        lambda g: (g.const("a", 3), g.node("i", "ArgMax", "x", "a"), g.node("y", "Reshape", "x", "i")),
+        r"operand 'i' is computed from what the input holds; only fixed numbers are read",
+    ),
+    "unknown": (
+        lambda g: (g.node("n", "NonMaxSuppressionV3", "x"), g.node("y", "Relu", "n")),
+        r"not implemented: NonMaxSuppressionV3; name the tensors between .*, inputs such as \['x'\], outputs such as",
+    ),
+    # borders
+    "const_without_value": (lambda g: (g.node("c", "Const"), g.node("y", "Add", "x", "c")), r"has no tensor 'value'"),
+    "too_many_values": (
+        lambda g: (g.parts.append(g.t.constant("c", (1,), g.t.field(7, b"\1\2"), 3)), g.node("y", "Mean", "x", "c")),
+        r"a tensor of 1 numbers holds 2",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_refusal_says_what_is_wrong(name, tmp_path, by_hand):
+    make, text = ANSWERS[name]
+    graph = Graph(by_hand)
+    make(graph)
+    path = tmp_path / "net.pb"
+    path.write_bytes(b"".join(graph.parts))
+    with pytest.raises((BadFile, Unsupported), match=rf"net\.pb.*{text}"):
+        read_frozen_graph(path).graph(outputs=["y"])
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "text"),
+    [
+        ([], ["c"], r"the outputs \['c'\] follow from no input"),
+        (["a"], ["y"], r"the outputs \['y'\] also follow from \['x'\]; name all inputs"),
+        (["a"], ["z"], r"the shape of input 'a' is not stated; name inputs whose shape is"),
+    ],
+)
+def test_borders_that_do_not_fit_are_refused(inputs, outputs, text, tmp_path, by_hand):
+    graph = Graph(by_hand)
+    graph.const("c", [1.0])
+    graph.node("a", "Relu", "x")
+    graph.node("y", "Add", "x", "a")
+    graph.node("z", "Relu", "a")
+    path = tmp_path / "net.pb"
+    path.write_bytes(b"".join(graph.parts))
+    with pytest.raises(Unsupported, match=text):
+        read_frozen_graph(path).graph(inputs, outputs)
+
+
+def test_input_that_nothing_follows_from_is_left_out(tmp_path, by_hand):
+    graph = Graph(by_hand)
+    graph.parts.append(graph.parts[0].replace(b"\n\x01x", b"\n\x01u"))
+    graph.node("y", "Relu", "x")
+    path = tmp_path / "net.pb"
+    path.write_bytes(b"".join(graph.parts))
+    network = read_frozen_graph(path).network(["x", "u"], ["y"])
+    assert [v.name for v in network.graph.inputs] == ["x"]
+    assert "input 'u' is left out: no output follows from it" in network.notes
+
+
+@pytest.mark.parametrize("content", [b"", b"\x18\x01"])
+def test_file_without_nodes_is_refused(content, tmp_path):
+    path = tmp_path / "net.pb"
+    path.write_bytes(content)
+    with pytest.raises(BadFile, match=r"net.pb holds no node; a GraphDef in binary form is required"):
+        read_frozen_graph(path)
+
+
+def test_nodes_without_names_are_refused(tmp_path, by_hand):
+    path = tmp_path / "net.pb"
+    path.write_bytes(by_hand.node("", "Relu"))
+    with pytest.raises(BadFile, match=r"byte 2: a node without a name or an operation; this is no TensorFlow graph"):
+        read_frozen_graph(path)
