@@ -9,59 +9,24 @@
 #include "direct.h"
 #include "dots.h"
 #include "halide_view.h"
-#include "kernels.h"
+#include "panels.h"
 #include "vectors.h"
 
 #define JOIN_(a, b) uo_##a##_##b
 #define JOIN(a, b) JOIN_(a, b)
 #define KERNEL(name) JOIN(name, UNDERONE_ISA)
-#define TILES__(isa) UNDERONE_TILES_##isa
-#define TILES_(isa) TILES__(isa)
 
 namespace underone::UNDERONE_ISA {
 
 using DepthwiseKernel = int(Buffer image, Buffer weight, Buffer bias, float low, float high, Buffer out);
-using ProductKernel = int(Buffer operand, Buffer weight, Buffer start, Buffer place, int depth, float low, float high, Buffer out);
-using ProductAddKernel = int(Buffer operand, Buffer weight, Buffer start, Buffer place, int depth, float low, float high, Buffer added, Buffer out);
 
 extern "C" {
-#define TILE(pixels, channels) \
-  ProductKernel KERNEL(product_##pixels##x##channels); \
-  ProductAddKernel KERNEL(product_##pixels##x##channels##_add);
-TILES_(UNDERONE_ISA)(TILE)
-#undef TILE
 DepthwiseKernel KERNEL(depthwise_3s1), KERNEL(depthwise_3s2), KERNEL(depthwise_5s1), KERNEL(depthwise_5s2);
 DepthwiseKernel KERNEL(depthwise_bf16_3s1), KERNEL(depthwise_bf16_3s2);
 DepthwiseKernel KERNEL(stem);
 }
 
 namespace {
-
-struct Tile {
-  int pixels, channels;
-  ProductKernel* plain;
-  ProductAddKernel* add;
-};
-#define TILE(pixels, channels) {pixels, channels, KERNEL(product_##pixels##x##channels), KERNEL(product_##pixels##x##channels##_add)},
-const Tile kTiles[] = {TILES_(UNDERONE_ISA)(TILE)};
-#undef TILE
-
-constexpr int kPart = 16;  // blocks of input channels whose weights stay in the first-level cache
-
-// The tile for this many blocks of 16 output channels: the first of the table whose channels divide them.
-const Tile& tile_for(int blocks) {
-  for (const Tile& t : kTiles)
-    if (blocks * 16 % t.channels == 0) return t;
-  return kTiles[0];  // not reached: every table ends with tiles of 16 channels
-}
-
-// The smaller tile of the same channels, for what is left over.
-const Tile& rest_of(const Tile& main) {
-  const Tile* best = &main;
-  for (const Tile& t : kTiles)
-    if (t.channels == main.channels && t.pixels < best->pixels) best = &t;
-  return *best;
-}
 
 const int* identity() {  // 0, 1, 2, …: sums in the order of the operand's pixels
   static const std::vector<int> numbers = [] {
@@ -82,41 +47,6 @@ Packed pack_panels(WeightArena& arena, const float* weight, const float* bias, i
     if (bias) b[n] = bias[n];
   }
   return {reinterpret_cast<char*>(w), b, in, out, panel};
-}
-
-// One panel of output channels: whole tiles, then the rest. Long sums go in parts that begin with the sums so far.
-void panel_f32(const Product& c, int panel, float* out, int out_pixels, const float* added, const int* place, float low, float high, float* sums) {
-  const Tile& main = tile_for(c.packed->panel / 16);
-  const Tile& rest = rest_of(main);
-  const int kb = ceil_div(c.packed->in, 16), parts = ceil_div(kb, kPart), each = ceil_div(kb, parts);
-  const int blocks = main.channels / 16;
-  int whole = c.pixels / main.pixels * main.pixels;
-  if (c.pixels - whole > rest.pixels) whole += main.pixels;
-  const int left = std::max(0, c.pixels - whole), space = whole + rest.pixels;
-  for (int k = 0; k < kb; k += each) {
-    const int depth = std::min(each, kb - k);
-    const bool last = k + depth >= kb;
-    auto run = [&](const Tile& t, int at, int pixels) {
-      const float* operand = reinterpret_cast<const float*>(c.operand) + (size_t(k) * c.stride + at) * 16;
-      const float* weight = reinterpret_cast<const float*>(c.packed->weight) + (size_t(panel) * kb + k) * 16 * main.channels;
-      View<3> a(operand, kFloat, {{16, 1}, {pixels, 16}, {depth, c.stride * 16}});
-      View<2> w(weight, kFloat, {{main.channels, 1}, {depth * 16, main.channels}});
-      View<3> bias(c.packed->bias + panel * main.channels, kFloat, {{16, 1}, {pixels, 0}, {blocks, 16}});
-      View<3> so_far(sums + size_t(at) * 16, kFloat, {{16, 1}, {pixels, 16}, {blocks, space * 16}});
-      View<3> o(out, kFloat, {{16, 1}, {out_pixels, 16}, {blocks, 16 * out_pixels}});
-      View<1> p(last ? place + at : identity(), kInt, {{pixels, 1}});
-      const float lowest = last ? low : -INFINITY, highest = last ? high : INFINITY;
-      Buffer start = k ? so_far : bias, target = last ? o : so_far;
-      if (last && added) {
-        View<3> plus(added, kFloat, {{16, 1}, {out_pixels, 16}, {blocks, 16 * out_pixels}});
-        t.add(a, w, start, p, depth, lowest, highest, plus, target);
-      } else {
-        t.plain(a, w, start, p, depth, lowest, highest, target);
-      }
-    };
-    if (whole) run(main, 0, whole);
-    if (left) run(rest, whole, rest.pixels);
-  }
 }
 
 bool is_stem(const Window& w, int channels) {  // what nearly every mobile network begins with
@@ -404,12 +334,12 @@ class Cells : public Arithmetic {
 class Float32Cells final : public Cells<Float32> {
  public:
   Packed pack_product(WeightArena& arena, const float* weight, const float* bias, int out, int in) const override {
-    return pack_panels(arena, weight, bias, out, in, tile_for(ceil_div(out, 16)).channels);
+    return pack_panels(arena, weight, bias, out, in, panel_channels(ceil_div(out, 16)));
   }
-  int tile_pixels(const Packed& packed) const override { return tile_for(packed.panel / 16).pixels; }
+  int tile_pixels(const Packed& packed) const override { return panel_pixels(packed.panel); }
   int round_up(int pixels) const override { return pixels + 16; }
   size_t product_scratch(const Packed& packed, int pixels) const override {
-    return packed.in > 16 * kPart ? size_t(packed.panel) * (pixels + 32) * 4 : 0;
+    return panel_sums(packed, pixels) * 4;
   }
   size_t operand_bytes(const Packed& packed) const override { return size_t(packed.in) * packed.out > 65536 ? 1 << 20 : 384 << 10; }
 
@@ -417,7 +347,7 @@ class Float32Cells final : public Cells<Float32> {
     const int blocks = c.packed->panel / 16;
     for (int j = c.first; j < c.last; j++) {
       const size_t at = size_t(j) * blocks * c.out_pixels * 16;
-      panel_f32(c, j, reinterpret_cast<float*>(c.out) + at, c.out_pixels, c.added ? reinterpret_cast<const float*>(c.added) + at : nullptr, c.place, c.low, c.high, reinterpret_cast<float*>(c.scratch));
+      multiply_panel(c, j, reinterpret_cast<float*>(c.out) + at, c.added ? reinterpret_cast<const float*>(c.added) + at : nullptr, reinterpret_cast<float*>(c.scratch));
     }
   }
 
@@ -484,7 +414,7 @@ class Bfloat16Cells final : public Cells<Bfloat16> {
         const uint32_t bits = uint32_t(to_bfloat16(weight[i])) << 16;
         std::memcpy(&rounded[i], &bits, 4);
       }
-      return pack_panels(arena, rounded.data(), bias, out, in, tile_for(2 * nb).channels);
+      return pack_panels(arena, rounded.data(), bias, out, in, panel_channels(2 * nb));
     }
     uint16_t* w = reinterpret_cast<uint16_t*>(arena.take(size_t(nb) * kb * 2048));
     float* b = reinterpret_cast<float*>(arena.take(size_t(nb) * 128));
@@ -495,7 +425,7 @@ class Bfloat16Cells final : public Cells<Bfloat16> {
     return {reinterpret_cast<char*>(w), b, in, out, 32};
   }
   int tile_pixels(const Packed& packed) const override { 
-    return products == Products::tiles ? 32 : products == Products::dots ? 14 : tile_for(packed.panel / 16).pixels;
+    return products == Products::tiles ? 32 : products == Products::dots ? 14 : panel_pixels(packed.panel);
   }
   int round_up(int pixels) const override { return ceil_div(pixels + 15, 16) * 16; }
   size_t operand_bytes(const Packed& packed) const override {
@@ -521,8 +451,9 @@ class Bfloat16Cells final : public Cells<Bfloat16> {
     Packed packed = *c.packed;
     packed.in = std::min(kb * 32, ceil_div(packed.in, 16) * 16);
     wide.packed = &packed;
+    wide.out_pixels = pixels, wide.place = identity(), wide.low = -INFINITY, wide.high = INFINITY;
     for (int j = c.first; j < c.last; j++) {
-      panel_f32(wide, j, result, pixels, nullptr, identity(), -INFINITY, INFINITY, sums);
+      multiply_panel(wide, j, result, nullptr, sums);
       for (int b = 0; b < panel; b++) gather(c, j * panel + b, result + size_t(b) * pixels * 16);
     }
   }

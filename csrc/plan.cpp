@@ -47,6 +47,7 @@ auto plain_maker(const std::string& isa) {
 #if defined(__x86_64__)
   return isa == "avx2" ? avx2::make_plain : avx512::make_plain;
 #else
+  (void)isa;  // the only one
   return neon::make_plain;
 #endif
 }

@@ -142,3 +142,30 @@ def test_every_source_is_named_in_the_error(cache):
         fetch(pinned(AssetsFolder("a"), AssetsFolder("b")))
     assert "UNDERONE_ASSETS/a" in str(error.value)
     assert "UNDERONE_ASSETS/b" in str(error.value)
+
+
+def test_a_mapped_file_is_its_bytes(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"some bytes")
+    mapped = files.map_file(path, 100)
+    mapped.check()
+    mapped.release()
+    assert bytes(mapped.content) == b"some bytes"
+    (tmp_path / "empty").touch()
+    assert bytes(files.map_file(tmp_path / "empty", 100).content) == b""
+
+
+def test_a_mapped_file_may_be_replaced_but_not_written_into(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"some bytes")
+    replaced, removed, written = (files.map_file(path, 100) for _ in range(3))
+    with files.atomic_write(path) as temporary:
+        temporary.write_bytes(b"another")
+    replaced.check()
+    assert bytes(replaced.content) == b"some bytes"
+    written = files.map_file(path, 100)
+    path.write_bytes(b"others")
+    with pytest.raises(BadFile, match=r"a\.bin was written into while it was in use; load it again"):
+        written.check()
+    path.unlink()
+    removed.check()

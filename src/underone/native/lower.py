@@ -12,6 +12,7 @@ from ..graph.shapes import label
 from .channel_runs import concat, shuffle, slices, split
 from .composites import join_gelu
 from .fuse import Chain, Convolution, as_float, window_attrs
+from .join import join_stems
 from .map_steps import add, constant_pair, function, mean, norm, pool, resize, scale
 from .matrix_steps import is_vector, linear, matmul
 from .program import Program
@@ -90,7 +91,7 @@ class _Lowering:
                 self._node(work)
         t.made.outputs = [t.as_plain(v.name) for v in t.graph.outputs]
         t.settle_borders()
-        return _without_dead_steps(t.made)
+        return join_stems(_without_dead_steps(t.made))
 
     def _schedule(self) -> list[Node | Chain]:
         """Put every chain where its last node stands."""
