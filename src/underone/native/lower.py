@@ -10,10 +10,11 @@ from ..graph import Graph, Node, TensorType, infer_shapes
 from ..graph.passes import drop_identities, drop_unused, fold_batch_norm, fold_pad_into_conv
 from ..graph.shapes import label
 from .channel_runs import concat, shuffle, slices, split
+from .composites import join_gelu
 from .fuse import Chain, Convolution, as_float, window_attrs
 from .join import join_stems
 from .map_steps import add, constant_pair, function, mean, norm, pool, resize, scale
-from .matrix_steps import is_vector, linear
+from .matrix_steps import is_vector, linear, matmul
 from .program import Program
 from .tensors import Tensors
 
@@ -23,8 +24,8 @@ _FEW_CHANNELS = 16  # an image with fewer is unfolded as it comes, without a map
 # how nodes run on maps, or as products with constants; what no function takes runs on plain tensors
 _ATTEMPTS: Mapping[str, Sequence[Callable[[Tensors, Node], bool]]] = {
     "Conv": (linear,),
-    "Gemm": (linear,),
-    "MatMul": (linear,),
+    "Gemm": (linear, matmul),
+    "MatMul": (linear, matmul),
     "GlobalAveragePool": (mean,),
     "ReduceMean": (mean,),
     "Mul": (scale, constant_pair),
@@ -56,7 +57,7 @@ def lower(graph: Graph, sizes: Mapping[str, Sequence[int]]) -> Program:
     Raises:
         ShapeError, BadValue, UnknownName: as `infer_shapes`.
     """
-    simple = fold_batch_norm(fold_pad_into_conv(drop_identities(drop_unused(widen_float16(graph)))))
+    simple = join_gelu(fold_batch_norm(fold_pad_into_conv(drop_identities(drop_unused(widen_float16(graph))))))
     return _Lowering(simple, infer_shapes(simple, sizes=sizes)).program()
 
 
