@@ -141,37 +141,41 @@ def training(quiet: bool = False) -> Iterator[Callable[["Training"], None]]:
 
 def trained(value: "TrainingResult") -> None:
     """Print what a run gave."""
-    table = _table("")
-    for name in ("", "pictures", "top-1 %", "top-5 %", "balanced %"):
-        table.add_column(name, justify="left" if not name else "right")
     for name, found in (("validation", value.validation), ("test", value.test)):
         if found:
-            table.add_row(name, str(found.pictures), *(f"{v:.1f}" for v in (found.top1, found.top5, found.balanced)))
-    out.print(table)
+            line(f"{name + ':':<12}{_totals(found)}")
     line(
-        f"weights: {value.weights} (epoch {value.best_epoch}, chosen on the validation pictures)",
-        f"folder:  {value.folder}, {value.seconds / 60:.1f} minutes",
+        f"weights:    {value.weights} (epoch {value.best_epoch}, chosen on the validation pictures)",
+        f"folder:     {value.folder}, {value.seconds / 60:.1f} minutes",
     )
 
 
 def score(value: "ClassScore") -> None:
     """Print a score: the totals, then each class."""
-    table = _table(
-        f"{value.pictures} pictures: top-1 {value.top1:.1f} %, top-5 {value.top5:.1f} %, "
-        f"balanced {value.balanced:.1f} %, loss {value.loss:.3f}"
-    )
+    line(_totals(value))
+    table = _table(None)
     for name in ("class", "pictures", "right %", "mostly taken for"):
         table.add_column(name, justify="right" if name in ("pictures", "right %") else "left", overflow="fold")
     for index, (name, share) in enumerate(zip(value.classes, value.by_class, strict=True)):
         if share is not None:
-            row = value.confusion[index]
-            others = sorted(((n, value.classes[i]) for i, n in enumerate(row) if n and i != index), reverse=True)[:2]
             table.add_row(
-                escape(name), str(sum(row)), f"{share:.1f}", escape(", ".join(f"{o} ({n})" for n, o in others))
+                escape(name), str(sum(value.confusion[index])), f"{share:.1f}", escape(_mistaken(value, index))
             )
     out.print(table)
     for text in value.unreadable:
         warning(f"not scored: {text}")
+
+
+def _totals(value: "ClassScore") -> str:
+    top5 = f"top-5 {value.top5:.1f} %, " if len(value.classes) > 5 else ""
+    return f"{value.pictures} pictures, top-1 {value.top1:.1f} %, {top5}balanced {value.balanced:.1f} %, loss {value.loss:.3f}"
+
+
+def _mistaken(value: "ClassScore", index: int) -> str:
+    """Name the two classes that a class is most often taken for."""
+    row = value.confusion[index]
+    others = sorted(((count, value.classes[i]) for i, count in enumerate(row) if count and i != index), reverse=True)
+    return ", ".join(f"{name} ({count})" for count, name in others[:2])
 
 
 def verdict(value: "Verdict") -> None:
