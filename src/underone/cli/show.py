@@ -168,7 +168,8 @@ def score(value: "ClassScore") -> None:
 
 def _totals(value: "ClassScore") -> str:
     top5 = f"top-5 {value.top5:.1f} %, " if len(value.classes) > 5 else ""
-    return f"{value.pictures} pictures, top-1 {value.top1:.1f} %, {top5}balanced {value.balanced:.1f} %, loss {value.loss:.3f}"
+    shares = f"top-1 {value.top1:.1f} %, {top5}balanced {value.balanced:.1f} %"
+    return f"{value.pictures} pictures, {shares}, loss {value.loss:.3f}"
 
 
 def _mistaken(value: "ClassScore", index: int) -> str:
