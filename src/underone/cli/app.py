@@ -265,15 +265,16 @@ def train(
         loggers: tensorboard, trackio, separated by commas.
         json: print the result as JSON.
     """
-    from .training import next_command, train_recipe
+    from .training import leads, next_command, train_recipe
 
     result = train_recipe(
         recipe, changes or [], data, output, resume,
         device=device, workers=workers, loggers=tuple(filter(None, loggers.split(","))),
     )  # fmt: skip
-    show.result(result, json, show.trained)
-    if not json:
-        show.line(f"next:   {next_command(result)}")
+    if leads():
+        show.result(result, json, show.trained)
+    if leads() and not json:
+        show.line(f"next:       {next_command(result)}")
 
 
 @app.command(name="eval")

@@ -20,10 +20,15 @@ def train_recipe(
     """Train with a bar for the epoch that runs; only the first process of several draws."""
     from ..training import train
 
-    with show.training(quiet=os.environ.get("RANK", "0") != "0") as progress:
+    with show.training(quiet=not leads()) as progress:
         return train(
             recipe, data, output, resume=resume, progress=progress, **options, **dict(map(_key_value, changes))
         )
+
+
+def leads() -> bool:
+    """Tell whether this process, of those that a launcher started, is the one that prints."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _key_value(text: str) -> tuple[str, Any]:
