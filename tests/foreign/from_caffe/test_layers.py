@@ -12,6 +12,7 @@ from underone.errors import BadFile, Unsupported
 from underone.foreign.from_caffe import read_caffe
 from underone.foreign.from_caffe.layers import LAYERS
 from underone.graph import run_reference, to_onnx
+from underone.runtime import load
 
 GOLDEN = np.load(Path(__file__).parents[2] / "golden" / "foreign" / "caffe_layers.npz")
 TEXTS = json.loads(GOLDEN["texts"].tobytes())
@@ -48,6 +49,13 @@ def test_layer_gives_opencvs_answer_in_onnxruntime(name, tmp_path):
     session = onnxruntime.InferenceSession(to_onnx(graph), providers=["CPUExecutionProvider"])
     outputs = [v.name for v in graph.outputs]
     check(dict(zip(outputs, session.run(outputs, given(graph)), strict=True)), name, 1e-10, 1e-4)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_layer_gives_opencvs_answer_in_our_engine(name, tmp_path):
+    graph = graph_of(name, tmp_path)
+    (tmp_path / "x.onnx").write_bytes(to_onnx(graph))
+    check(load(tmp_path / "x.onnx", backend="native").run(given(graph)), name, 1e-10, 1e-4)
 
 
 def test_every_layer_has_a_case():

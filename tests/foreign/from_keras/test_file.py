@@ -16,7 +16,7 @@ from underone.weights import REAL_FILES
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "foreign"
 NESTED = np.load(GOLDEN / "keras_nested.npz")
-LAYOUTS = ("keras_nested_2.h5", "keras_nested_3.h5", "keras_nested.keras")
+LAYOUTS = ("keras_nested_2.h5", "keras_nested_2.keras", "keras_nested_3.h5", "keras_nested.keras")
 ANSWERS = np.load(GOLDEN / "keras_answers.npz")
 
 
