@@ -111,6 +111,25 @@ def test_turned_inner_product_takes_its_weight_as_it_lies(tmp_path):
     np.testing.assert_allclose(run_reference(graph, given(graph))["y"], wanted, rtol=1e-4, atol=1e-4)
 
 
+def test_classifier_that_ends_in_one_pixel_gives_classes(tmp_path):
+    """As the MobileNets of Caffe do: global pool, convolution, softmax, all (N, C, 1, 1)."""
+    text = (
+        'input: "x" input_shape { dim: 2 dim: 4 dim: 7 dim: 8 } layer { name: "it" type: "Pooling" bottom: "x" top: "y"'
+    )
+    text += " pooling_param { pool: AVE global_pooling: true } }"
+    text += ' layer { name: "prob" type: "Softmax" bottom: "y" top: "prob" }'
+    graph = graph_of("", tmp_path, text, WEIGHTS)
+    assert [(v.name, v.shape) for v in graph.outputs] == [("prob", (2, 4))]
+    assert graph.spec.outputs[0].meaning == "probabilities"
+    mean = X.mean((2, 3))
+    wanted = np.exp(mean) / np.exp(mean).sum(1, keepdims=True)
+    np.testing.assert_allclose(run_reference(graph, given(graph))["prob"], wanted, rtol=1e-5)
+    (note,) = read_caffe(tmp_path / "x.caffemodel").network().notes
+    assert note == "output 'prob' of one pixel is given as (N, classes)"
+    inside = read_caffe(tmp_path / "x.caffemodel").graph(outputs=["prob"])
+    assert inside.outputs[0].shape == (2, 4, 1, 1)  # what is asked for by name keeps its shape
+
+
 @pytest.mark.parametrize("kind", ["DepthwiseConvolution", "ConvolutionDepthwise"])
 def test_depthwise_layers_of_forks_have_a_group_for_each_channel(kind, tmp_path):
     weights = GOLDEN["depthwise/weights"].tobytes()
