@@ -126,9 +126,7 @@ class _Walk:
         param = layer.fields.fields(row.param) if row.param else Fields(layer.fields.owner)
         arrays = self.arrays.get(layer.name, ())
         after_arrays = self.arrays.get(after.name, ()) if after is not None else ()
-        return Call(
-            self.builder, layer.name, layer.kind, layer.fields, param, arrays, inputs, len(layer.tops), after_arrays
-        )
+        return Call(self.builder, layer.name, layer.kind, param, arrays, inputs, len(layer.tops), after_arrays)
 
     def blob(self, layer: Layer, name: str) -> str:
         """Look up a blob that a layer reads."""
