@@ -4,62 +4,30 @@
 #include <cmath>
 
 #include "amx.h"
+#include "cell_loops.h"
 #include "cells.h"
+#include "depthwise_bf16.h"
+#include "direct.h"
 #include "dots.h"
 #include "halide_view.h"
-#include "kernels.h"
+#include "panels.h"
 #include "vectors.h"
 
 #define JOIN_(a, b) uo_##a##_##b
 #define JOIN(a, b) JOIN_(a, b)
 #define KERNEL(name) JOIN(name, UNDERONE_ISA)
-#define TILES__(isa) UNDERONE_TILES_##isa
-#define TILES_(isa) TILES__(isa)
 
 namespace underone::UNDERONE_ISA {
 
 using DepthwiseKernel = int(Buffer image, Buffer weight, Buffer bias, float low, float high, Buffer out);
-using ProductKernel = int(Buffer operand, Buffer weight, Buffer start, Buffer place, int depth, float low, float high, Buffer out);
-using ProductAddKernel = int(Buffer operand, Buffer weight, Buffer start, Buffer place, int depth, float low, float high, Buffer added, Buffer out);
 
 extern "C" {
-#define TILE(pixels, channels) \
-  ProductKernel KERNEL(product_##pixels##x##channels); \
-  ProductAddKernel KERNEL(product_##pixels##x##channels##_add);
-TILES_(UNDERONE_ISA)(TILE)
-#undef TILE
 DepthwiseKernel KERNEL(depthwise_3s1), KERNEL(depthwise_3s2), KERNEL(depthwise_5s1), KERNEL(depthwise_5s2);
 DepthwiseKernel KERNEL(depthwise_bf16_3s1), KERNEL(depthwise_bf16_3s2);
 DepthwiseKernel KERNEL(stem);
 }
 
 namespace {
-
-struct Tile {
-  int pixels, channels;
-  ProductKernel* plain;
-  ProductAddKernel* add;
-};
-#define TILE(pixels, channels) {pixels, channels, KERNEL(product_##pixels##x##channels), KERNEL(product_##pixels##x##channels##_add)},
-const Tile kTiles[] = {TILES_(UNDERONE_ISA)(TILE)};
-#undef TILE
-
-constexpr int kPart = 16;  // blocks of input channels whose weights stay in the first-level cache
-
-// The tile for this many blocks of 16 output channels: the first of the table whose channels divide them.
-const Tile& tile_for(int blocks) {
-  for (const Tile& t : kTiles)
-    if (blocks * 16 % t.channels == 0) return t;
-  return kTiles[0];  // not reached: every table ends with tiles of 16 channels
-}
-
-// The smaller tile of the same channels, for what is left over.
-const Tile& rest_of(const Tile& main) {
-  const Tile* best = &main;
-  for (const Tile& t : kTiles)
-    if (t.channels == main.channels && t.pixels < best->pixels) best = &t;
-  return *best;
-}
 
 const int* identity() {  // 0, 1, 2, …: sums in the order of the operand's pixels
   static const std::vector<int> numbers = [] {
@@ -80,41 +48,6 @@ Packed pack_panels(WeightArena& arena, const float* weight, const float* bias, i
     if (bias) b[n] = bias[n];
   }
   return {reinterpret_cast<char*>(w), b, in, out, panel};
-}
-
-// One panel of output channels: whole tiles, then the rest. Long sums go in parts that begin with the sums so far.
-void panel_f32(const Product& c, int panel, float* out, int out_pixels, const float* added, const int* place, float low, float high, float* sums) {
-  const Tile& main = tile_for(c.packed->panel / 16);
-  const Tile& rest = rest_of(main);
-  const int kb = ceil_div(c.packed->in, 16), parts = ceil_div(kb, kPart), each = ceil_div(kb, parts);
-  const int blocks = main.channels / 16;
-  int whole = c.pixels / main.pixels * main.pixels;
-  if (c.pixels - whole > rest.pixels) whole += main.pixels;
-  const int left = std::max(0, c.pixels - whole), space = whole + rest.pixels;
-  for (int k = 0; k < kb; k += each) {
-    const int depth = std::min(each, kb - k);
-    const bool last = k + depth >= kb;
-    auto run = [&](const Tile& t, int at, int pixels) {
-      const float* operand = reinterpret_cast<const float*>(c.operand) + (size_t(k) * c.stride + at) * 16;
-      const float* weight = reinterpret_cast<const float*>(c.packed->weight) + (size_t(panel) * kb + k) * 16 * main.channels;
-      View<3> a(operand, kFloat, {{16, 1}, {pixels, 16}, {depth, c.stride * 16}});
-      View<2> w(weight, kFloat, {{main.channels, 1}, {depth * 16, main.channels}});
-      View<3> bias(c.packed->bias + panel * main.channels, kFloat, {{16, 1}, {pixels, 0}, {blocks, 16}});
-      View<3> so_far(sums + size_t(at) * 16, kFloat, {{16, 1}, {pixels, 16}, {blocks, space * 16}});
-      View<3> o(out, kFloat, {{16, 1}, {out_pixels, 16}, {blocks, 16 * out_pixels}});
-      View<1> p(last ? place + at : identity(), kInt, {{pixels, 1}});
-      const float lowest = last ? low : -INFINITY, highest = last ? high : INFINITY;
-      Buffer start = k ? so_far : bias, target = last ? o : so_far;
-      if (last && added) {
-        View<3> plus(added, kFloat, {{16, 1}, {out_pixels, 16}, {blocks, 16 * out_pixels}});
-        t.add(a, w, start, p, depth, lowest, highest, plus, target);
-      } else {
-        t.plain(a, w, start, p, depth, lowest, highest, target);
-      }
-    };
-    if (whole) run(main, 0, whole);
-    if (left) run(rest, whole, rest.pixels);
-  }
 }
 
 bool is_stem(const Window& w, int channels) {  // what nearly every mobile network begins with
@@ -170,6 +103,10 @@ class Cells : public Arithmetic {
 
   Cells() { lanes = Cell::lanes; }
 
+  const CellLoops& loops() const override { return parts == 1 ? float32_loops : bfloat16_loops; }
+
+  const DirectKernels* direct() const override { return &direct_kernels; }
+
   int panels(const Packed& p) const override { return ceil_div(ceil_div(p.out, lanes) * lanes, p.panel); }
 
   Packed pack_depthwise(WeightArena& arena, const float* weight, const float* bias, int channels, const Window& window) const override {
@@ -223,19 +160,83 @@ class Cells : public Arithmetic {
   }
 
   void unfold_planar(const Window& w, const float* image, int channels, int height, int width, int y0, int rows, int out_width, char* operand, int stride) const override {
-    const int k_count = channels * w.taps();
+    const int taps = row_taps(w, lanes), lines = lanes / taps, k_count = channels * w.height * taps;
+    if (lines < 1 || lanes % taps || w.dilation_x > 1) return unfold_planar_any(w, image, channels, height, width, y0, rows, out_width, operand, stride);
+    // output columns whose taps, the filling ones included, all lie inside
+    const int first = std::min(out_width, ceil_div(w.left, w.stride_x)), reach = width - taps + w.left;
+    const int last = reach < 0 ? first : std::max(first, std::min(out_width, reach / w.stride_x + 1));
+    const auto copy = taps == 4 ? unfold_lines<4> : taps == 8 ? unfold_lines<8> : taps == 16 ? unfold_lines<16> : unfold_lines<Cell::lanes>;
+    static const float nothing[32] = {};
+    for (int kb = 0; kb * lanes < k_count; kb++)
+      for (int y = 0; y < rows; y++) {
+        const float *from[8], *inside[8];
+        size_t step[8];
+        for (int i = 0; i < lines; i++) {
+          const int line = kb * lines + i, iy = (y0 + y) * w.stride_y - w.top + line % w.height * w.dilation_y;
+          const bool met = line < channels * w.height && unsigned(iy) < unsigned(height);
+          step[i] = met ? size_t(w.stride_x) : 0;
+          from[i] = met ? image + (size_t(line / w.height) * height + iy) * width : nullptr;
+          inside[i] = met ? from[i] + (long(first) * w.stride_x - w.left) : nothing;
+        }
+        char* to = operand + (size_t(kb) * stride + size_t(y) * out_width) * kCell;
+        unfold_edge(w, from, taps, width, 0, first, to);
+        copy(inside, step, last - first, to + size_t(first) * kCell);
+        unfold_edge(w, from, taps, width, last, out_width, to);
+      }
+  }
+
+  // Output columns [first, last) of some lines, with zeros for what lies outside.
+  static void unfold_edge(const Window& w, const float* const* from, int taps, int width, int first, int last, char* to) {
+    for (int x = first; x < last; x++) {
+      alignas(64) float values[32] = {};
+      for (int i = 0; i < Cell::lanes / taps; i++)
+        for (int t = 0; from[i] && t < w.width; t++) {
+          const int ix = x * w.stride_x - w.left + t;
+          if (unsigned(ix) < unsigned(width)) values[i * taps + t] = from[i][ix];
+        }
+      save_in_order(values, to + size_t(x) * kCell);
+    }
+  }
+
+  // Every pixel's cell is made of as many lines as fit, each `taps` floats from where it stands.
+  template <size_t taps>
+  static void unfold_lines(const float* const* from, const size_t* step, int count, char* to) {
+    for (size_t x = 0; x < size_t(count); x++, to += kCell) {
+      alignas(64) float values[32];
+      float* const cell = parts == 1 ? reinterpret_cast<float*>(to) : values;
+      for (size_t i = 0; i < size_t(Cell::lanes) / taps; i++) std::memcpy(cell + i * taps, from[i] + x * step[i], taps * 4);
+      if (parts > 1) save_in_order(values, to);
+    }
+  }
+
+  // Element by element: for dilations, and for windows wider than a cell.
+  void unfold_planar_any(const Window& w, const float* image, int channels, int height, int width, int y0, int rows, int out_width, char* operand, int stride) const {
+    const int taps = row_taps(w, lanes), k_count = channels * w.height * taps;
     for (int kb = 0; kb * lanes < k_count; kb++)
       for (int y = 0; y < rows; y++)
         for (int x = 0; x < out_width; x++) {
           alignas(64) float values[32] = {};
           for (int k = kb * lanes; k < std::min(k_count, (kb + 1) * lanes); k++) {
-            const int iy = (y0 + y) * w.stride_y - w.top + k / w.width % w.height * w.dilation_y;
-            const int ix = x * w.stride_x - w.left + k % w.width * w.dilation_x;
-            if (unsigned(iy) < unsigned(height) && unsigned(ix) < unsigned(width))
-              values[Cell::lane(k % lanes)] = image[(size_t(k / w.taps()) * height + iy) * width + ix];
+            const int line = k / taps, iy = (y0 + y) * w.stride_y - w.top + line % w.height * w.dilation_y;
+            const int ix = x * w.stride_x - w.left + k % taps * w.dilation_x;
+            if (k % taps < w.width && unsigned(iy) < unsigned(height) && unsigned(ix) < unsigned(width))
+              values[k % lanes] = image[(size_t(line / w.height) * height + iy) * width + ix];
           }
-          Cell::save(operand + (size_t(kb) * stride + size_t(y) * out_width + x) * kCell, Float(values));
+          save_in_order(values, operand + (size_t(kb) * stride + size_t(y) * out_width + x) * kCell);
         }
+  }
+
+  // Floats in the order of the channels into a cell.
+  static void save_in_order(const float* values, char* cell) {
+    if constexpr (parts == 1) {
+      write(cell, read(values));
+    } else {
+      typedef uint16_t Halves __attribute__((vector_size(32)));
+      for (int i = 0; i < 2; i++) {
+        const Halves h = __builtin_convertvector(Cell::rounded(read(values + 16 * i)) >> 16, Halves);
+        std::memcpy(cell + 32 * i, &h, 32);
+      }
+    }
   }
 
   void load(const float* planar, int channels, int height, int width, Rows out, int first, int last) const override {
@@ -262,27 +263,33 @@ class Cells : public Arithmetic {
   }
 
   void activate(const Finish& finish, Rows rows, int blocks, int height, int width) const override {
-    for_cells(rows, 0, blocks, height, width, [&](char* p, int, size_t, size_t) { Cell::save(p, finished(finish, Cell::load(p))); });
+    with_function(finish, [&](auto f) {
+      for_cells(rows, 0, blocks, height, width, [&](char* p, int, size_t, size_t) { Cell::save(p, each(f, Cell::load(p))); });
+    });
   }
 
   void add(const Finish& finish, Rows a, Rows b, Rows out, int blocks, int height, int width) const override {
-    for_cells(out, 0, blocks, height, width, [&](char* p, int c, size_t y, size_t x) {
-      Values u = Cell::load(a.data + (c * a.block + y * a.row + x) * kCell);
-      const Values v = Cell::load(b.data + (c * b.block + y * b.row + x) * kCell);
-      for (int i = 0; i < parts; i++) u.v[i] += v.v[i];
-      Cell::save(p, finished(finish, u));
+    with_function(finish, [&](auto f) {
+      for_cells(out, 0, blocks, height, width, [&](char* p, int c, size_t y, size_t x) {
+        Values u = Cell::load(a.data + (c * a.block + y * a.row + x) * kCell);
+        const Values v = Cell::load(b.data + (c * b.block + y * b.row + x) * kCell);
+        for (int i = 0; i < parts; i++) u.v[i] += v.v[i];
+        Cell::save(p, each(f, u));
+      });
     });
   }
 
   void scale(const Finish& finish, Rows a, const float* factors, Rows out, int first, int last, int channels, int height, int width) const override {
     for (int c = first; c < last; c++) {
-      alignas(64) float f[32] = {};
-      for (int j = 0; j < std::min(lanes, channels - c * lanes); j++) f[Cell::lane(j)] = factors[c * lanes + j];
-      const Values by = Float(f);
-      for_cells(out, c, c + 1, height, width, [&](char* p, int, size_t y, size_t x) {
-        Values u = Cell::load(a.data + (c * a.block + y * a.row + x) * kCell);
-        for (int i = 0; i < parts; i++) u.v[i] *= by.v[i];
-        Cell::save(p, finished(finish, u));
+      alignas(64) float values[32] = {};
+      for (int j = 0; j < std::min(lanes, channels - c * lanes); j++) values[Cell::lane(j)] = factors[c * lanes + j];
+      const Values by = Float(values);
+      with_function(finish, [&](auto f) {
+        for_cells(out, c, c + 1, height, width, [&](char* p, int, size_t y, size_t x) {
+          Values u = Cell::load(a.data + (c * a.block + y * a.row + x) * kCell);
+          for (int i = 0; i < parts; i++) u.v[i] *= by.v[i];
+          Cell::save(p, each(f, u));
+        });
       });
     }
   }
@@ -310,8 +317,9 @@ class Cells : public Arithmetic {
     for (int i = 0; i < parts; i++) v.v[i] = read(p + 16 * i);
     return v;
   }
-  static Values finished(const Finish& f, Values v) {
-    for (int i = 0; i < parts; i++) v.v[i] = apply(f, v.v[i]);
+  template <class F>
+  static Values each(F f, Values v) {
+    for (int i = 0; i < parts; i++) v.v[i] = f(v.v[i]);
     return v;
   }
   template <class F>
@@ -327,12 +335,12 @@ class Cells : public Arithmetic {
 class Float32Cells final : public Cells<Float32> {
  public:
   Packed pack_product(WeightArena& arena, const float* weight, const float* bias, int out, int in) const override {
-    return pack_panels(arena, weight, bias, out, in, tile_for(ceil_div(out, 16)).channels);
+    return pack_panels(arena, weight, bias, out, in, panel_channels(ceil_div(out, 16)));
   }
-  int tile_pixels(const Packed& packed) const override { return tile_for(packed.panel / 16).pixels; }
+  int tile_pixels(const Packed& packed) const override { return panel_pixels(packed.panel); }
   int round_up(int pixels) const override { return pixels + 16; }
   size_t product_scratch(const Packed& packed, int pixels) const override {
-    return packed.in > 16 * kPart ? size_t(packed.panel) * (pixels + 32) * 4 : 0;
+    return panel_sums(packed, pixels) * 4;
   }
   size_t operand_bytes(const Packed& packed) const override { return size_t(packed.in) * packed.out > 65536 ? 1 << 20 : 384 << 10; }
 
@@ -340,7 +348,7 @@ class Float32Cells final : public Cells<Float32> {
     const int blocks = c.packed->panel / 16;
     for (int j = c.first; j < c.last; j++) {
       const size_t at = size_t(j) * blocks * c.out_pixels * 16;
-      panel_f32(c, j, reinterpret_cast<float*>(c.out) + at, c.out_pixels, c.added ? reinterpret_cast<const float*>(c.added) + at : nullptr, c.place, c.low, c.high, reinterpret_cast<float*>(c.scratch));
+      multiply_panel(c, j, reinterpret_cast<float*>(c.out) + at, c.added ? reinterpret_cast<const float*>(c.added) + at : nullptr, reinterpret_cast<float*>(c.scratch));
     }
   }
 
@@ -407,7 +415,7 @@ class Bfloat16Cells final : public Cells<Bfloat16> {
         const uint32_t bits = uint32_t(to_bfloat16(weight[i])) << 16;
         std::memcpy(&rounded[i], &bits, 4);
       }
-      return pack_panels(arena, rounded.data(), bias, out, in, tile_for(2 * nb).channels);
+      return pack_panels(arena, rounded.data(), bias, out, in, panel_channels(2 * nb));
     }
     uint16_t* w = reinterpret_cast<uint16_t*>(arena.take(size_t(nb) * kb * 2048));
     float* b = reinterpret_cast<float*>(arena.take(size_t(nb) * 128));
@@ -418,7 +426,7 @@ class Bfloat16Cells final : public Cells<Bfloat16> {
     return {reinterpret_cast<char*>(w), b, in, out, 32};
   }
   int tile_pixels(const Packed& packed) const override { 
-    return products == Products::tiles ? 32 : products == Products::dots ? 14 : tile_for(packed.panel / 16).pixels;
+    return products == Products::tiles ? 32 : products == Products::dots ? 14 : panel_pixels(packed.panel);
   }
   int round_up(int pixels) const override { return ceil_div(pixels + 15, 16) * 16; }
   size_t operand_bytes(const Packed& packed) const override {
@@ -444,13 +452,17 @@ class Bfloat16Cells final : public Cells<Bfloat16> {
     Packed packed = *c.packed;
     packed.in = std::min(kb * 32, ceil_div(packed.in, 16) * 16);
     wide.packed = &packed;
+    wide.out_pixels = pixels, wide.place = identity(), wide.low = -INFINITY, wide.high = INFINITY;
     for (int j = c.first; j < c.last; j++) {
-      panel_f32(wide, j, result, pixels, nullptr, identity(), -INFINITY, INFINITY, sums);
+      multiply_panel(wide, j, result, nullptr, sums);
       for (int b = 0; b < panel; b++) gather(c, j * panel + b, result + size_t(b) * pixels * 16);
     }
   }
 
   void depthwise(const Packed& packed, const Window& w, Rows in, Rows out, int first, int last, int rows, int width, float low, float high) const override {
+#if defined(__AVX512F__)
+    if (products != Products::floats && rounding::has_depthwise(w)) return rounding::depthwise(packed, w, in, out, first, last, rows, width, low, high);
+#endif
     DepthwiseKernel* const kernels[] = {KERNEL(depthwise_bf16_3s1), KERNEL(depthwise_bf16_3s2)};
     if (w.height != 3 || w.width != 3 || w.stride_y != w.stride_x || w.stride_x > 2 || w.dilation_y != 1 || w.dilation_x != 1)
       return depthwise_any(packed, w, in, out, first, last, rows, width, low, high);

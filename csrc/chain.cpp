@@ -33,7 +33,22 @@ Tiles make_tiles(const Arithmetic& a, const Packed& packed, const Map& out, int 
 
 static bool same_image(const Map& a, const Map& b) { return a.height == b.height && a.width == b.width; }
 
-Chain::Chain(const StepMaker& m, const Operands& o) : a(m.arithmetic), in(o.map(0)), out(o.out_map(0)), window(o.window()) {
+// The map to read, or the one that a stem makes of an image.
+Map Chain::input(const StepMaker& m, const Operands& o) {
+  if (o.in.empty() || o.in[0].is_map) return o.map(0);
+  const Place& image = o.plain(0);
+  const Window w = o.window("stem_");
+  const Shape &s = image.tensor.shape, weight = o.constant(2).shape;
+  o.require(s.size() == 4 && s[0] == 1 && elements(s) > 0 && weight.size() == 4 && weight[0] > 0 && weight[0] <= 65536 && weight == Shape{weight[0], s[1], w.height, w.width} &&
+                s[2] + w.top + w.bottom >= w.height && s[3] + w.left + w.right >= w.width && std::max(s[2], s[3]) < 65536,
+            "has a stem that does not fit its image");
+  const Map map = ImageRows::map_of(a, image, w, int(weight[0]));
+  o.require(ImageRows::possible(a, image, w, map), "has a stem that is no 3x3 window of stride 2 on 3 channels");
+  stem = std::make_unique<ImageRows>(m, image, w, map, static_cast<const float*>(o.constant(2).data), o.bias(3, map.channels));
+  return map;
+}
+
+Chain::Chain(const StepMaker& m, const Operands& o) : a(m.arithmetic), in(input(m, o)), out(o.out_map(0)), window(o.window()) {
   depthwise = o.integer("depthwise", 0) != 0;
   has_added = o.has(1);
   expand.present = o.has(2), spatial.present = depthwise, project.present = o.has(6);
@@ -46,7 +61,7 @@ Chain::Chain(const StepMaker& m, const Operands& o) : a(m.arithmetic), in(o.map(
   }
   auto floats = [](const Tensor& t) { return static_cast<const float*>(t.data); };
   int channels = in.channels;
-  if (expand.present) {
+  if (expand.present && !stem) {
     const Tensor& w = o.constant(2);
     o.require(w.shape.size() == 4 && w.shape[1] == channels && w.shape[2] == 1 && w.shape[3] == 1 && w.shape[0] <= 65536, "has an expanding weight of another shape");
     channels = int(w.shape[0]);
@@ -84,22 +99,26 @@ Chain::Chain(const StepMaker& m, const Operands& o) : a(m.arithmetic), in(o.map(
     o.require(window.top <= in.pad && window.left <= in.pad && (out.height - 1) * window.stride_y + window.reach_y() - window.top <= in.height + in.pad &&
                   (out.width - 1) * window.stride_x + window.reach_x() - window.left <= in.width + in.pad,
               "reads past the border of its map");
-  hidden_pitch = (out.width - 1) * window.stride_x + window.reach_x();
+  hidden_pitch = std::max((out.width - 1) * window.stride_x + window.reach_x(), stem ? window.left + in.width : 0);
   const size_t hidden_row = expand.present ? size_t(window.stride_y) * hidden_pitch * middle * kCell : 0;
   if (project.present) {
     tiles = make_tiles(a, project.packed, out, direct ? 0 : operand_blocks, m.threads, direct ? in.pitch() : 0, direct ? size_t(middle) * in.pitch() * kCell : hidden_row);
   } else {
     tiles = make_tiles(a, expand.present ? expand.packed : spatial.packed, out, 1, m.threads, 0, hidden_row);
   }
-  if (expand.present) {
-    hidden_rows = (tiles.rows - 1) * window.stride_y + window.reach_y();
-    const int pitch = in.pitch();
-    hidden_place.assign(size_t(a.round_up(hidden_rows * pitch)), hidden_rows * hidden_pitch);
-    o.require(int64_t(hidden_rows) * std::max(pitch, hidden_pitch) < 65000, "has rows that are too long");
-    for (int y = 0; y < hidden_rows; y++)
-      for (int x = 0; x < in.width; x++)
-        if (x + window.left < hidden_pitch) hidden_place[size_t(y) * pitch + in.pad + x] = y * hidden_pitch + window.left + x;
-  }
+  if (expand.present) plan_hidden(o);
+}
+
+// The rows that a tile needs before the depthwise convolution, and where expanded pixels go in them.
+void Chain::plan_hidden(const Operands& o) {
+  hidden_rows = (tiles.rows - 1) * window.stride_y + window.reach_y();
+  const int pitch = in.pitch();
+  o.require(int64_t(hidden_rows) * std::max(pitch, hidden_pitch) < 65000, "has rows that are too long");
+  if (stem) return;
+  hidden_place.assign(size_t(a.round_up(hidden_rows * pitch)), hidden_rows * hidden_pitch);
+  for (int y = 0; y < hidden_rows; y++)
+    for (int x = 0; x < in.width; x++)
+      if (x + window.left < hidden_pitch) hidden_place[size_t(y) * pitch + in.pad + x] = y * hidden_pitch + window.left + x;
 }
 
 Chain::Scratch Chain::split(char* memory) const {
@@ -110,11 +129,12 @@ Chain::Scratch Chain::split(char* memory) const {
 
 size_t Chain::scratch() const {
   const size_t before = size_t(split(nullptr).product - static_cast<char*>(nullptr));
-  const size_t wide = expand.present ? a.product_scratch(expand.packed, hidden_rows * in.pitch()) : 0;
+  const size_t wide = expand.present && !stem ? a.product_scratch(expand.packed, hidden_rows * in.pitch()) : 0;
   return before + std::max(wide, project.present ? a.product_scratch(project.packed, tiles.pixels) : 0) + kCell;
 }
 
-void Chain::run(int, const Worker& worker) {
+void Chain::run(int phase, const Worker& worker) {
+  if (stem && phase == 0) return stem->prepare(worker);
   clear_border(out, worker);
   if (!expand.present && !project.present) {  // depthwise alone: threads share the channel blocks
     const int first = worker.first(middle), last = worker.last(middle);
@@ -175,19 +195,23 @@ Rows Chain::spatial_input(const Tile& tile, int& done, const Scratch& s) const {
     }
   }
   const int first = std::max(start + kept, 0), last = std::min(start + need, in.height);
-  if (first < last) {
-    const int at = first - start, pixels = (last - first) * in.pitch();
-    a.product({in.data + size_t(in.place(first, -in.pad)) * kCell, in.pixels(), pixels, &expand.packed, hidden_place.data() + size_t(at) * in.pitch(), expand.low(), expand.high(), s.hidden, block, nullptr, 0, a.panels(expand.packed), s.product});
-  }
-  const Rows from{s.hidden, size_t(block), size_t(hidden_pitch)};
-  if (!expand.clamps() && first < last) {
-    const Rows fresh{s.hidden + ((first - start) * size_t(hidden_pitch) + window.left) * kCell, from.block, from.row};
-    a.activate(expand.finish, fresh, middle, last - first, std::min(in.width, hidden_pitch - window.left));
-  }
+  if (first < last) expand_rows(first, last, first - start, s);
   for (int c = 0; c < middle; c++)  // below the image, and what surplus pixels wrote
     for (int y = std::max(last - start, kept); y < need; y++) std::memset(s.hidden + size_t(c) * block * kCell + y * row, 0, row);
   done = start + need;
-  return from;
+  return {s.hidden, size_t(block), size_t(hidden_pitch)};
+}
+
+// Image rows [first, last) into the hidden rows from `at` on.
+void Chain::expand_rows(int first, int last, int at, const Scratch& s) const {
+  const int block = hidden_rows * hidden_pitch + 1, rows = last - first;
+  const Rows fresh{s.hidden + (at * size_t(hidden_pitch) + window.left) * kCell, size_t(block), size_t(hidden_pitch)};
+  if (stem) {
+    stem->make(first, rows, expand.low(), expand.high(), fresh);
+  } else {
+    a.product({in.data + size_t(in.place(first, -in.pad)) * kCell, in.pixels(), rows * in.pitch(), &expand.packed, hidden_place.data() + size_t(at) * in.pitch(), expand.low(), expand.high(), s.hidden, block, nullptr, 0, a.panels(expand.packed), s.product});
+  }
+  if (!expand.clamps()) a.activate(expand.finish, fresh, middle, rows, std::min(in.width, hidden_pitch - window.left));
 }
 
 }  // namespace underone

@@ -1,7 +1,7 @@
-// The step where the time goes: [expand 1x1] -> [depthwise] -> [1x1 or dense k x k] + residual, by tiles of rows, so that
+// The step where the time goes: [expand 1x1, or the stem] -> [depthwise] -> [1x1 or dense k x k] + residual, by tiles of rows, so that
 // what lies between the convolutions only ever exists in a thread's own scratch memory.
 #pragma once
-#include "operands.h"
+#include "stem.h"
 
 namespace underone {
 
@@ -23,6 +23,7 @@ Tiles make_tiles(const Arithmetic& a, const Packed& packed, const Map& out, int 
 class Chain : public Step {
  public:
   Chain(const StepMaker& maker, const Operands& operands);
+  int phases() const override { return stem ? 2 : 1; }
   size_t scratch() const override;
   void run(int phase, const Worker& worker) override;
 
@@ -39,12 +40,16 @@ class Chain : public Step {
     char *hidden, *operand, *product;
   };
 
+  Map input(const StepMaker& maker, const Operands& operands);
+  void plan_hidden(const Operands& operands);
+  void expand_rows(int first, int last, int at, const Scratch& s) const;
   void run_tile(const Tile& tile, int& done, const Scratch& s) const;
   Rows spatial_input(const Tile& tile, int& done, const Scratch& s) const;
   void multiply(const Tile& tile, const char* operand, int stride, int pixels, char* scratch) const;
   Scratch split(char* memory) const;
 
   const Arithmetic& a;
+  std::unique_ptr<ImageRows> stem;  // makes the input's rows from an image; `in` has no memory then
   Map in, out, added;
   bool has_added = false, depthwise = false, direct = false;
   Window window;

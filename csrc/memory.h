@@ -16,6 +16,8 @@ using Storage = std::unique_ptr<char[], FreeBytes>;
 
 // Zeroed bytes and kSlack behind them, on huge pages when there are many. Throws std::bad_alloc.
 Storage allocate(size_t bytes);
+// The same; what is never touched needs no memory, where the system can do that.
+Storage reserve(size_t bytes);
 
 // A tensor's bytes from the step that writes it to the last one that reads it, both included.
 struct Life {

@@ -4,8 +4,10 @@
 #include <cstring>
 #include <functional>
 
+#include "cell_steps.h"
 #include "chain.h"
 #include "operands.h"
+#include "stem.h"
 
 namespace underone {
 
@@ -23,12 +25,13 @@ class Stem : public Step {
     o.require(weight.shape == Shape{out.channels, channels, window.height, window.width}, "has a weight of another shape");
     check_window(o, window, height, width, out);
     const float *w = static_cast<const float*>(weight.data), *b = o.bias(2, out.channels);
-    fast = a.has_stem(window, channels, out.width) && window.top < 3 && window.left < 3;
-    if (fast) {
-      packed = a.pack_stem(m.arena, w, b, out.channels);
-      image = allocate(a.image_bytes(out.height, out.width));
+    if (ImageRows::possible(a, in, window, out)) {
+      fast = std::make_unique<ImageRows>(m, in, window, out, w, b);
     } else {
-      packed = a.pack_product(m.arena, w, b, out.channels, channels * window.taps());
+      const int taps = row_taps(window, a.lanes), lines = channels * window.height;
+      std::vector<float> ordered(size_t(out.channels) * lines * taps, 0.0f);
+      for (size_t i = 0; i < size_t(out.channels) * lines; i++) std::copy_n(w + i * window.width, window.width, ordered.data() + i * taps);
+      packed = a.pack_product(m.arena, ordered.data(), b, out.channels, lines * taps);
       tiles = make_tiles(a, packed, out, ceil_div(packed.in, a.lanes), m.threads);
     }
   }
@@ -37,21 +40,18 @@ class Stem : public Step {
   size_t operand_bytes() const { return size_t(ceil_div(packed.in, a.lanes)) * a.round_up(tiles.pixels) * kCell + 64; }
 
   void run(int phase, const Worker& worker) override {
-    const float* planar = reinterpret_cast<const float*>(*in.data);
-    if (fast && phase == 0) {
-      const int rows = 2 * out.height + 1;
-      return a.prepare_image(window, planar, height, width, out.height, out.width, image.get(), worker.first(rows), worker.last(rows));
-    }
+    if (fast && phase == 0) return fast->prepare(worker);
     clear_border(out, worker);
     const bool plain = finish.function == Function::none;
     const float low = plain ? finish.low : -INFINITY, high = plain ? finish.high : INFINITY;
     if (fast) {
       const int y = worker.first(out.height), rows = worker.last(out.height) - y;
       if (!rows) return;
-      a.stem(packed, image.get(), out.height, out.width, y, rows, low, high, rows_of(out, y));
+      fast->make(y, rows, low, high, rows_of(out, y));
       if (!plain) a.activate(finish, rows_of(out, y), out.blocks(), rows, out.width);
       return;
     }
+    const float* planar = reinterpret_cast<const float*>(*in.data);
     for (int t = worker.first(int(tiles.list.size())); t < worker.last(int(tiles.list.size())); t++) {
       const Tile& tile = tiles.list[t];
       const int pixels = tile.rows * out.width, stride = a.round_up(pixels);
@@ -68,10 +68,9 @@ class Stem : public Step {
   Finish finish;
   Window window;
   Packed packed;
-  Storage image;
   Tiles tiles;
+  std::unique_ptr<ImageRows> fast;
   int channels, height, width;
-  bool fast = false;
 };
 
 // Planar float32 to a map, or back: threads share the channel blocks.
@@ -187,6 +186,9 @@ const std::pair<const char*, Make> kSteps[] = {
     {"cells.chain", made<Chain>},    {"cells.stem", made<Stem>},       {"cells.load", made<Load>},
     {"cells.store", made<Store>},    {"cells.add", made<Pointwise>},   {"cells.scale", made<Pointwise>},
     {"cells.function", made<Pointwise>}, {"cells.mean", made<Mean>},   {"cells.linear", made<Linear>},
+    {"cells.pool", make_pool},       {"cells.resize", make_resize},    {"cells.concat", make_concat},
+    {"cells.affine", make_affine},   {"cells.dense", make_dense},
+    {"cells.matmul", make_matmul},
 };
 
 }  // namespace

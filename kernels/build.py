@@ -1,7 +1,6 @@
 """Compile every kernel for the named instruction sets into objects: python build.py FOLDER ISA,ISA.
 
-The objects lie in FOLDER/<hash of these sources>, which is printed; nothing is done when it is complete. Beside them
-lies `kernels.h`, the declarations and one table per instruction set.
+The objects lie in FOLDER/<hash of these sources>, which is printed; nothing is done when it is complete.
 """
 
 import hashlib
@@ -15,7 +14,6 @@ import halide as hl
 from depthwise import depthwise
 from depthwise_bf16 import depthwise_bf16
 from isa import ISAS, Isa
-from product import product
 from stem import stem
 
 Kernel = tuple[hl.Func, list[object]]
@@ -23,27 +21,12 @@ Kernel = tuple[hl.Func, list[object]]
 
 def kernels(isa: Isa) -> Iterator[tuple[str, Kernel]]:
     """Give every kernel of one instruction set with its name."""
-    for pixels, channels in isa.tiles:
-        for residual in (False, True):
-            yield f"product_{pixels}x{channels}{'_add' if residual else ''}", product(isa, pixels, channels, residual)
     for size in (3, 5):
         for stride in (1, 2):
             yield f"depthwise_{size}s{stride}", depthwise(isa, size, stride)
     for stride in (1, 2):
         yield f"depthwise_bf16_3s{stride}", depthwise_bf16(isa, 3, stride)
     yield "stem", stem(isa)
-
-
-def header(names: list[str]) -> str:
-    """Write a list of register tiles per instruction set, for a macro of the reader's."""
-    lines = [
-        "// Written by kernels/build.py: register tiles (pixels, channels) of every instruction set.",
-        "#pragma once",
-    ]
-    for name in names:
-        tiles = " ".join(f"TILE({p}, {c})" for p, c in ISAS[name].tiles)
-        lines.append(f"#define UNDERONE_TILES_{name}(TILE) {tiles}")
-    return "\n".join(lines) + "\n"
 
 
 def digest(names: list[str]) -> str:
@@ -66,7 +49,6 @@ def main(folder: Path, names: list[str]) -> Path:
             symbol = f"uo_{kernel}_{name}"
             func.compile_to_object(str(work / f"{symbol}.o"), arguments, symbol, ISAS[name].halide)
             func.compile_to_assembly(str(work / f"{symbol}.s"), arguments, symbol, ISAS[name].halide)
-    (work / "kernels.h").write_text(header(names))
     try:
         work.rename(done)
     except OSError:  # somebody else was faster

@@ -128,3 +128,30 @@ def test_reason_of_a_source_is_given_as_it_is(cache, monkeypatch):
     monkeypatch.delenv("UNDERONE_ASSETS")
     with pytest.raises(FetchFailed, match=r"tried UNDERONE_ASSETS/a: UNDERONE_ASSETS is not set$"):
         fetch(pinned(AssetsFolder("a")))
+
+
+def test_a_mapped_file_is_its_bytes(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"some bytes")
+    mapped = files.map_file(path, 100)
+    mapped.check()
+    mapped.release()
+    assert bytes(mapped.content) == b"some bytes"
+    (tmp_path / "empty").touch()
+    assert bytes(files.map_file(tmp_path / "empty", 100).content) == b""
+
+
+def test_a_mapped_file_may_be_replaced_but_not_written_into(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"some bytes")
+    replaced, removed, written = (files.map_file(path, 100) for _ in range(3))
+    with files.atomic_write(path) as temporary:
+        temporary.write_bytes(b"another")
+    replaced.check()
+    assert bytes(replaced.content) == b"some bytes"
+    written = files.map_file(path, 100)
+    path.write_bytes(b"others")
+    with pytest.raises(BadFile, match=r"a\.bin was written into while it was in use; load it again"):
+        written.check()
+    path.unlink()
+    removed.check()

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import mmap
 import os
 import subprocess
 import tempfile
@@ -59,6 +60,60 @@ def make_folder(path: Path) -> Path:
     except OSError as error:
         raise BadFile(f"the folder {path} cannot be made: {error.strerror}") from error
     return path
+
+
+@dataclass(frozen=True)
+class MappedFile:
+    """The bytes of a file without a copy: pages are read when they are looked at, and shared between processes.
+
+    Attributes:
+        path: where it is.
+        content: its bytes.
+        state: inode, size and time of the last write when it was mapped.
+    """
+
+    path: Path
+    content: memoryview
+    state: tuple[int, int, int]
+
+    def check(self) -> None:
+        """Look whether the bytes are still those that were mapped. A file that was replaced or removed does no harm.
+
+        Raises:
+            BadFile: somebody has written into the file.
+        """
+        try:
+            now = _state(self.path.stat())
+        except OSError:
+            return
+        if now[0] == self.state[0] and now != self.state:
+            raise BadFile(f"{self.path} was written into while it was in use; load it again")
+
+    def release(self) -> None:
+        """Give the pages that were looked at back; they are read again when they are needed."""
+        if isinstance(self.content.obj, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            self.content.obj.madvise(mmap.MADV_DONTNEED)
+
+
+def _state(found: os.stat_result) -> tuple[int, int, int]:
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def map_file(path: Path, largest: int) -> MappedFile:
+    """Map a file into memory.
+
+    Raises:
+        BadFile: it cannot be read, or has more than `largest` bytes.
+    """
+    try:
+        with path.open("rb") as file:
+            found = os.fstat(file.fileno())
+            if found.st_size > largest:
+                raise BadFile(f"{path} has {found.st_size:,} bytes; at most {largest:,} are read")
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if found.st_size else b""
+    except (OSError, ValueError) as error:  # ValueError: no ordinary file
+        raise BadFile(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    return MappedFile(path, memoryview(content), _state(found))
 
 
 def sha256_of(path: Path) -> str:

@@ -23,10 +23,17 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def file(tmp_path_factory):
+def model():
     torch.manual_seed(0)
     model = uo.create_model("mobilenet_v2_035", num_classes=3, labels=["cat", "dog", "owl"])
     randomize_statistics(model, torch.randn(4, 3, 64, 64))
+    image = model.spec.input.model_copy(update={"shape": (None, 3, 64, 64)})
+    model.spec = model.spec.model_copy(update={"inputs": (image,)})
+    return model
+
+
+@pytest.fixture(scope="module")
+def file(model, tmp_path_factory):
     return uo.export(uo.reparameterize(model), tmp_path_factory.mktemp("net") / "net.onnx", size=(64, 64))
 
 
@@ -35,6 +42,15 @@ def test_engines_agree_on_the_score(file, folder):
     assert native.pictures == 12
     assert native.confusion == other.confusion
     assert native.loss == pytest.approx(other.loss, rel=1e-5)
+
+
+def test_weights_and_modules_score_as_the_exported_network(file, folder, model, tmp_path):
+    exported = evaluate(file, folder)
+    uo.save_weights(model, tmp_path / "w.safetensors")
+    for form in (model, uo.reparameterize(model), tmp_path / "w.safetensors"):
+        score = evaluate(form, folder)
+        assert score.confusion == exported.confusion
+        assert score.loss == pytest.approx(exported.loss, rel=1e-4)
 
 
 def test_class_order_is_that_of_the_network(file, folder, tmp_path):

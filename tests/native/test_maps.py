@@ -131,6 +131,23 @@ def test_stems_are_the_reference(setting, size, pads):
     check(net, setting, steps=["cells.stem", "cells.store"])
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("size", [(14, 15), (15, 16), (40, 47), (66, 64)])
+@pytest.mark.parametrize(
+    ("stride", "pads"), [(1, (1, 1, 1, 1)), (2, (1, 1, 1, 1)), (2, (0, 0, 1, 1)), (2, (0, 0, 0, 0))]
+)
+def test_stems_joined_to_a_chain_are_the_reference(setting, size, stride, pads, threads):
+    net = Net(3, *size)
+    net.conv(40, 3, strides=(2, 2), pads=pads)
+    net.node("HardSwish" if stride == 1 else "Relu")
+    net.depthwise(3, strides=(stride, stride), pads=pads)
+    net.node("Clip", min=0.0, max=6.0)
+    if size != (14, 15):
+        net.conv(24)
+        net.node("Relu")
+    check(net, setting, threads, limit=2 * LIMITS[setting[1]], steps=["cells.chain", "cells.store"])
+
+
 @pytest.mark.parametrize("window", WINDOWS, ids=str)
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_images_of_few_channels_need_no_map(setting, channels, window):
@@ -252,7 +269,7 @@ def test_maps_at_the_border_of_plain_operators_are_stored_and_loaded(setting):
     net.conv(24, 3, pads=(1, 1, 1, 1))
     net.node("Transpose", perm=(0, 1, 3, 2))
     net.conv(16, 1)
-    wanted = ["cells.load", "cells.chain", "cells.store", "Transpose", "cells.load", "cells.chain", "cells.store"]
+    wanted = ["cells.load", "cells.dense", "cells.store", "Transpose", "cells.load", "cells.chain", "cells.store"]
     check(net, setting, limit=2 * LIMITS[setting[1]], steps=wanted)
 
 

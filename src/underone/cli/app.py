@@ -235,6 +235,75 @@ def bench(
     show.result(records, json, show.records)
 
 
+@app.command
+def train(
+    recipe: str,
+    changes: list[str] | None = None,
+    /,
+    *,
+    data: Path,
+    output: Output,
+    resume: Annotated[bool, Flag] = False,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    workers: int = 1,
+    loggers: str = "",
+    json: Json = False,
+) -> None:
+    """Train a network by a recipe; Ctrl-C saves, `--resume` goes on to the same weights.
+
+    `underone train finetune epochs=8 --data photos -o runs/photos`
+
+    Args:
+        recipe: name of a recipe (finetune, scratch, distill, mobileone_in1k, mobilenet_v2_in1k; with _smoke for a try
+            of seconds), or the recipe.yaml of a run.
+        changes: key=value of the recipe, for example model=mobileone_s0 lr=0.05.
+        data: folder with train, validation and perhaps test: folders of classes, CSV tables or tar shards.
+        output: folder of the run.
+        resume: go on from the folder's last state.
+        device: that trains.
+        workers: processes that read pictures ahead.
+        loggers: tensorboard, trackio, separated by commas.
+        json: print the result as JSON.
+    """
+    from .training import next_command, train_recipe
+
+    result = train_recipe(
+        recipe, changes or [], data, output, resume,
+        device=device, workers=workers, loggers=tuple(filter(None, loggers.split(","))),
+    )  # fmt: skip
+    show.result(result, json, show.trained)
+    if not json:
+        show.line(f"next:   {next_command(result)}")
+
+
+@app.command(name="eval")
+def evaluate(
+    model: Path,
+    /,
+    *,
+    data: Path,
+    backend: str = "auto",
+    threads: int | None = None,
+    precision: str | None = None,
+    json: Json = False,
+) -> None:
+    """Score a classifier on pictures with known classes.
+
+    `underone eval mobilenet.onnx --data photos/test`
+
+    Args:
+        model: .onnx file with its spec inside, or weights of ours or any known layout.
+        data: folder of class folders, CSV table, or tar shards.
+        backend: engine: auto, native, onnxruntime, openvino, torch, reference.
+        threads: threads of the engine.
+        precision: number format that the engine calculates in: float32, bfloat16.
+        json: print the score as JSON.
+    """
+    from .training import evaluate_model
+
+    show.result(evaluate_model(model, data, backend, threads, precision), json, show.score)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run one command and exit: 0 done, 1 failed (one line says why), 2 wrong usage."""
     try:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ..data import Pictures
 from ..errors import BadValue
 from ..evaluation import ClassScore, score_classes
+from ..evaluation.of_torch import answer_of
 from ..runtime import load
 from ..spec import ModelSpec
 from ..zoo import create_model
@@ -65,13 +66,7 @@ class Classification:
 
     def evaluate(self, model: nn.Module, pictures: Pictures) -> ClassScore:
         """Score a model in eval mode on pictures prepared as its spec says."""
-        model.eval()
-
-        def answer(images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-            with torch.inference_mode():
-                return cast(Tensor, model(torch.from_numpy(images).to(self.device))).float().cpu().numpy()
-
-        return score_classes(answer, pictures, self.spec.input, batch=_EVALUATION_BATCH)
+        return score_classes(answer_of(model), pictures, self.spec.input, batch=_EVALUATION_BATCH)
 
 
 class _Teacher:

@@ -9,6 +9,7 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch._C._distributed_c10d import PrefixStore, Store, TCPStore  # torch.distributed's own, untyped there
 
 from ..errors import BadValue
 
@@ -90,12 +91,12 @@ def joined_group(device: str) -> Iterator[Group]:
             dist.destroy_process_group()
 
 
-def _store(world: int) -> dist.Store | None:
+def _store(world: int) -> Store | None:
     """Return a store of this attempt's own under torchrun's agent, whose store still holds dead workers' addresses."""
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         return None
-    agent = dist.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), world, is_master=False)
-    return dist.PrefixStore(f"attempt{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", agent)
+    agent = TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), world, is_master=False)
+    return PrefixStore(f"attempt{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", agent)
 
 
 def choose_device(wanted: str, group: Group) -> torch.device:
