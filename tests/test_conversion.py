@@ -78,6 +78,14 @@ def test_efficientnet_lite_answers_the_photographs(tmp_path, photographs):
     assert right(made.output, photographs, background=0) == (18, 19)  # as the original in its own code
 
 
+@pytest.mark.parametrize(("name", "classes"), [("mobilenet_v1_100", 1001), ("efficientnet_lite0", 1000)])
+def test_weights_that_are_fetched_are_those_of_the_files(name, classes):
+    real({"mobilenet_v1_100": "mobilenet_v1_frozen", "efficientnet_lite0": "efficientnet_lite0_pth"}[name])
+    spec = uo.create_model(name, weights="DEFAULT").spec
+    assert (spec.padding, spec.bn_eps, len(spec.labels)) == ("tf_same", 1e-3, classes)
+    assert spec.weights == "tensorflow_in1k"
+
+
 def test_torchvision_mobilenet_v2_answers_the_photographs(tmp_path, photographs):
     made = uo.convert(real("mobilenet_v2_torchvision"), tmp_path / "v2.onnx")
     assert right(made.output, photographs, background=0) == (18, 20)

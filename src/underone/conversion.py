@@ -221,6 +221,7 @@ def _write_zoo(opened: _Opened, output: Path) -> Conversion:
         opened.parity.require()
     network, file = opened.checkpoint.network, opened.checkpoint.file
     verdict = write_model(opened.model, output)
+    place = {name: number for number, name in enumerate(opened.model.state_dict())}
     return Conversion(
         source=str(opened.checkpoint.path),
         format=file.format if file else opened.checkpoint.path.suffix.lstrip("."),
@@ -229,7 +230,7 @@ def _write_zoo(opened: _Opened, output: Path) -> Conversion:
         form=network.layout.form,
         output=str(output),
         spec=cast(ModelSpec, opened.model.spec),
-        rows=network.rows,
+        rows=tuple(sorted(network.rows, key=lambda row: place.get(row.ours, len(place)))),
         notes=opened.notes,
         parity=opened.parity,
         verdict=verdict,

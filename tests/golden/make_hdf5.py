@@ -12,6 +12,7 @@ import numpy as np
 
 FOLDER = Path(__file__).parent / "foreign"
 DTYPES = ("<f2", "<f4", "<f8", ">f4", "|i1", "|u1", "<i4", ">i8", "<u2", "|b1")
+LONG = "x" * 60  # names fill the blocks of a heap, which double in size
 MANY = 150  # more than what a group keeps in its own header, or in one node or block
 
 
@@ -42,7 +43,7 @@ def write(path: Path, libver: tuple[str, str]) -> None:
         for i in range(12):
             file[f"many/own_{i}"] = numbers((2,), "<i4") + i
         for i in range(MANY):
-            file[f"many/link_{i}"] = file[f"many/own_{i % 12}"]
+            file[f"many/link_{i}_{LONG}"] = file[f"many/own_{i % 12}"]
             file["many"].attrs[f"attribute_{i}"] = np.int16(i)
         file["deep/er/still"] = numbers((4,), "<f4")
         file["deep/again"] = file["deep/er/still"]  # two names, one object

@@ -179,6 +179,7 @@ def write_nested() -> None:
     for weight in old.weights:
         weight.assign(values[weight.name.removesuffix(":0").replace("tail/", "").replace("depthwise_kernel", "kernel")])
     old.save(FOLDER / "keras_nested_2.h5")
+    old.save(FOLDER / "keras_nested_2.keras")
     old.save_weights(FOLDER / "keras_nested_2_weights.h5")
     np.testing.assert_allclose(old([given["left"], given["right"]])[1], tail, rtol=1e-5, atol=1e-5)
 

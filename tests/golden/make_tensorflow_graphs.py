@@ -141,18 +141,68 @@ CASES: dict[str, tuple[tuple[int, ...], Callable[[tf.Tensor], tf.Tensor]]] = {
     "expand": (MAP, lambda x: tf.squeeze(tf.expand_dims(x, -2)) + 1),
     "flatten": (MAP, lambda x: tf.matmul(tf.reshape(x, [-1, 120]), numbers(120, 3))),
     "heads": (MAP, heads),
+    "open_sizes": (MAP, lambda x: tf.reshape(conv(x, 3, 3, 4, 6, stride=2), [-1, 3, 6]) * 2),
     "whole_size": (MAP, lambda x: x * tf.cast(tf.size(x), tf.float32) + tf.cast(tf.rank(x), tf.float32)),
     "fake_quantised": (MAP, lambda x: tf.quantization.fake_quant_with_min_max_args(x, -1, 1.5, 8)),
 }  # fmt: skip
 
 
-def frozen(shape: tuple[int, ...], function: Callable[[tf.Tensor], tf.Tensor]) -> tuple[bytes, np.ndarray, np.ndarray]:
-    """Give a graph's bytes, an input and TensorFlow's output."""
-    data = numbers(*shape, seed=11)
-    with tf.Graph().as_default() as graph, tf1.Session() as session:
-        x = tf1.placeholder(tf.float32, shape if function is not heads else (None, *shape[1:]), "x")
-        y = tf.identity(function(x), "y")
-        return graph.as_graph_def().SerializeToString(), data, session.run(y, {x: data})
+def first(function: Callable[[tf.Tensor], tf.Tensor]) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Give the same function of a tensor with channels first, for answers on a processor that has no such layers."""
+    return lambda x: tf.transpose(function(tf.transpose(x, [0, 2, 3, 1])), [0, 3, 1, 2])
+
+
+def norm_first(x: tf.Tensor) -> tf.Tensor:
+    """Convolve and normalise (N, C, H, W)."""
+    y = raw.Conv2D(
+        input=x, filter=numbers(3, 3, 5, 6, seed=7), strides=[1, 1, 2, 2], padding="SAME", data_format="NCHW"
+    )
+    y = raw.BiasAdd(value=y, bias=numbers(6), data_format="NCHW")
+    return tf.nn.relu(fused_norm(y, 6, data_format="NCHW"))
+
+
+def pool_first(x: tf.Tensor) -> tf.Tensor:
+    """Convolve each channel of (N, C, H, W), and pool."""
+    y = raw.DepthwiseConv2dNative(
+        input=x, filter=numbers(3, 2, 5, 2), strides=[1] * 4, data_format="NCHW", padding="EXPLICIT",
+        explicit_paddings=[0, 0, 0, 0, 1, 0, 2, 1],
+    )  # fmt: skip
+    return raw.MaxPool(input=y, ksize=[1, 1, 3, 2], strides=[1, 1, 2, 1], padding="SAME", data_format="NCHW")
+
+
+# graphs with channels first, and what computes their answers
+FIRST: dict[str, tuple[Callable[[tf.Tensor], tf.Tensor], Callable[[tf.Tensor], tf.Tensor]]] = {
+    "first_norm": (
+        norm_first,
+        first(lambda x: nn.relu(fused_norm(nn.bias_add(conv(x, 3, 3, 5, 6, stride=2), numbers(6)), 6))),
+    ),
+    "first_pool": (
+        pool_first,
+        first(
+            lambda x: nn.max_pool2d(
+                nn.depthwise_conv2d(x, numbers(3, 2, 5, 2), [1] * 4, [[0, 0], [1, 0], [2, 1], [0, 0]]),
+                [3, 2], [2, 1], "SAME",
+            )
+        ),
+    ),
+}  # fmt: skip
+
+# shapes that a graph states, where they are not those of the input
+STATED = {"heads": (None, 5, 6, 4), "open_sizes": (None, None, None, 4)}
+
+
+def frozen(
+    shape: tuple[int | None, ...],
+    function: Callable[[tf.Tensor], tf.Tensor],
+    data: np.ndarray,
+    answering: Callable[[tf.Tensor], tf.Tensor] | None = None,
+) -> tuple[bytes, np.ndarray]:
+    """Give a graph's bytes and TensorFlow's output, or that of a function that means the same."""
+    with tf.Graph().as_default() as graph:
+        tf.identity(function(tf1.placeholder(tf.float32, shape, "x")), "y")
+    with tf.Graph().as_default(), tf1.Session() as session:
+        x = tf1.placeholder(tf.float32, shape)
+        return graph.as_graph_def().SerializeToString(), session.run((answering or function)(x), {x: data})
 
 
 def run(path: str, feeds: dict[str, np.ndarray], fetches: list[str]) -> list[np.ndarray]:
@@ -168,8 +218,11 @@ def main() -> None:
     """Write the files."""
     FOLDER.mkdir(exist_ok=True)
     found = {}
-    for name, (shape, function) in CASES.items():
-        graph, data, answer = frozen(shape, function)
+    cases = {name: (*case, None) for name, case in CASES.items()}
+    cases |= {name: ((2, 5, 6, 4), *functions) for name, functions in FIRST.items()}
+    for name, (shape, function, answering) in cases.items():
+        data = numbers(*shape, seed=11)
+        graph, answer = frozen(STATED.get(name, shape), function, data, answering)
         found |= {f"{name}.graph": np.frombuffer(graph, np.uint8), f"{name}.output": answer}
         found |= {f"{name}.shape": np.array(shape, np.int8), "input." + "x".join(map(str, shape)): data}
     np.savez_compressed(FOLDER / "layers.npz", **found)

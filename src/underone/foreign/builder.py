@@ -219,8 +219,12 @@ class Builder:
                 f"{self.where}: node {node.name!r} ({node.op}): constants of {self._computed} elements are computed "
                 f"from constants; at most {self._most_computed} are"
             )
-        with np.errstate(all="ignore"):  # infinities are results, not accidents
-            results = run_node(node, [self.constants[n] for n in node.inputs if n])
+        try:
+            with np.errstate(all="ignore"):  # infinities are results, not accidents
+                results = run_node(node, [self.constants[n] for n in node.inputs if n])
+        except (ValueError, TypeError, IndexError, ArithmeticError, MemoryError) as error:
+            what = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise BadFile(f"{self.where}: node {node.name!r} ({node.op}): {what}") from error
         self.constants |= zip(node.outputs, results, strict=True)
 
     def _spec(

@@ -17,7 +17,8 @@ class Cut:
         inputs: names of the tensors that are given; () for the file's own.
         outputs: names of the tensors that are wanted; () for the file's own.
         quantised: what becomes of a quantised network: ``dequantised``: float weights, no rounding, the clamps of the
-            quantised ranges kept; ``kept``: every tensor is rounded where the file rounds it. Float ones are the same.
+            quantised ranges kept; ``kept``: every tensor is rounded where the file rounds it, convolutions in whole
+            numbers. Float networks are the same in both.
     """
 
     inputs: tuple[str, ...] = ()

@@ -38,7 +38,8 @@ def compare_roads(model: "nn.Module", spec: ModelSpec, graph: Graph) -> Verdict 
     run = as_function(model, ["logits"])
     rows: list[Comparison] = []
     with open_engine(open_model(to_onnx(graph)), "auto", settings.threads(), None) as engine:
-        for probe, array in probes(image).items():
+        inputs = probes(image)
+        for probe, array in inputs.items():
             want = {output: engine.run({image.name: array})[output]}
             got = {output: _like(run({image.name: array})["logits"], want[output])}
             rows += compare_outputs(f"{probe}, {engine.backend}", got, want, limits_on(probe, "float32"), top1=True)
@@ -48,7 +49,7 @@ def compare_roads(model: "nn.Module", spec: ModelSpec, graph: Graph) -> Verdict 
         subject=f"{spec.name} with the weights of the file",
         reference=f"the file's own network by {by}",
         comparisons=tuple(rows),
-        facts={"output": output, "input_shape": [n or 0 for n in image.shape]},
+        facts={"output": output, "input_shape": list(inputs["zeros"].shape)},
         versions=versions_of("torch", by),
     )
 

@@ -7,6 +7,7 @@ statistics and state are those of the plain form but for rounding; the outputs o
 Source: after the folding of Vasu et al. (arXiv 2206.04040), section 3.2, here with the statistics of the batch.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm as AnyBatchNorm
 from .folding import identity_kernel, pad_kernel
 from .moments import Geometry, channel_moments, covariance, full_precision, output_moments
 from .synchronise import Moments, synchronised
+from .window_moments import TAPS, can_compile, window_covariance
 
 SMALL = 64  # values under one window of a dense convolution that are copied into rows
 
@@ -103,22 +105,34 @@ def _dense_moments(x: Tensor, weights: Tensor, branches: Branches) -> Moments:
 
 
 def _depthwise_moments(x: Tensor, weights: Tensor, branches: Branches) -> Moments:
-    """By the outputs, one branch after the other; `scale` and `skip` see only the pixels under the window's centre."""
+    """`scale` and `skip` see only the pixels under the windows' centres."""
     geometry = branches.geometry
-    mean, var = output_moments(x, weights, geometry)
+    if can_compile(x, tuple(weights.shape[3:]), geometry):
+        mean, var, (centre, spread) = _window_moments(x, weights, geometry.stride[0])
+    else:
+        mean, var = output_moments(x, weights, geometry)
+        down, right = geometry.stride
+        centre, spread = channel_moments(x if geometry.stride == (1, 1) else x[:, :, ::down, ::right])
     means, variances = [*mean], [*var]
-    down, right = geometry.stride
-    centres = x if geometry.stride == (1, 1) else x[:, :, ::down, ::right]
-    if branches.scale is not None or branches.skip is not None:
-        mean, var = channel_moments(centres)
     if branches.scale is not None:
         factor = branches.scale[0].weight.flatten()  # (O,), depthwise
-        means.append(mean * factor)
-        variances.append(var * factor.square())
+        means.append(centre * factor)
+        variances.append(spread * factor.square())
     if branches.skip is not None:
-        means.append(mean)
-        variances.append(var)
-    return Moments(torch.stack(means), torch.stack(variances), centres.numel() // centres.shape[1])
+        means.append(centre)
+        variances.append(spread)
+    pixels = len(x) * math.prod(-(-size // step) for size, step in zip(x.shape[2:], geometry.stride, strict=True))
+    return Moments(torch.stack(means), torch.stack(variances), pixels)
+
+
+def _window_moments(x: Tensor, weights: Tensor, stride: int) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
+    """Return mean and variance of the outputs (B, O), and those of the pixels under the centres (O,)."""
+    mean, cov = window_covariance(x, stride)  # (O, 9), (O, 9, 9)
+    flat = weights.flatten(2).double()  # (B, O, 9)
+    means = (flat * mean).sum(2)
+    variances = ((flat[:, :, None] @ cov)[:, :, 0] * flat).sum(2)
+    centre, spread = mean[:, TAPS // 2], cov[:, TAPS // 2, TAPS // 2]
+    return means.to(x.dtype), variances.clamp(min=0).to(x.dtype), (centre.to(x.dtype), spread.to(x.dtype))
 
 
 def _windows(x: Tensor, geometry: Geometry, size: Sequence[int]) -> Tensor:

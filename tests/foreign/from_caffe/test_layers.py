@@ -12,6 +12,7 @@ from underone.errors import BadFile, Unsupported
 from underone.foreign.from_caffe import read_caffe
 from underone.foreign.from_caffe.layers import LAYERS
 from underone.graph import run_reference, to_onnx
+from underone.runtime import load
 
 GOLDEN = np.load(Path(__file__).parents[2] / "golden" / "foreign" / "caffe_layers.npz")
 TEXTS = json.loads(GOLDEN["texts"].tobytes())
@@ -48,6 +49,13 @@ def test_layer_gives_opencvs_answer_in_onnxruntime(name, tmp_path):
     session = onnxruntime.InferenceSession(to_onnx(graph), providers=["CPUExecutionProvider"])
     outputs = [v.name for v in graph.outputs]
     check(dict(zip(outputs, session.run(outputs, given(graph)), strict=True)), name, 1e-10, 1e-4)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_layer_gives_opencvs_answer_in_our_engine(name, tmp_path):
+    graph = graph_of(name, tmp_path)
+    (tmp_path / "x.onnx").write_bytes(to_onnx(graph))
+    check(load(tmp_path / "x.onnx", backend="native").run(given(graph)), name, 1e-10, 1e-4)
 
 
 def test_every_layer_has_a_case():
@@ -101,6 +109,25 @@ def test_turned_inner_product_takes_its_weight_as_it_lies(tmp_path):
     (weight, bias) = read_caffe(tmp_path / "x.caffemodel").tensors.values()
     wanted = X.reshape(2, -1) @ weight.reshape(224, 3) + bias
     np.testing.assert_allclose(run_reference(graph, given(graph))["y"], wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_classifier_that_ends_in_one_pixel_gives_classes(tmp_path):
+    """As the MobileNets of Caffe do: global pool, convolution, softmax, all (N, C, 1, 1)."""
+    text = (
+        'input: "x" input_shape { dim: 2 dim: 4 dim: 7 dim: 8 } layer { name: "it" type: "Pooling" bottom: "x" top: "y"'
+    )
+    text += " pooling_param { pool: AVE global_pooling: true } }"
+    text += ' layer { name: "prob" type: "Softmax" bottom: "y" top: "prob" }'
+    graph = graph_of("", tmp_path, text, WEIGHTS)
+    assert [(v.name, v.shape) for v in graph.outputs] == [("prob", (2, 4))]
+    assert graph.spec.outputs[0].meaning == "probabilities"
+    mean = X.mean((2, 3))
+    wanted = np.exp(mean) / np.exp(mean).sum(1, keepdims=True)
+    np.testing.assert_allclose(run_reference(graph, given(graph))["prob"], wanted, rtol=1e-5)
+    (note,) = read_caffe(tmp_path / "x.caffemodel").network().notes
+    assert note == "output 'prob' of one pixel is given as (N, classes)"
+    inside = read_caffe(tmp_path / "x.caffemodel").graph(outputs=["prob"])
+    assert inside.outputs[0].shape == (2, 4, 1, 1)  # what is asked for by name keeps its shape
 
 
 @pytest.mark.parametrize("kind", ["DepthwiseConvolution", "ConvolutionDepthwise"])

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from underone import settings
 from underone.compare import difference
 from underone.errors import BadFile, FetchFailed, UnknownName, Unsupported
 from underone.files import fetch
@@ -16,7 +18,7 @@ from underone.weights import REAL_FILES
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "foreign"
 NESTED = np.load(GOLDEN / "keras_nested.npz")
-LAYOUTS = ("keras_nested_2.h5", "keras_nested_3.h5", "keras_nested.keras")
+LAYOUTS = ("keras_nested_2.h5", "keras_nested_2.keras", "keras_nested_3.h5", "keras_nested.keras")
 ANSWERS = np.load(GOLDEN / "keras_answers.npz")
 
 
@@ -109,6 +111,21 @@ def test_real_files_give_keras_own_answer(pin, name, size, inside, end):
     close(run_reference(graph, {given.name: picture(*size)})[end], ANSWERS[f"{name}/answer"], nmse=1e-10, peak=1e-4)
     graph = file.graph(outputs=[inside])
     close(run_reference(graph, {given.name: picture(*size)})[inside], ANSWERS[f"{name}/inside"], nmse=1e-10, peak=1e-4)
+
+
+@pytest.mark.parametrize(("photo", "breed", "probability"), [("german_shepherd", 9, 0.999), ("samoyed", 15, 0.997)])
+def test_breeds_on_photographs_are_those_that_keras_gave(photo, breed, probability):
+    """Measured with Keras on the same files: the whole photograph squeezed to the square, x / 127.5 - 1."""
+    folder = settings.assets_dir()
+    if folder is None:
+        pytest.skip("UNDERONE_ASSETS is not set")
+    graph = real("dog_breed_h5").graph()
+    with Image.open(folder / "photos" / f"{photo}.jpg") as image:
+        pixels = np.asarray(image.convert("RGB").resize((160, 160), Image.Resampling.BILINEAR), np.float32)
+    x = (pixels / 127.5 - 1).transpose(2, 0, 1)[None]
+    (found,) = run_reference(graph, {graph.inputs[0].name: np.ascontiguousarray(x)})["dense"]
+    assert found.argmax() == breed
+    assert abs(found[breed] - probability) < 0.002
 
 
 def test_emotions_agree_with_their_tflite_twin_within_the_quantisation_error():

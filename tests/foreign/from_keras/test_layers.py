@@ -14,6 +14,7 @@ from underone.foreign.from_keras.config import parse_model
 from underone.foreign.from_keras.layers import LAYERS
 from underone.foreign.from_keras.network import build_network
 from underone.graph import run_reference, to_onnx
+from underone.runtime import load
 
 GOLDEN = np.load(Path(__file__).parents[2] / "golden" / "foreign" / "keras_layers.npz")
 CASES = json.loads(GOLDEN["cases"].tobytes())
@@ -68,6 +69,16 @@ def test_layer_gives_keras_own_answer_in_onnxruntime(name):
     graph = graph_of(name)
     session = onnxruntime.InferenceSession(to_onnx(graph), providers=["CPUExecutionProvider"])
     (found,) = session.run(None, given(name, graph))
+    nmse, peak = difference(found, NUMBERS[name][1])
+    assert nmse < 1e-10
+    assert peak < 1e-4
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_layer_gives_keras_own_answer_in_our_engine(name, tmp_path):
+    graph = graph_of(name)
+    (tmp_path / "x.onnx").write_bytes(to_onnx(graph))
+    (found,) = load(tmp_path / "x.onnx", backend="native").run(given(name, graph)).values()
     nmse, peak = difference(found, NUMBERS[name][1])
     assert nmse < 1e-10
     assert peak < 1e-4

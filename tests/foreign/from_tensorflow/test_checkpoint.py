@@ -21,7 +21,7 @@ VALUES = {
     "net/count": np.array(123456789012),
     "net/bytes": np.arange(-3, 3, dtype=np.int8),
     "net/flags": np.array([True, False, True]),
-    "net/parted": (np.arange(7 * 5).reshape(7, 5) * 1.5).astype(np.float32),
+    "net/parted": (np.arange(151).reshape(151, 1) * 1.5).astype(np.float32),
 }
 ONE = VALUES.keys() - {"net/brain"}
 FILES = {

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from underone.errors import BadFile, Unsupported
+from underone.errors import BadFile, BadValue, Unsupported
 from underone.foreign.from_tensorflow import read_frozen_graph
 
 
@@ -162,7 +162,7 @@ ANSWERS = {
     "output_of_input": (lambda g: g.node("y", "Relu", "x:3"), r"the outputs \['y'\] also follow from \['x'\]"),
     "computed": (
         lambda g: (g.const("a", 3), g.node("i", "ArgMax", "x", "a"), g.node("y", "Reshape", "x", "i")),
-        r"operand 'i' is computed from what the input holds; only fixed numbers are read",
+        r"reads 'i', which is computed from what the input holds; only fixed numbers are read",
     ),
     "unknown": (
         lambda g: (g.node("n", "NonMaxSuppressionV3", "x"), g.node("y", "Relu", "n")),
@@ -193,7 +193,7 @@ def test_refusal_says_what_is_wrong(name, tmp_path, by_hand):
     [
         ([], ["c"], r"the outputs \['c'\] follow from no input"),
         (["a"], ["y"], r"the outputs \['y'\] also follow from \['x'\]; name all inputs"),
-        (["a"], ["z"], r"the shape of input 'a' is not stated; name inputs whose shape is"),
+        (["a"], ["z"], r"the shape of input 'a' is not stated; state it, as in 'a\[1,224,224,3\]'"),
     ],
 )
 def test_borders_that_do_not_fit_are_refused(inputs, outputs, text, tmp_path, by_hand):
@@ -206,6 +206,42 @@ def test_borders_that_do_not_fit_are_refused(inputs, outputs, text, tmp_path, by
     path.write_bytes(b"".join(graph.parts))
     with pytest.raises(Unsupported, match=text):
         read_frozen_graph(path).graph(inputs, outputs)
+
+
+@pytest.mark.parametrize("text", ["x[]", "x[1,a]", "x[0]", "x[1,4", "x[1,4]4", "[1]", "x[1,1,1,1,1,1,1,1,1]"])
+def test_shape_that_is_none_is_refused(text, tmp_path, by_hand):
+    path = tmp_path / "net.pb"
+    path.write_bytes(by_hand.picture() + by_hand.node("y", "Relu", ["x"]))
+    with pytest.raises(BadValue, match=r"input '.*' states no shape; NAME\[1,224,224,3\] is one, with -1 for an open"):
+        read_frozen_graph(path).graph([text])
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [("x", (None, 3, 4, 4)), ("x[2,4,4,3]", (2, 3, 4, 4)), ("x:0[?,8,-1,3]", (None, 3, 8, None))],
+)
+def test_shape_of_an_input_can_be_stated(given, taken, tmp_path, by_hand):
+    path = tmp_path / "net.pb"
+    path.write_bytes(by_hand.picture() + by_hand.node("y", "Relu", ["x"]))
+    assert [(v.name, v.shape) for v in read_frozen_graph(path).graph([given]).inputs] == [("x", taken)]
+
+
+def test_resize_to_the_size_of_the_input_needs_it(tmp_path, by_hand):
+    graph = Graph(by_hand)
+    graph.const("one", [1])
+    graph.const("three", [3])
+    graph.node("s", "Shape", "x")
+    graph.node("half", "StridedSlice", "s", "one", "three", "one")
+    graph.node("y", "ResizeBilinear", "x", "half")
+    path = tmp_path / "net.pb"
+    path.write_bytes(b"".join(graph.parts))
+    network = read_frozen_graph(path)
+    assert network.graph(["x[-1,6,8,3]"]).outputs[0].shape == (None, 6, 8, 3)
+    wanted = (
+        r"node 'y' \(ResizeBilinear\) reads 'half': \[192, 192\] or \[320, 320\], by the size of the input; state "
+    )
+    with pytest.raises(Unsupported, match=wanted + r"the shape of the input, as in 'NAME\[1,224,224,3\]'"):
+        network.graph(["x[1,-1,-1,3]"])
 
 
 def test_input_that_nothing_follows_from_is_left_out(tmp_path, by_hand):

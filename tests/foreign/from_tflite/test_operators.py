@@ -237,6 +237,7 @@ def test_form_that_is_not_implemented_is_named(small, op, operands, options, con
         ("CONV_2D", "x w", CONV, {"w": {"value": B}}, r"weight 'w' has shape \(5,\); 4 axes fit"),
         ("CONV_2D", "x w", CONV, {"w": {"value": weights(5, 3, 3, 3)}}, r"node 'y/conv' \(Conv\): input"),
         ("CONV_2D", "x", CONV, {}, "CONV_2D 'y' lacks operand 1"),
+        ("DEPTHWISE_CONV_2D", "n w", DEPTH, {"n": {"value": 1.0}, "w": {"value": D}}, "CONV_2D 'y': tuple ind"),
         ("ADD", "x y", {}, {}, "tensor 'y' is read before an operator gives it"),
         ("TRANSPOSE", "x p", {}, {"p": {"value": weights(4)}}, "operand 1 of TRANSPOSE 'y' is float32"),
         ("TRANSPOSE", "x p", {}, {"p": const([0, 0, 1, 2])}, "each axis once"),

@@ -21,7 +21,6 @@ class Call:
         builder: takes the nodes; tensors are (N, C, H, W) as in Caffe.
         name: of the layer.
         kind: its class.
-        fields: its settings, all of them.
         param: the settings of its class.
         arrays: its own, in Caffe's order.
         inputs: tensors that it reads.
@@ -32,7 +31,6 @@ class Call:
     builder: Builder
     name: str
     kind: str
-    fields: Fields
     param: Fields
     arrays: Sequence[Array]
     inputs: Sequence[str]

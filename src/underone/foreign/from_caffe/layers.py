@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from . import rules
+from . import rules, shapes
 from .priors import prior_box
 from .rules import Rule
 
@@ -40,19 +40,19 @@ LAYERS: Mapping[str, Row] = {
     "Exp": Row(rules.exponential, "exp_param"),
     "Log": Row(rules.logarithm, "log_param"),
     "Eltwise": Row(rules.eltwise, "eltwise_param"),
-    "Concat": Row(rules.concat, "concat_param"),
-    "Slice": Row(rules.slices, "slice_param"),
+    "Concat": Row(shapes.concat, "concat_param"),
+    "Slice": Row(shapes.slices, "slice_param"),
     "Split": Row(rules.same),
     "Dropout": Row(rules.same),
     "Softmax": Row(rules.softmax, "softmax_param"),
-    "Flatten": Row(rules.flatten, "flatten_param"),
-    "Reshape": Row(rules.reshape, "reshape_param"),
-    "Permute": Row(rules.permute, "permute_param"),
+    "Flatten": Row(shapes.flatten, "flatten_param"),
+    "Reshape": Row(shapes.reshape, "reshape_param"),
+    "Permute": Row(shapes.permute, "permute_param"),
     "Normalize": Row(rules.normalize, "norm_param"),
     "LRN": Row(rules.local_norm, "lrn_param"),
     "PriorBox": Row(prior_box, "prior_box_param"),
-    "ArgMax": Row(rules.argmax, "argmax_param"),
-    "Crop": Row(rules.crop, "crop_param"),
-    "Tile": Row(rules.tile, "tile_param"),
-    "ShuffleChannel": Row(rules.shuffle, "shuffle_channel_param"),
+    "ArgMax": Row(shapes.argmax, "argmax_param"),
+    "Crop": Row(shapes.crop, "crop_param"),
+    "Tile": Row(shapes.tile, "tile_param"),
+    "ShuffleChannel": Row(shapes.shuffle, "shuffle_channel_param"),
 }

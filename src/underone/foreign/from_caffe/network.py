@@ -42,9 +42,22 @@ def build_network(
     for name in wanted:
         if name not in walk.blobs:
             raise UnknownName("blob", name, walk.blobs)
+    if not cut.outputs:
+        _flatten_answer(net, wanted, walk)
+    for name in wanted:
         walk.builder.output(name, walk.blobs[name])
     graph = walk.builder.finish(net.name, preparation=preparation, meanings=_meanings(net, wanted, walk))
     return Network(graph, tuple(walk.builder.notes))
+
+
+def _flatten_answer(net: Net, wanted: Sequence[str], walk: "_Walk") -> None:
+    """Give the only answer of a classifier as (N, K), where the network ends in a map of one pixel, and say so."""
+    if len(wanted) != 1 or _makers(net)[wanted[0]].kind != "Softmax":
+        return
+    tensor = walk.blobs[wanted[0]]
+    if walk.builder.shape(tensor)[2:] == (1, 1):
+        walk.blobs[wanted[0]] = walk.builder.add("Flatten", [tensor], f"{wanted[0]}/flat", axis=1)
+        walk.builder.note(f"output {wanted[0]!r} of one pixel is given as (N, classes)")
 
 
 def _with_scales(layers: Sequence[Layer]) -> list[tuple[Layer, Layer | None]]:
@@ -113,9 +126,7 @@ class _Walk:
         param = layer.fields.fields(row.param) if row.param else Fields(layer.fields.owner)
         arrays = self.arrays.get(layer.name, ())
         after_arrays = self.arrays.get(after.name, ()) if after is not None else ()
-        return Call(
-            self.builder, layer.name, layer.kind, layer.fields, param, arrays, inputs, len(layer.tops), after_arrays
-        )
+        return Call(self.builder, layer.name, layer.kind, param, arrays, inputs, len(layer.tops), after_arrays)
 
     def blob(self, layer: Layer, name: str) -> str:
         """Look up a blob that a layer reads."""
@@ -130,11 +141,16 @@ def _fixes_batch(layer: Layer) -> bool:
     return layer.kind == "Reshape" and param.integer("axis") == 0 and param.fields("shape").integers("dim")[:1] != [0]
 
 
+def _makers(net: Net) -> dict[str, Layer]:
+    """Give the last layer that writes each blob."""
+    return {name: layer for layer in net.layers for name in layer.tops}
+
+
 def _meanings(net: Net, wanted: Sequence[str], walk: _Walk) -> dict[str, str]:
-    """Say which outputs are probabilities of classes: a softmax along the second axis of (N, K) or (N, K, 1, 1)."""
-    last = {name: layer for layer in net.layers for name in layer.tops}
+    """Say which outputs are probabilities of classes: a softmax over (N, K)."""
+    makers = _makers(net)
     return {
         name: "probabilities"
         for name in wanted
-        if name in last and last[name].kind == "Softmax" and walk.builder.rank(walk.blobs[name]) == 2
+        if name in makers and makers[name].kind == "Softmax" and walk.builder.rank(walk.blobs[name]) == 2
     }

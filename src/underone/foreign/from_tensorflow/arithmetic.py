@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import Unsupported
 from .fixed_numbers import strided_slice
 from .graph_def import TfNode
 from .translation import Rule, Translation
@@ -41,7 +40,7 @@ def _squared_difference(t: Translation, node: TfNode) -> str:
 def _divide(t: Translation, node: TfNode) -> str:
     operands = t.operands(node)
     if np.dtype(t.builder.dtype(operands[0])).kind != "f":
-        raise Unsupported(f"{t.builder.where}: node {node.name!r} ({node.op}) divides whole numbers")
+        raise t.unsupported(node, "divides whole numbers")
     quotient = t.builder.add("Div", operands, f"{node.name}/quotient" if node.op == "FloorDiv" else node.name)
     return t.builder.add("Floor", [quotient], node.name) if node.op == "FloorDiv" else quotient
 
@@ -260,7 +259,7 @@ def _reshape(t: Translation, node: TfNode) -> str:
     if len(first) != len(second) or len(first) > 8 or any(not isinstance(d, int) for d in first):
         raise node.bad(f"gives the shape {wanted.first.tolist()}")
     if 0 in first:
-        raise Unsupported(f"{t.builder.where}: node {node.name!r} ({node.op}) gives an empty tensor")
+        raise t.unsupported(node, "gives an empty tensor")
     return t.builder.add("Reshape", [x], node.name, shape=_open_shape(t, node, x, first, second))
 
 
@@ -274,10 +273,7 @@ def _open_shape(
     copied = [i for i in moving if i < len(before) and before[i] == sizes[i]]
     rest = [i for i in moving if i not in copied]
     if len(rest) + first.count(-1) > 1:
-        raise Unsupported(
-            f"{t.builder.where}: node {node.name!r} ({node.op}) gives {first} or {second}, by the size of the input; "
-            "fix the input's shape"
-        )
+        raise t.follows(node, f"gives the shape {first} or {second}")
     return tuple(0 if i in copied else -1 if i in rest else p for i, (p, _) in enumerate(sizes))
 
 

@@ -1,10 +1,13 @@
 """Where a network begins and ends in a graph: as the caller says, as the graph says, or at a known place."""
 
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from ...errors import UnknownName, Unsupported
+from ...errors import BadValue, UnknownName, Unsupported
+from ...spec import Shape
+from ..bounded import MOST_AXES
 from ..foreign_file import Cut
 from .graph_def import TfNode, needed, plain, readers_of, split_tensor
 
@@ -29,6 +32,26 @@ class Border(NamedTuple):
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     notes: tuple[str, ...] = ()
+
+
+_OPEN = ("-1", "?")
+_STATED = re.compile(r"(?P<name>[^\[\]]+)\[(?P<sizes>[-\d?, ]*)\]")
+
+
+def stated_shape(text: str) -> tuple[str, Shape | None]:
+    """Split "NAME[1,224,224,3]" into the name and the shape; -1 or ? is an open size, a name alone has no shape.
+
+    Raises:
+        BadValue: the shape is none.
+    """
+    if "[" not in text:
+        return text, None
+    found = _STATED.fullmatch(text)
+    sizes = [size.strip() for size in found["sizes"].split(",")] if found else []
+    shape = tuple(None if size in _OPEN else int(size) if size.isdecimal() else 0 for size in sizes)
+    if found is None or len(shape) > MOST_AXES or 0 in shape:
+        raise BadValue(f"input {text!r} states no shape; NAME[1,224,224,3] is one, with -1 for an open size")
+    return found["name"], shape
 
 
 class _KnownCut(NamedTuple):

@@ -57,7 +57,7 @@ def _in_last(layer: Callable[[Translation, TfNode, str], str], data: int = 0) ->
     def rule(t: Translation, node: TfNode) -> str:
         layout = node.text("data_format", "NHWC")
         if layout not in ("NHWC", "NCHW"):
-            raise Unsupported(f"{t.builder.where}: node {node.name!r} ({node.op}) has data_format {layout!r}")
+            raise t.unsupported(node, f"has data_format {layout!r}")
         x = t.operand(node, data)
         if t.builder.rank(x) != 4:
             raise node.bad(f"reads a tensor of shape {t.builder.shape(x)}; four axes are required")
@@ -104,9 +104,8 @@ def _window(t: Translation, node: TfNode) -> Window:
         return window
     # operands that `with_dilations` added: block, paddings, crops
     if window != Window():
-        raise Unsupported(
-            f"{t.builder.where}: node {node.name!r} ({node.op}) has strides, dilations or padding of its own between "
-            "SpaceToBatchND and BatchToSpaceND"
+        raise t.unsupported(
+            node, "has strides, dilations or padding of its own between SpaceToBatchND and BatchToSpaceND"
         )
     paddings, crops = t.fixed(node, 3), t.fixed(node, 4)
     if not paddings.first.shape == crops.first.shape == (2, 2) or len(t.integers(node, 2)) != 2:
@@ -114,10 +113,7 @@ def _window(t: Translation, node: TfNode) -> Window:
     # what the crop takes away was padded only to fill the last block, so it does not follow the size of the input
     pads, others = paddings.first - crops.first, paddings.second - crops.second
     if (pads != others).any() or pads.min() < 0:
-        raise Unsupported(
-            f"{t.builder.where}: node {node.name!r} ({node.op}) is padded by {pads.tolist()} or {others.tolist()}, by "
-            "the size of the input; fix the input's shape"
-        )
+        raise t.follows(node, f"is padded by {pads.tolist()} or {others.tolist()}")
     (top, bottom), (left, right) = pads.tolist()
     down, across = t.integers(node, 2)
     return Window(dilations=(down, across), padding=((top, bottom), (left, right)))
@@ -133,7 +129,7 @@ def _transposed(t: Translation, node: TfNode, x: str) -> str:
         raise node.bad(f"has {sizes.first.size} sizes of its result; four are required")
     wanted = [(int(s.ravel()[down]), int(s.ravel()[right])) for s in sizes]
     if wanted[0] != wanted[1]:
-        raise Unsupported(f"{t.builder.where}: node {node.name!r} ({node.op}) follows the size of the input; fix it")
+        raise t.follows(node, f"gives {wanted[0]} or {wanted[1]} pixels")
     window = Window(_spatial(node, "strides"), _spatial(node, "dilations"), _padding(node))
     weight = _constant(t, node, 1, kernel.transpose(3, 2, 0, 1))  # (I, O, h, w)
     return transposed_convolution(t.builder, x, weight, None, window, wanted[0], node.name)
@@ -149,10 +145,7 @@ def _pool(op: Literal["MaxPool", "AveragePool"]) -> Rule:
 
 def _fused_norm(t: Translation, node: TfNode, x: str) -> str:
     if node.integer("is_training", 1):
-        raise Unsupported(
-            f"{t.builder.where}: node {node.name!r} ({node.op}) normalises by the statistics of its batch; "
-            "freeze the graph in inference mode"
-        )
+        raise t.unsupported(node, "normalises by the statistics of its batch; freeze the graph in inference mode")
     scale, shift, mean, variance = (t.operand(node, i) for i in (1, 2, 3, 4))
     return batch_norm(t.builder, x, scale, shift, mean, variance, node.number("epsilon", 1e-4), node.name)
 
@@ -191,7 +184,7 @@ def _pad(t: Translation, node: TfNode) -> str:
     value = float(t.array(node, 2).item()) if node.op == "PadV2" else 0.0
     mode = node.text("mode", "CONSTANT").lower()
     if mode not in ("constant", "reflect"):
-        raise Unsupported(f"{t.builder.where}: node {node.name!r} ({node.op}) pads by mode {mode!r}")
+        raise t.unsupported(node, f"pads by mode {mode!r}")
     return pad(t.builder, t.operand(node, 0), [(p, q) for p, q in pairs.tolist()], node.name, value, mode)
 
 

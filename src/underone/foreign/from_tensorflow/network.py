@@ -13,10 +13,10 @@ from ...spec import Shape
 from ..builder import Builder
 from ..foreign_file import Cut, Network
 from .arithmetic import FUNCTIONS
-from .border import INPUTS, Border, find_border, picture_channels
+from .border import INPUTS, Border, find_border, picture_channels, stated_shape
 from .dilation import with_dilations
 from .fixed_numbers import FOLDS
-from .graph_def import TfNode, needed, split_tensor
+from .graph_def import TfNode, needed, plain, split_tensor
 from .layers import LAYERS
 from .tensor_proto import stated_bytes
 from .translation import NUMBERS_OF_SHAPE, PASSED, VARIABLES, Translation
@@ -76,17 +76,22 @@ def _is_float(node: TfNode) -> bool:
 def read_network(source: Source, cut: Cut) -> Network:
     """Make the network of a graph.
 
-    The number of pictures is left open where the graph would take any but states one.
+    The number of pictures is left open where the graph would take any but states one. An input of the cut may state its
+    shape, "NAME[1,224,224,3]", in the source's layout.
 
     Raises:
         Unsupported: operations are not implemented.
         BadFile: the graph is damaged.
         UnknownName: the cut names tensors that are not there.
+        BadValue: the cut states a shape that is none.
     """
     source = replace(source, nodes=with_dilations(source.nodes))
-    border = find_border(source.nodes, cut, READ, source.where)
-    shapes = {tensor: _input_shape(source.nodes, tensor, source.where) for tensor in border.inputs}
-    opened = {tensor: (None, *shape[1:]) if shape else shape for tensor, shape in shapes.items()}
+    stated = {plain(name): shape for name, shape in map(stated_shape, cut.inputs)}
+    border = find_border(source.nodes, replace(cut, inputs=tuple(stated)), READ, source.where)
+    shapes = {
+        tensor: stated.get(tensor) or _input_shape(source.nodes, tensor, source.where) for tensor in border.inputs
+    }
+    opened = {t: shape if not shape or stated.get(t) else (None, *shape[1:]) for t, shape in shapes.items()}
     if opened != shapes:
         try:
             network = _translated(source, border, opened)
@@ -108,7 +113,9 @@ def _translated(source: Source, border: Border, shapes: Mapping[str, Shape]) -> 
     for tensor in border.outputs:
         builder.output(source.names.get(tensor, tensor), translation.tensor(tensor))
     graph = builder.finish(source.name)
-    return Network(fold_scales(fold_batch_norm(fold_pad_into_conv(graph))), (*border.notes, *builder.notes))
+    with np.errstate(all="ignore"):  # a damaged variance gives what TensorFlow gives: numbers that are none
+        graph = fold_scales(fold_batch_norm(fold_pad_into_conv(graph)))
+    return Network(graph, (*border.notes, *builder.notes))
 
 
 def _input_shape(nodes: Mapping[str, TfNode], tensor: str, where: str) -> Shape:
@@ -118,7 +125,9 @@ def _input_shape(nodes: Mapping[str, TfNode], tensor: str, where: str) -> Shape:
         return shape
     channels = picture_channels(nodes, tensor)
     if channels is None:
-        raise Unsupported(f"{where}: the shape of input {tensor!r} is not stated; name inputs whose shape is")
+        raise Unsupported(
+            f"{where}: the shape of input {tensor!r} is not stated; state it, as in {tensor + '[1,224,224,3]'!r}"
+        )
     height, width = _resized_to(nodes)
     return (None, height, width, channels)
 

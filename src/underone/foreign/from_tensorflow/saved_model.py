@@ -78,9 +78,15 @@ def _signature(meta: Message) -> Signature:
 
 def _cut(cut: Cut, signature: Signature) -> Cut:
     """Give the tensors of the graph for a cut by names of the signature, or of tensors."""
-    inputs = tuple(signature.inputs.get(n, n) for n in cut.inputs) or tuple(signature.inputs.values())
+    inputs = tuple(_tensor(n, signature) for n in cut.inputs) or tuple(signature.inputs.values())
     outputs = tuple(signature.outputs.get(n, n) for n in cut.outputs) or tuple(signature.outputs.values())
     return Cut(inputs, outputs, cut.quantised)
+
+
+def _tensor(name: str, signature: Signature) -> str:
+    """Give the tensor of an input, with the shape that may stand behind its name."""
+    public, bracket, shape = name.partition("[")
+    return signature.inputs.get(public, public) + bracket + shape
 
 
 def _source(nodes: Mapping[str, TfNode], variables: Variables, signature: Signature, file: Reader) -> Source:

@@ -16,6 +16,7 @@ PASSED = frozenset((
     "ReadVariableOp", "Snapshot", "StopGradient",
 ))  # fmt: skip
 VARIABLES = frozenset(("VarHandleOp", "Variable", "VariableV2"))
+FIX = "state the shape of the input, as in 'NAME[1,224,224,3]'"
 NUMBERS_OF_SHAPE = frozenset(("Shape", "ShapeN", "Rank", "Size"))
 
 
@@ -48,6 +49,14 @@ class Translation:
         for i, value in enumerate(made):
             self.values[f"{node.name}:{i}" if i else node.name] = value
 
+    def unsupported(self, node: TfNode, what: str) -> Unsupported:
+        """Give the error about an operation that is valid and not read."""
+        return Unsupported(f"{self.builder.where}: node {node.name!r} ({node.op}) {what}")
+
+    def follows(self, node: TfNode, what: str) -> Unsupported:
+        """Give the error about numbers that would have to follow an open size."""
+        return self.unsupported(node, f"{what}, by the size of the input; {FIX}")
+
     def value(self, tensor: str) -> str | Fixed:
         """Give what a tensor is by TensorFlow's name.
 
@@ -78,9 +87,7 @@ class Translation:
         if isinstance(value, str):
             return value
         if not value.is_one:
-            raise Unsupported(
-                f"{self.builder.where}: tensor {tensor!r} follows the size of the input; fix the shape of the input"
-            )
+            raise Unsupported(f"{self.builder.where}: tensor {tensor!r} follows the size of the input; {FIX}")
         self.values[tensor] = name = self.builder.constant(tensor, value.first)
         return name
 
@@ -100,9 +107,8 @@ class Translation:
             return value
         found = self.builder.value(value)
         if found is None:
-            raise Unsupported(
-                f"{self.builder.where}: node {node.name!r} ({node.op}): operand {tensor!r} is computed from what the "
-                "input holds; only fixed numbers are read"
+            raise self.unsupported(
+                node, f"reads {tensor!r}, which is computed from what the input holds; only fixed numbers are read"
             )
         return Fixed(found, found)
 
@@ -114,9 +120,8 @@ class Translation:
         """
         value = self.fixed(node, number)
         if not value.is_one:
-            raise Unsupported(
-                f"{self.builder.where}: node {node.name!r} ({node.op}): operand {self._input(node, number)!r} is "
-                f"{_short(value.first)} or {_short(value.second)}, by the size of the input; fix the input's shape"
+            raise self.follows(
+                node, f"reads {self._input(node, number)!r}: {_short(value.first)} or {_short(value.second)}"
             )
         return value.first
 
@@ -165,12 +170,13 @@ class Translation:
         if folded is not None:
             return folded
         if node.op in FOLDS and node.op not in self.rules:
-            raise Unsupported(
-                f"{self.builder.where}: node {node.name!r} ({node.op}) is computed from what the input holds, or gives "
-                f"more than {MOST_ELEMENTS} numbers; only fixed numbers of shapes are read"
+            raise self.unsupported(
+                node,
+                f"is computed from what the input holds, or gives more than {MOST_ELEMENTS} numbers; "
+                "only fixed numbers of shapes are read",
             )
         if node.op not in self.rules:
-            raise Unsupported(f"{self.builder.where}: node {node.name!r} ({node.op}): the operation is not implemented")
+            raise self.unsupported(node, "is not implemented")
         made = self.rules[node.op](self, node)
         return made if isinstance(made, list) else [made]
 

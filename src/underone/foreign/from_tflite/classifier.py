@@ -53,8 +53,8 @@ def preparation_of(
 def _values(
     tensor: Tensor, mean: tuple[float, ...], std: tuple[float, ...], channels: int
 ) -> tuple[dict[str, object], str] | None:
-    if tensor.quantisation is not None and np.dtype(tensor.dtype).itemsize == 1:
-        return {"range": real_range(tensor.dtype, tensor.quantisation)}, "bytes as they are, by the file's quantisation"
+    if tensor.scaled is not None and np.dtype(tensor.dtype).itemsize == 1:
+        return {"range": real_range(tensor.dtype, tensor.scaled)}, "bytes as they are, by the file's quantisation"
     if len(mean) != len(std) or len(mean) not in (1, channels) or not np.isfinite(mean + std).all() or min(std) <= 0:
         return None
     how = "by the file's metadata"

@@ -45,6 +45,11 @@ class Tensor:
     quantisation: Quantisation | None
     value: Array | None
 
+    @property
+    def scaled(self) -> Quantisation | None:
+        """How whole numbers stand for real values; None where the tensor holds real values itself."""
+        return self.quantisation if self.dtype and np.dtype(self.dtype).kind in "iu" else None
+
 
 @dataclass(frozen=True)
 class Operator:

@@ -41,11 +41,8 @@ def read_tflite(source: Path | str | bytes, where: str = "model.tflite", dequant
 
 
 def _real(file: TFLiteFile, tensors: dict[str, Array]) -> dict[str, Array]:
-    scales = {t.name: t.quantisation for t in file.tensors}
-    return {
-        n: a if (how := scales[n]) is None or a.dtype.kind not in "iu" else real_values(a, how)
-        for n, a in tensors.items()
-    }
+    scales = {t.name: t.scaled for t in file.tensors}
+    return {n: a if (how := scales[n]) is None else real_values(a, how) for n, a in tensors.items()}
 
 
 def _network(file: TFLiteFile, reader: Reader, cut: Cut, metadata: Metadata, labels: tuple[str, ...] | None) -> Network:

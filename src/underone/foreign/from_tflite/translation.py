@@ -9,6 +9,7 @@ import numpy as np
 
 from ...errors import BadFile, UnknownName, Unsupported
 from ...graph import Array
+from ...graph.integer_form import integer_convolutions
 from ...graph.onnx_file import counted
 from ..bounded import Budget
 from ..builder import Builder
@@ -44,7 +45,7 @@ class Translation:
             tensor = self.file.tensors[number]
             if tensor.value is None:
                 raise BadFile(f"{self.file.where}: tensor {tensor.name!r} is read before an operator gives it")
-            self.names[number] = self.constant(tensor, tensor.value, tensor.quantisation)
+            self.names[number] = self.constant(tensor, tensor.value, tensor.scaled)
         return self.names[number]
 
     def weight(self, number: int, perm: Sequence[int]) -> str:
@@ -54,16 +55,16 @@ class Translation:
             return self.builder.add("Transpose", [self.real(number)], f"{tensor.name}/reordered", perm=tuple(perm))
         if tensor.value.ndim != len(perm):
             raise BadFile(f"{self.file.where}: weight {tensor.name!r} has shape {tensor.shape}; {len(perm)} axes fit")
-        how = tensor.quantisation
+        how = tensor.scaled
         if how is not None and len(how.scale) > 1:
             how = Quantisation(how.scale, how.zero, list(perm).index(how.axis))
         return self.constant(tensor, np.ascontiguousarray(tensor.value.transpose(perm)), how)
 
     def constant(self, tensor: Tensor, stored: Array, how: Quantisation | None) -> str:
         """Add a constant in real values."""
-        if tensor.dtype == "<f2" or (how is not None and stored.dtype.kind in "iu"):
+        if tensor.dtype == "<f2" or how is not None:
             self.budget.spend(4 * stored.size, f"constant {tensor.name!r}")
-        if how is None or stored.dtype.kind not in "iu":
+        if how is None:
             wide = stored.astype(np.float32) if stored.dtype == np.float16 else stored
             return self.builder.constant(tensor.name, wide.astype(wide.dtype.newbyteorder("="), copy=False))
         if not self.kept or stored.dtype.itemsize > 1:
@@ -87,7 +88,7 @@ class Translation:
             free: the operator's results need no range.
         """
         tensor = self.file.tensors[number]
-        how = tensor.quantisation if np.dtype(tensor.dtype or "f4").kind in "iu" else None
+        how = tensor.scaled
         if how is None:
             return activation(self.builder, kind, name, tensor.name)
         if self.kept and np.dtype(tensor.dtype).itemsize == 1:
@@ -282,7 +283,7 @@ def _input(translation: Translation, number: int) -> None:
     tensor = translation.file.tensors[number]
     if not tensor.dtype:
         raise Unsupported(f"{translation.file.where}: input {tensor.name!r} holds neither numbers nor truth values")
-    how = tensor.quantisation if np.dtype(tensor.dtype).kind in "iu" else None
+    how = tensor.scaled
     dtype = "float32" if how is not None else np.dtype(tensor.dtype).name
     shape = tuple(None if d < 0 else d for d in tensor.shape)
     name = translation.builder.input(tensor.name, shape, dtype)
@@ -301,7 +302,7 @@ def _translate(translation: Translation, operator: Operator, row: Row) -> None:
     if not outputs or min(outputs) < 0 or any(n in translation.names for n in outputs):
         raise BadFile(f"{file.where}: {operator.op} {[file.tensors[n].name for n in outputs]} writes a tensor again")
     kind = "NONE" if row.activation is None else _activation(call, row.activation)
-    made = row.make(call)
+    made = _made(call, row)
     results = made if isinstance(made, list) else [made]
     if len(results) != len(outputs):
         raise BadFile(
@@ -312,6 +313,16 @@ def _translate(translation: Translation, operator: Operator, row: Row) -> None:
             translation.names[number] = name
         else:
             translation.names[number] = translation.settled(name, number, kind, row.free or row.moves)
+
+
+def _made(call: Call, row: Row) -> Made:
+    try:
+        return row.make(call)
+    except (BadFile, Unsupported):
+        raise
+    except (ValueError, IndexError, TypeError, ArithmeticError, MemoryError) as error:
+        what = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BadFile(f"{call.builder.where}: {call.operator.op} {call.name!r}: {what}") from error
 
 
 def _activation(call: Call, slot: int) -> str:
@@ -336,8 +347,9 @@ def finish(translation: Translation, outputs: Sequence[int], **spec: Any) -> Net
     for number in outputs:
         tensor = file.tensors[number]
         builder.output(tensor.name, translation.real(number))
-        if tensor.quantisation is not None and np.dtype(tensor.dtype).kind in "iu":
+        if tensor.scaled is not None:
             builder.note(f"output {tensor.name!r} is {np.dtype(tensor.dtype).name} in the file; here it is float32")
     if file.networks > 1:
         builder.note(f"the file holds {file.networks} networks; the first is read")
-    return Network(builder.finish(PurePath(file.where).stem, **spec), tuple(builder.notes))
+    graph = builder.finish(PurePath(file.where).stem, **spec)
+    return Network(integer_convolutions(graph) if translation.kept else graph, tuple(builder.notes))
