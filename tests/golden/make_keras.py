@@ -4,6 +4,7 @@ Needs keras 3.15 on tensorflow, and tf_keras 2.21 for the files of Keras 2.
 
 `keras_layers.npz`: one small model for each case of a layer: its configuration, weights, input and Keras' own output.
 `keras_nested.*`: one model in every layout of files, with its input and output in `keras_nested.npz`.
+`keras_operators_2.*`: functions that a model of Keras 2 calls without a layer.
 `keras_answers.npz`: what Keras gives for the two real files named on the command line.
 """
 
@@ -184,6 +185,19 @@ def write_nested() -> None:
     np.testing.assert_allclose(old([given["left"], given["right"]])[1], tail, rtol=1e-5, atol=1e-5)
 
 
+def write_operators() -> None:
+    """Write keras_operators_2.*: functions of TensorFlow that are called without a layer."""
+    import tensorflow
+    import tf_keras
+
+    x = tf_keras.Input((5,), name="x")
+    y = tensorflow.nn.relu6((x + 3.0) * 2.0) / 6.0 - tensorflow.math.minimum(x, 1.0) * x
+    model = tf_keras.Model(x, tensorflow.nn.silu(1.5 - y), name="operators")
+    model.save(FOLDER / "keras_operators_2.h5")
+    given = noise(3, 5)
+    np.savez_compressed(FOLDER / "keras_operators_2.npz", x=given, y=np.asarray(model(given)))
+
+
 def picture(height: int, width: int, channels: int) -> np.ndarray:
     """Give a picture of waves in -1..1; the test makes the same one."""
     y, x, c = np.mgrid[0:height, 0:width, 0:channels].astype(np.float64)
@@ -208,5 +222,6 @@ if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
     write_cases()
     write_nested()
+    write_operators()
     if sys.argv[1:]:
         write_answers(*sys.argv[1:])

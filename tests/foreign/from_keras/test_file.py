@@ -82,6 +82,13 @@ def test_outputs_inside_are_given_by_layer():
         file.graph(inputs=["both"])
 
 
+def test_functions_without_a_layer_give_keras_own_answer():
+    graph = read_keras(GOLDEN / "keras_operators_2.h5").graph()
+    golden = np.load(GOLDEN / "keras_operators_2.npz")
+    (found,) = run_reference(graph, {"x": golden["x"]}).values()
+    close(found, golden["y"])
+
+
 def real(name):
     try:
         return read_keras(fetch(REAL_FILES[name]))

@@ -169,3 +169,11 @@ def test_layers_of_ones_own_are_named_and_not_run():
         Unsupported, match=r"x\.keras: layer 'dropout\w*' is of class 'Lambda', which is not read and never run"
     ):
         graph_of("dropout", config)
+
+
+def test_unknown_functions_are_named_and_not_run():
+    config = json.loads(json.dumps(CASES["dropout"]["config"]))
+    config["config"]["layers"][1]["class_name"] = "TFOpLambda"
+    config["config"]["layers"][1]["config"]["function"] = "io.read_file"
+    with pytest.raises(Unsupported, match=r"is of class 'TFOpLambda' with the function 'io\.read_file'"):
+        graph_of("dropout", config)

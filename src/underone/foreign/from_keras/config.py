@@ -13,6 +13,7 @@ from ...errors import BadFile, Unsupported
 _LONGEST = 4 << 20  # characters; the largest networks of keras.applications have 1 million
 _DEEPEST = 8  # models inside models
 
+_CONSTANT = "_CONSTANT_VALUE"  # Keras 2: ["_CONSTANT_VALUE", -1, number, {more arguments}]
 _SEQUENTIAL, _FUNCTIONAL = ("Sequential",), ("Functional", "Model")
 
 
@@ -179,6 +180,8 @@ def _references(value: Any) -> Iterator[Argument]:
             todo += [item["kwargs"], item["args"]]
         elif isinstance(item, dict):
             todo += [v for k, v in reversed(item.items()) if k not in ("training", "mask", "name")]
+        elif isinstance(item, list) and item[:1] == [_CONSTANT]:
+            todo += [item[3:], *item[2:3]]
         elif isinstance(item, list) and _is_reference(item):
             yield Ref(*item[:3])
             todo += item[3:]

@@ -6,6 +6,7 @@ Source: Keras 2.0 to 3.15. A class that is not here, and a function of the user'
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from ...errors import Unsupported
 from . import convolutions, rules
 from .rules import Rule
 from .settings import Settings
@@ -78,6 +79,41 @@ LAYERS: Mapping[str, Row] = {
     **dict.fromkeys(("RandomFlip", "RandomRotation", "RandomZoom", "RandomContrast", "RandomBrightness"), _RANDOM),
     **dict.fromkeys(("RandomTranslation", "RandomErasing", "RandomHue", "RandomSaturation"), _RANDOM),
 }
+
+# functions of TensorFlow that a model of Keras 2 calls without a layer; the file has their names, as "function"
+_FUNCTION = "TFOpLambda"
+FUNCTIONS: Mapping[str, Row] = {
+    "__operators__.add": LAYERS["Add"],
+    "math.add": LAYERS["Add"],
+    "math.subtract": LAYERS["Subtract"],
+    "math.multiply": LAYERS["Multiply"],
+    "math.truediv": LAYERS["Divide"],
+    "math.divide": LAYERS["Divide"],
+    "math.maximum": LAYERS["Maximum"],
+    "math.minimum": LAYERS["Minimum"],
+    "math.sigmoid": Row(rules.function("sigmoid")),
+    "math.tanh": Row(rules.function("tanh")),
+    "nn.relu": Row(rules.function("relu")),
+    "nn.relu6": Row(rules.function("relu6")),
+    "nn.silu": Row(rules.function("silu")),
+    "nn.swish": Row(rules.function("silu")),
+    "nn.sigmoid": Row(rules.function("sigmoid")),
+    "nn.tanh": Row(rules.function("tanh")),
+}
+
+
+def row_of(kind: str, settings: Settings) -> Row:
+    """Look up the row of a layer.
+
+    Raises:
+        Unsupported: its class, or the function that it calls, is not in the tables.
+    """
+    if kind == _FUNCTION and settings.raw("function") in list(FUNCTIONS):
+        return FUNCTIONS[settings.text("function")]
+    if kind not in LAYERS:
+        called = f" with the function {settings.raw('function')!r}" if kind == _FUNCTION else ""
+        raise Unsupported(f"{settings.owner} is of class {kind!r}{called}, which is not read and never run")
+    return LAYERS[kind]
 
 
 def kinds_of(kind: str, settings: Settings) -> list[str] | None:

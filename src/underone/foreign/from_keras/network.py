@@ -11,7 +11,7 @@ from ..foreign_file import Cut, Network
 from .activations import activation_of
 from .call import Call
 from .config import Layer, Model, Ref
-from .layers import LAYERS, kinds_of
+from .layers import kinds_of, row_of
 from .preparation import preparation_of
 from .settings import Settings
 from .weights import Path
@@ -139,10 +139,9 @@ class _Walk:
                               f"{len(layer.model.inputs)}")  # fmt: skip
             return self.run(layer.model, path, given, layer.model.outputs)
         settings = self.settings(layer)
-        if layer.kind not in LAYERS:
-            raise Unsupported(f"{settings.owner} is of class {layer.kind!r}, which is not read and never run")
+        row = row_of(layer.kind, settings)
         call = Call(self.builder, "/".join(path), settings, self.arrays(layer, path, settings), inputs, self.keras)
-        return [LAYERS[layer.kind].rule(call)]
+        return [row.rule(call)]
 
     def arrays(self, layer: Layer, path: Path, settings: Settings) -> dict[str, Array]:
         """Give the arrays of a layer by the kinds that its class has, in Keras' order."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...graph import Array
 from .. import channels_last as last
-from .activations import activate
+from .activations import ACTIVATIONS, activate
 from .call import Call
 from .convolutions import window
 
@@ -97,6 +97,11 @@ def softmax(call: Call) -> str:
 def activation(call: Call) -> str:
     """Activation by name."""
     return activate(call, call.x)
+
+
+def function(name: str) -> Rule:
+    """Give the rule of an activation that is called without a layer."""
+    return lambda call: ACTIVATIONS[name](call, call.x, "")
 
 
 def pool(op: Literal["MaxPool", "AveragePool"]) -> Rule:
