@@ -75,6 +75,21 @@ def partly_folded(x: tf.Tensor) -> tf.Tensor:
     return nn.bias_add(nn.conv2d(x, weight, 1, "SAME"), numbers(6, seed=2))
 
 
+def fixed_numbers(x: tf.Tensor) -> tf.Tensor:
+    """Add numbers that follow from constants alone, as anchors do: rounding, masks and orders of every kind."""
+    columns, rows = tf.meshgrid(tf.range(6) * 2 - 5, tf.range(4, -1, -1))
+    parts = [columns // 3, tf.math.floormod(columns, 4), raw.TruncateDiv(x=rows - 3, y=2), tf.fill([5, 6], 7)]
+    grid = tf.stack(parts, -1)  # (5, 6, 4)
+    some = tf.where(tf.equal(grid, 7), tf.minimum(grid, 3), tf.maximum(-grid, tf.zeros_like(grid) - 1))
+    size = tf.reduce_prod(tf.slice(tf.constant([9, 2, 3, 4]), [1], [-1])) + tf.reduce_max([[1, 5], [8, 2]], 0)[1]
+    moved = tf.transpose(tf.tile(tf.expand_dims(tf.range(2, 10, 3), 0), [4, 2]))  # (6, 4)
+    masked = tf.gather(tf.pad(moved, [[0, 1], [0, 0]]), [6, 0, 5, 1, 4, 2])[..., tf.newaxis, ::-1]
+    halves = tf.concat(tf.unstack(tf.constant([[1.5, -2.5], [0.5, 8.0]]), axis=1), 0)  # (4,)
+    sign = tf.cast(tf.logical_and(halves > 0, tf.logical_not(halves >= 8)), tf.float32)
+    scale = tf.math.rsqrt(tf.exp(tf.abs(halves)) + 1.0) * tf.reduce_mean(halves) + tf.reshape(sign, [4])
+    return x * scale + tf.cast(some * size, tf.float32) + tf.cast(tf.squeeze(masked, [1]), tf.float32) / 8.0
+
+
 MAP = (2, 5, 6, 4)  # odd and even
 EDGE = [[0, 0], [1, 1], [0, 1], [0, 0]]
 CASES: dict[str, tuple[tuple[int, ...], Callable[[tf.Tensor], tf.Tensor]]] = {
@@ -141,6 +156,8 @@ CASES: dict[str, tuple[tuple[int, ...], Callable[[tf.Tensor], tf.Tensor]]] = {
     "expand": (MAP, lambda x: tf.squeeze(tf.expand_dims(x, -2)) + 1),
     "flatten": (MAP, lambda x: tf.matmul(tf.reshape(x, [-1, 120]), numbers(120, 3))),
     "heads": (MAP, heads),
+    "fixed_numbers": (MAP, fixed_numbers),
+    "open_reshape": (MAP, lambda x: tf.reshape(x, tf.stack([tf.shape(x)[0], tf.shape(x)[1] * tf.shape(x)[2], 4]))),
     "open_sizes": (MAP, lambda x: tf.reshape(conv(x, 3, 3, 4, 6, stride=2), [-1, 3, 6]) * 2),
     "whole_size": (MAP, lambda x: x * tf.cast(tf.size(x), tf.float32) + tf.cast(tf.rank(x), tf.float32)),
     "fake_quantised": (MAP, lambda x: tf.quantization.fake_quant_with_min_max_args(x, -1, 1.5, 8)),
@@ -188,7 +205,7 @@ FIRST: dict[str, tuple[Callable[[tf.Tensor], tf.Tensor], Callable[[tf.Tensor], t
 }  # fmt: skip
 
 # shapes that a graph states, where they are not those of the input
-STATED = {"heads": (None, 5, 6, 4), "open_sizes": (None, None, None, 4)}
+STATED = {"heads": (None, 5, 6, 4), "open_sizes": (None, None, None, 4), "open_reshape": (None, None, None, 4)}
 
 
 def frozen(

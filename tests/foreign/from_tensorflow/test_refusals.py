@@ -237,9 +237,7 @@ def test_resize_to_the_size_of_the_input_needs_it(tmp_path, by_hand):
     path.write_bytes(b"".join(graph.parts))
     network = read_frozen_graph(path)
     assert network.graph(["x[-1,6,8,3]"]).outputs[0].shape == (None, 6, 8, 3)
-    wanted = (
-        r"node 'y' \(ResizeBilinear\) reads 'half': \[192, 192\] or \[320, 320\], by the size of the input; state "
-    )
+    wanted = r"node 'y' \(ResizeBilinear\) reads 'half': \[192, 192\] or \[320, 320\], by the size of the input; state "
     with pytest.raises(Unsupported, match=wanted + r"the shape of the input, as in 'NAME\[1,224,224,3\]'"):
         network.graph(["x[1,-1,-1,3]"])
 
