@@ -11,6 +11,7 @@ from ...errors import BadFile, UnknownName, Unsupported
 from ...graph import Array
 from ...graph.integer_form import integer_convolutions
 from ...graph.onnx_file import counted
+from ...graph.open_batch import open_batch
 from ..bounded import Budget
 from ..builder import Builder
 from ..channels_last import activation
@@ -352,4 +353,4 @@ def finish(translation: Translation, outputs: Sequence[int], **spec: Any) -> Net
     if file.networks > 1:
         builder.note(f"the file holds {file.networks} networks; the first is read")
     graph = builder.finish(PurePath(file.where).stem, **spec)
-    return Network(integer_convolutions(graph) if translation.kept else graph, tuple(builder.notes))
+    return Network(open_batch(integer_convolutions(graph) if translation.kept else graph), tuple(builder.notes))
