@@ -49,8 +49,34 @@ def write(path: Path, libver: tuple[str, str]) -> None:
         file["deep/again"] = file["deep/er/still"]  # two names, one object
 
 
+def write_odd(path: Path, libver: str) -> None:
+    """Write what is valid and not read, each in a member of its own."""
+    with h5py.File(path, "w", libver=libver) as file:
+        file["text"] = "a dataset of text"
+        file["compound"] = np.zeros(2, [("a", "f4"), ("b", "i4")])
+        file["type"] = np.dtype("f4")
+        file.create_dataset("committed", (2,), file["type"])[:] = 1
+        file.create_dataset("lzf", data=numbers((8, 8), "<f4"), chunks=(4, 4), compression="lzf")
+        file.create_dataset("chunks", data=numbers((8, 8), "<f4"), chunks=(4, 4))
+        file.create_dataset("never", (3,), "<f4")  # no number was ever written
+        file.create_dataset("nothing", (0,), "<f4")
+        file.create_dataset("compact", data=numbers((3,), "<f4"), dcpl=_compact())
+        file["soft/link"] = h5py.SoftLink("/lzf")
+        file["outside/link"] = h5py.ExternalLink("x.h5", "/")
+        if libver == "latest":
+            file.create_group("large").attrs["large"] = numbers((70000,), "|i1")  # beside the heap's blocks
+
+
+def _compact() -> h5py.h5p.PropDCID:
+    created = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    created.set_layout(h5py.h5d.COMPACT)
+    return created
+
+
 if __name__ == "__main__":
     print(h5py.version.info, file=sys.stderr)
     FOLDER.mkdir(exist_ok=True)
     write(FOLDER / "old.h5", ("earliest", "latest"))
+    write_odd(FOLDER / "odd_new.h5", "latest")
+    write_odd(FOLDER / "odd_old.h5", "earliest")
     write(FOLDER / "new.h5", ("v108", "latest"))
