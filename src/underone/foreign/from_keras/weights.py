@@ -126,13 +126,15 @@ def fit_names(found: Mapping[Path, dict[str, Array]], model: Model, where: str) 
     Raises:
         BadFile: weights belong to no layer, or to several of the same name.
     """
-    inner = [(path[0], path[-1]) for path, *_ in layers_of(model) if len(path) > 1]
+    inner = Counter((path[0], path[-1]) for path, *_ in layers_of(model) if len(path) > 1)
     paths = {(path[0], path[-1]): path for path, *_ in layers_of(model) if len(path) > 1}
     fitted: dict[Path, dict[str, Array]] = {}
     for (layer, owner), arrays in found.items():
         plain = layer in model.layers and model.layers[layer].model is None
-        if not plain and inner.count((layer, owner)) != 1:
-            raise BadFile(f"{where}: the weights of {layer}/{owner} belong to no layer, or to several of that name")
+        if not plain and inner[layer, owner] != 1:
+            raise BadFile(
+                f"{where}: the weights of {f'{layer}/{owner}'!r} belong to no layer, or to several of that name"
+            )
         fitted.setdefault((layer,) if plain else paths[layer, owner], {}).update(arrays)
     return fitted
 
