@@ -5,6 +5,7 @@ import pytest
 
 from underone.errors import BadFile, BadValue, Unsupported
 from underone.foreign.from_tensorflow import read_frozen_graph
+from underone.graph import run_reference
 
 
 class Graph:
@@ -170,6 +171,13 @@ ANSWERS = {
     ),
     # borders
     "const_without_value": (lambda g: (g.node("c", "Const"), g.node("y", "Add", "x", "c")), r"has no tensor 'value'"),
+    "too_few_values": (
+        lambda g: (
+            g.parts.append(g.t.constant("c", (5_000_000,), g.t.field(5, bytes(8)))),
+            g.node("y", "Add", "x", "c"),
+        ),
+        r"5000000 numbers, of which 2 are given; at most 16777216 bytes are filled",
+    ),
     "too_many_values": (
         lambda g: (g.parts.append(g.t.constant("c", (1,), g.t.field(7, b"\1\2"), 3)), g.node("y", "Mean", "x", "c")),
         r"a tensor of 1 numbers holds 2",
@@ -266,3 +274,30 @@ def test_nodes_without_names_are_refused(tmp_path, by_hand):
     path.write_bytes(by_hand.node("", "Relu"))
     with pytest.raises(BadFile, match=r"byte 2: a node without a name or an operation; this is no TensorFlow graph"):
         read_frozen_graph(path)
+
+
+def test_last_value_that_is_given_fills_the_rest(tmp_path, by_hand):
+    graph = Graph(by_hand)
+    graph.parts.append(by_hand.constant("c", (3,), by_hand.field(5, np.array([1, 2], "<f4").tobytes())))
+    graph.node("y", "Add", "x", "c")
+    path = tmp_path / "net.pb"
+    path.write_bytes(b"".join(graph.parts))
+    found = read_frozen_graph(path)
+    assert found.tensors["c"].tolist() == [1, 2, 2]
+    got = run_reference(found.graph(), {"x": np.zeros((1, 3, 4, 4), np.float32)})["y"]
+    assert got[0, 0, 0].tolist() == [1, 2, 2]
+
+
+@pytest.mark.parametrize("op", ["NotEqual", "ZerosLike", "Rank"])
+def test_operation_that_has_no_twin_gives_what_it_says(op, tmp_path, by_hand):
+    graph = Graph(by_hand)
+    graph.const("c", np.float32(1))
+    graph.node("z", op, *(["x", "c"] if op == "NotEqual" else ["x"]))
+    graph.node("f", "Cast", "z", DstT=(1,))
+    graph.node("y", "Add", "x", "f")
+    path = tmp_path / "net.pb"
+    path.write_bytes(b"".join(graph.parts))
+    data = np.arange(48, dtype=np.float32).reshape(1, 3, 4, 4) % 3
+    want = {"NotEqual": data + (data != 1), "ZerosLike": data, "Rank": data + 4}[op]
+    got = run_reference(read_frozen_graph(path).graph(), {"x": data})["y"]
+    np.testing.assert_array_equal(got, want.transpose(0, 2, 3, 1))

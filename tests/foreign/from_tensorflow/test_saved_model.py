@@ -55,6 +55,12 @@ def test_network_can_be_cut_inside_a_function(folder):
     assert [(v.name, v.shape) for v in graph.outputs] == [(inside, (None, 5, 4, 4))]
 
 
+def test_shape_of_an_input_of_the_signature_can_be_stated(folder):
+    graph = read_saved_model(folder / "exported").graph(["keras_tensor[2,9,8,3]"])
+    assert [(v.name, v.shape) for v in graph.inputs] == [("keras_tensor", (2, 3, 9, 8))]
+    assert [(v.name, v.shape) for v in graph.outputs] == [("output_0", (2, 5))]
+
+
 def test_network_without_its_variables_is_refused(folder, tmp_path):
     shutil.copy(folder / "session" / "saved_model.pb", tmp_path)
     found = read_saved_model(tmp_path)

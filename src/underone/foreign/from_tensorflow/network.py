@@ -18,12 +18,13 @@ from .dilation import with_dilations
 from .fixed_numbers import FOLDS
 from .graph_def import TfNode, needed, plain, split_tensor
 from .layers import LAYERS
+from .moves import MOVES
 from .tensor_proto import stated_bytes
 from .translation import NUMBERS_OF_SHAPE, PASSED, VARIABLES, Translation
 
 _SPARE = 1 << 25  # bytes of constants that a small file may become
 _MOST_COMPUTED = 1 << 24  # elements of constants that a small file may make
-RULES = {**LAYERS, **FUNCTIONS}
+RULES = {**LAYERS, **FUNCTIONS, **MOVES}
 READ = frozenset((*RULES, *FOLDS, *PASSED, *NUMBERS_OF_SHAPE, *INPUTS, *VARIABLES, "Const"))
 
 
@@ -104,7 +105,7 @@ def read_network(source: Source, cut: Cut) -> Network:
 
 def _translated(source: Source, border: Border, shapes: Mapping[str, Shape]) -> Network:
     builder, nodes = Builder(source.where, source.size + _MOST_COMPUTED), source.nodes
-    translation = Translation(builder, nodes, RULES, source.variables)
+    translation = Translation(builder, nodes, RULES, 4 * source.size + _SPARE, source.variables)
     for tensor, shape in shapes.items():
         name = source.names.get(tensor, tensor)
         translation.values[tensor] = builder.input(name, shape, _input_dtype(nodes, tensor))

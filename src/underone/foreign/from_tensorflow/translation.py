@@ -28,6 +28,7 @@ class Translation:
         builder: takes nodes and constants.
         nodes: of the graph, by name.
         rules: by TensorFlow's name of an operation.
+        most_bytes: that numbers which follow from shapes and constants may take together.
         variables: their values by the names of their nodes.
         values: of each tensor by TensorFlow's name: the Builder's name of it, or its numbers where they are known.
     """
@@ -35,8 +36,10 @@ class Translation:
     builder: Builder
     nodes: Mapping[str, TfNode]
     rules: "Mapping[str, Rule]"
+    most_bytes: int
     variables: Mapping[str, Array] = field(default_factory=dict)
     values: dict[str, str | Fixed] = field(default_factory=dict)
+    spent: int = 0
 
     def take(self, node: TfNode) -> None:
         """Translate one operation; those it reads are translated already.
@@ -168,6 +171,7 @@ class Translation:
         known = [self.values.get(tensor) for tensor in node.inputs]
         folded = fold(node, [k for k in known if isinstance(k, Fixed)]) if known and all_fixed(known) else None
         if folded is not None:
+            self._spend(node, folded)
             return folded
         if node.op in FOLDS and node.op not in self.rules:
             raise self.unsupported(
@@ -179,6 +183,11 @@ class Translation:
             raise self.unsupported(node, "is not implemented")
         made = self.rules[node.op](self, node)
         return made if isinstance(made, list) else [made]
+
+    def _spend(self, node: TfNode, made: Sequence[Fixed]) -> None:
+        self.spent += sum(value.first.nbytes + value.second.nbytes for value in made)
+        if self.spent > self.most_bytes:
+            raise node.bad(f"brings the fixed numbers to {self.spent} bytes; at most {self.most_bytes} are kept")
 
     def _variable(self, node: TfNode) -> Fixed:
         if node.name not in self.variables:
