@@ -22,7 +22,7 @@ CHANNELS = {
     "mobilenet_v1_050": [16, 32, 64, 128, 256, 512],
     "mobilenet_v1_025": [8, 16, 32, 64, 128, 256],
 }
-# Millions of MACs at 224 px with 1001 classes, and millions of parameters without batch norm: tensorflow/models,
+# Millions of MACs at 224 px with 1001 classes, and millions of parameters: tensorflow/models,
 # slim/nets/mobilenet_v1.md, except for 0.75, where the network has more MACs than the 317 printed there
 MACS = {"mobilenet_v1_100": 569, "mobilenet_v1_075": 325.4, "mobilenet_v1_050": 150, "mobilenet_v1_025": 41}
 PARAMS = {"mobilenet_v1_100": 4.24, "mobilenet_v1_075": 2.59, "mobilenet_v1_050": 1.34, "mobilenet_v1_025": 0.47}
@@ -48,7 +48,7 @@ def test_macs_are_the_published(name, form):
 def test_parameters_are_the_published(name):
     model = build_model(name, num_classes=1001)
     millions = sum(p.numel() for p in model.parameters()) / 1e6
-    assert abs(millions - PARAMS[name]) <= 0.01  # the table is rounded up, and leaves 0.02 M of batch norm out
+    assert abs(millions - PARAMS[name]) <= 0.01
     assert MODELS[name].published.params / 1e6 == pytest.approx(PARAMS[name])
 
 

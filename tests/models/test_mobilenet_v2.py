@@ -76,6 +76,14 @@ def test_macs_are_the_published(name, form):
     assert abs(MODELS[f"mobilenet_v2_{name}"].published.macs / 1e6 - MACS[name]) <= 1
 
 
+@pytest.mark.parametrize("name", [name for name in WIDTHS if name != "100"])
+def test_parameters_are_the_published(name):
+    model = build_model(f"mobilenet_v2_{name}", num_classes=1001)
+    norms = sum(m.weight.numel() + m.bias.numel() for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d))
+    millions = (sum(p.numel() for p in model.parameters()) - norms) / 1e6  # the table leaves batch norms out
+    assert abs(millions - MODELS[f"mobilenet_v2_{name}"].published.params / 1e6) <= 0.01
+
+
 @pytest.mark.parametrize("name", ["050", "100", "140"])
 def test_same_weights_give_torchvisions_answer(name, randomize_statistics):
     theirs = randomize_statistics(torchvision.models.mobilenet_v2(width_mult=WIDTHS[name])).eval()

@@ -121,3 +121,18 @@ def test_single_strange_names_are_listed_with_the_layout():
         recognise(weights, "file.pth")
     assert "no rule for 'features.0.9.weight'" in str(raised.value)
     assert "no rule for 'aux.bias'" in str(raised.value)
+
+
+@pytest.mark.parametrize("block", ["features.3.conv.2", "features.18.0"])
+def test_claimed_channels_that_the_file_cannot_fill_are_refused(block):
+    """A small file must not make a huge network."""
+    weights = arrays(torchvision.models.mobilenet_v2(width_mult=0.35))
+    weights[f"{block}.weight"] = np.zeros((2_000_000, 1, 1, 1), np.float32)
+    with pytest.raises(BadFile, match="mobilenet_v2, but with the channels of no network"):
+        recognise(weights, "file.pth")
+
+
+def test_arrays_without_axes_are_no_network():
+    weights = {name: np.zeros(()) for name in arrays(torchvision.models.mobilenet_v2(width_mult=0.35))}
+    with pytest.raises(BadFile, match="with the channels of no network"):
+        recognise(weights, "file.pth")

@@ -67,7 +67,7 @@ def _slim(params: int, macs: int, top1: float, top5: float) -> Published:
 
 
 _CVPR = "Vasu et al., CVPR 2023, table 9; exact params and MACs of the released folded weights"
-_SLIM_V1 = "tensorflow/models, slim/nets/mobilenet_v1.md; rounded, params without batch norm, 0.75 has 325 M MACs"
+_SLIM_V1 = "tensorflow/models, slim/nets/mobilenet_v1.md; rounded; at 0.75 the network has 325 M MACs"
 _SLIM = "tensorflow/models, slim/nets/mobilenet/README.md; rounded, params without batch norm"
 _LITE = "tensorflow/tpu, models/official/efficientnet/lite/README.md; exact params and MACs, printed as 407 M"
 _TORCHVISION = "torchvision, MobileNet_V2_Weights.IMAGENET1K_V1; params with batch norm, MACs rounded"

@@ -73,7 +73,7 @@ def complete_norms(weights: Weights, eps: float) -> tuple[Weights, int]:
     norms = 0
     for name in weights:
         block, is_conv, _ = name.partition(".conv.weight")
-        if not is_conv:
+        if not is_conv or weights[name].ndim == 0:
             continue
         missing = _missing_parts(weights, f"{block}.bn.", weights[name].shape[0], eps)
         added |= missing

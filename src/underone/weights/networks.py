@@ -1,7 +1,9 @@
 """The networks of the table by the channels of their blocks, so that a file can be told by its arrays alone."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -84,7 +86,8 @@ _FIXED: tuple[Family, ...] = ("mobileone",)  # no other channels than those of t
 def nearest_network(weights: Weights, family: Family, form: Form) -> Network | None:
     """Tell the network of a family from its arrays; None: no network can be built with these channels.
 
-    Blocks that are absent, as in the backbone of a detector, fit every network.
+    Blocks that are absent, as in the backbone of a detector, fit every network. Channels for which the file has not
+    enough numbers are refused, so that what is built is never much larger than the file.
     """
     end = ".branches.0.conv.weight" if (family, form) == ("mobileone", "training") else ".conv.weight"
     found = channels_of(weights, family, end)
@@ -93,6 +96,8 @@ def nearest_network(weights: Weights, family: Family, form: Form) -> Network | N
     name = min(away, key=lambda name: away[name])
     stem = weights.get(f"backbone.stem{end}")
     if (away[name] and family in _FIXED) or not any(found):
+        return None
+    if _fewest_numbers(found, family) > sum(array.size for array in weights.values()):
         return None
     whole = tuple(c or k for c, k in zip(found, known[name], strict=True))  # what is absent is not built
     options = {"channels": whole} if away[name] else {}
@@ -103,6 +108,15 @@ def channels_of(weights: Weights, family: Family, end: str) -> tuple[int, ...]:
     """Read the output channels of the telling blocks; 0 for one that is absent."""
     shapes = [getattr(weights.get(block + end), "shape", ()) for block in _TELLING[family]]
     return tuple(shape[0] if shape else 0 for shape in shapes)
+
+
+def _fewest_numbers(channels: Sequence[int], family: Family) -> int:
+    """Count the numbers in the 1x1 convolutions between the telling blocks: a network has more."""
+    pairs = list(pairwise(channels))
+    if family == "mobilenet_v1":
+        return sum(a * b for a, b in pairs)
+    # the first block expands nothing; behind the last block stands one convolution
+    return sum(6 * a * a + 6 * a * b for a, b in pairs[1:-1]) + math.prod(channels[-2:])
 
 
 def _distance(found: Sequence[int], known: Sequence[int]) -> int:
