@@ -76,7 +76,7 @@ def _is_checkpoint(_: bytes, path: Path) -> bool:
     if path.is_file():
         with path.open("rb") as file:
             file.seek(max(path.stat().st_size - len(_TABLE_END), 0))
-            return path.suffix == ".index" or ".data-" in path.name or file.read() == _TABLE_END
+            return path.suffix in (".index", ".meta") or ".data-" in path.name or file.read() == _TABLE_END
     parts = path.parent.glob(f"{glob.escape(path.name)}-?????-of-?????") if path.name else ()
     return (path.parent / f"{path.name}.index").is_file() or any(parts) or any(path.glob("*.index"))
 

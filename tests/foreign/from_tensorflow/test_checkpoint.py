@@ -32,8 +32,16 @@ FILES = {
     "two_compressed": VALUES.keys(),
     "one": ONE,
     "one_sharded": ONE,
+    "one_sharded-00001-of-00003": ONE,
     "one_compressed": ONE,
 }
+
+
+@pytest.fixture
+def copied(tmp_path):
+    for path in GOLDEN.iterdir():
+        shutil.copy(path, tmp_path)
+    return tmp_path
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -61,6 +69,13 @@ def test_folder_with_one_checkpoint_is_enough(tmp_path):
     assert read_checkpoint(tmp_path).tensors.keys() == VALUES.keys()
 
 
+def test_last_checkpoint_that_was_noted_is_taken(copied):
+    (copied / "checkpoint").write_text('model_checkpoint_path: "/gone/objects"\nall_model_checkpoint_paths: "two"\n')
+    assert "sequential/first/kernel" in read_checkpoint(copied).tensors
+    (copied / "objects.meta").write_bytes(b"")
+    assert "sequential/first/kernel" in read_checkpoint(copied / "objects.meta").tensors
+
+
 def test_folder_with_many_is_refused():
     with pytest.raises(BadFile, match=r"checkpoints holds 4 checkpoints: \['objects', 'two', .*\]; name one of them"):
         read_checkpoint(GOLDEN)
@@ -71,13 +86,6 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
     for path in (tmp_path / "net", tmp_path / "nothing", tmp_path):
         with pytest.raises(BadFile, match=r"is no checkpoint of TensorFlow; a \.index with its"):
             read_checkpoint(path)
-
-
-@pytest.fixture
-def copied(tmp_path):
-    for path in GOLDEN.iterdir():
-        shutil.copy(path, tmp_path)
-    return tmp_path
 
 
 def change(path, at, value):
