@@ -90,6 +90,16 @@ def fixed_numbers(x: tf.Tensor) -> tf.Tensor:
     return x * scale + tf.cast(some * size, tf.float32) + tf.cast(tf.squeeze(masked, [1]), tf.float32) / 8.0
 
 
+def fake_quantised(x: tf.Tensor) -> tf.Tensor:
+    """Convolve as a network that is trained for whole numbers does."""
+    ends = np.linspace(1.03, 2.21, 6, dtype=np.float32)  # of each channel
+    weight = tf.quantization.fake_quant_with_min_max_vars_per_channel(
+        numbers(3, 3, 4, 6, seed=7), -ends[::-1], ends, narrow_range=True
+    )
+    y = nn.conv2d(x, weight, 2, "SAME") + tf.quantization.fake_quant_with_min_max_vars(numbers(6), -1.7, 1.9)
+    return tf.quantization.fake_quant_with_min_max_vars(nn.relu6(y), 0.0, 6.0)
+
+
 MAP = (2, 5, 6, 4)  # odd and even
 EDGE = [[0, 0], [1, 1], [0, 1], [0, 0]]
 CASES: dict[str, tuple[tuple[int, ...], Callable[[tf.Tensor], tf.Tensor]]] = {
@@ -160,7 +170,8 @@ CASES: dict[str, tuple[tuple[int, ...], Callable[[tf.Tensor], tf.Tensor]]] = {
     "open_reshape": (MAP, lambda x: tf.reshape(x, tf.stack([tf.shape(x)[0], tf.shape(x)[1] * tf.shape(x)[2], 4]))),
     "open_sizes": (MAP, lambda x: tf.reshape(conv(x, 3, 3, 4, 6, stride=2), [-1, 3, 6]) * 2),
     "whole_size": (MAP, lambda x: x * tf.cast(tf.size(x), tf.float32) + tf.cast(tf.rank(x), tf.float32)),
-    "fake_quantised": (MAP, lambda x: tf.quantization.fake_quant_with_min_max_args(x, -1, 1.5, 8)),
+    "fake_quantised_weights": (MAP, fake_quantised),
+    "fake_quantised": (MAP, lambda x: tf.quantization.fake_quant_with_min_max_args(x, -1, 1.53, 8)),
 }  # fmt: skip
 
 

@@ -33,8 +33,8 @@ def taken_input(name, graph):
     return data.transpose(0, 3, 1, 2) if data.ndim == 4 and value.shape[1] == data.shape[3] else data
 
 
-# the range 2.5 in 255 steps, whose rounding is left out: half a step, against an RMS of 0.72
-ROUNDED = {"fake_quantised": (3e-5, 0.007)}
+# the rounding is left out: of 2.53 in 255 steps, half a step against an RMS of 0.72; of weights and of 6 in 255 steps
+ROUNDED = {"fake_quantised": (3e-5, 0.007), "fake_quantised_weights": (3e-4, 0.04)}
 
 
 def require_equal(name, got, want):
@@ -63,3 +63,16 @@ def test_layer_runs_on_another_engine(name, written, tmp_path):
     with load(path, backend="onnxruntime") as net:
         got = net.run({"x": taken_input(name, graph)})["y"]
     require_equal(name, got, LAYERS[f"{name}.output"])
+
+
+@pytest.mark.parametrize("name", ROUNDED)
+def test_rounding_that_is_kept_equals_tensorflow(name, written):
+    graph = read_frozen_graph(written(name)).graph(quantised="kept")
+    got, want = run_reference(graph, {"x": taken_input(name, graph)})["y"], LAYERS[f"{name}.output"]
+    assert difference(got, want)[0] < 1e-11
+    assert len(np.unique(want)) > 20
+
+
+def test_rounding_that_is_left_out_is_noted(written):
+    notes = read_frozen_graph(written("fake_quantised")).network().notes
+    assert notes == ("the rounding of fake quantisation is left out, its ranges are kept",)

@@ -126,7 +126,15 @@ ANSWERS = {
     ),
     "fake": (
         lambda g: (g.const("a", 1.0), g.const("b", 2.0), g.node("y", "FakeQuantWithMinMaxVars", "x", "a", "b")),
-        r"quantises 1.0 to 2.0 in 255 steps; a range around zero is required",
+        r"rounds to 8 bits from \[1.0\] to \[2.0\]; ranges around zero are required",
+    ),
+    "fake_channels": (
+        lambda g: (
+            g.const("a", np.full(3, -1.0)),
+            g.const("b", np.full(3, 1.0)),
+            g.node("y", "FakeQuantWithMinMaxVarsPerChannel", "x", "a", "b"),
+        ),
+        r"rounds each channel of what the input gives; only stored numbers are read so",
     ),
     "axis": (lambda g: (g.const("a", 4), g.node("y", "Mean", "x", "a")), r"has axis 4; the tensor has 4 axes"),
     "axis_of_floats": (

@@ -61,21 +61,6 @@ def _clip_by_value(t: Translation, node: TfNode) -> str:
     return t.builder.add("Clip", [t.operand(node, 0)], node.name, min=low, max=high)
 
 
-def _fake_quantised(t: Translation, node: TfNode) -> str:
-    """Clamp to the range that the file was trained with; the rounding is left out."""
-    t.builder.note(f"the rounding of {node.op} nodes is left out, their ranges are kept")
-    if node.op == "FakeQuantWithMinMaxArgs":
-        low, high = node.number("min", -6.0), node.number("max", 6.0)
-    else:
-        low, high = (float(t.array(node, i).item()) for i in (1, 2))
-    steps = 2 ** node.integer("num_bits", 8) - 1 - node.integer("narrow_range")
-    if not (steps > 0 and low <= 0 <= high and low < high):
-        raise node.bad(f"quantises {low} to {high} in {steps} steps; a range around zero is required")
-    scale = (high - low) / steps
-    zero = round(-low / scale)  # zero is one of the steps: the range moves by less than one of them
-    return t.builder.add("Clip", [t.operand(node, 0)], node.name, min=-zero * scale, max=(steps - zero) * scale)
-
-
 def _matmul(t: Translation, node: TfNode) -> str:
     a, b = t.operands(node)
     if t.builder.rank(a) == t.builder.rank(b) == 2:
@@ -136,7 +121,6 @@ FUNCTIONS: Mapping[str, Rule] = {
     "ClipByValue": _clip_by_value,
     "Cast": _cast,
     **dict.fromkeys(("Div", "FloorDiv", "RealDiv"), _divide),
-    **dict.fromkeys(("FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVars"), _fake_quantised),
     "FloorMod": _named("Mod", fmod=0),
     "GreaterEqual": _named("GreaterOrEqual"),
     "Inv": _named("Reciprocal"),

@@ -15,6 +15,7 @@ from ..foreign_file import Cut, Network
 from .arithmetic import FUNCTIONS
 from .border import INPUTS, Border, find_border, picture_channels, stated_shape
 from .dilation import with_dilations
+from .fake_quantisation import FAKE_QUANTISATION
 from .fixed_numbers import FOLDS
 from .graph_def import TfNode, needed, plain, split_tensor
 from .layers import LAYERS
@@ -24,7 +25,7 @@ from .translation import NUMBERS_OF_SHAPE, PASSED, VARIABLES, Translation
 
 _SPARE = 1 << 25  # bytes of constants that a small file may become
 _MOST_COMPUTED = 1 << 24  # elements of constants that a small file may make
-RULES = {**LAYERS, **FUNCTIONS, **MOVES}
+RULES = {**LAYERS, **FUNCTIONS, **MOVES, **FAKE_QUANTISATION}
 READ = frozenset((*RULES, *FOLDS, *PASSED, *NUMBERS_OF_SHAPE, *INPUTS, *VARIABLES, "Const"))
 
 
@@ -87,6 +88,7 @@ def read_network(source: Source, cut: Cut) -> Network:
         BadValue: the cut states a shape that is none.
     """
     source = replace(source, nodes=with_dilations(source.nodes))
+    kept = cut.quantised == "kept"
     stated = {plain(name): shape for name, shape in map(stated_shape, cut.inputs)}
     border = find_border(source.nodes, replace(cut, inputs=tuple(stated)), READ, source.where)
     shapes = {
@@ -95,17 +97,17 @@ def read_network(source: Source, cut: Cut) -> Network:
     opened = {t: shape if not shape or stated.get(t) else (None, *shape[1:]) for t, shape in shapes.items()}
     if opened != shapes:
         try:
-            network = _translated(source, border, opened)
+            network = _translated(source, border, opened, kept)
             if all(v.shape and v.shape[0] is None for v in network.graph.outputs):
                 return network
         except (BadFile, Unsupported):
             pass  # something in it counts on the stated number of pictures
-    return _translated(source, border, shapes)
+    return _translated(source, border, shapes, kept)
 
 
-def _translated(source: Source, border: Border, shapes: Mapping[str, Shape]) -> Network:
+def _translated(source: Source, border: Border, shapes: Mapping[str, Shape], kept: bool) -> Network:
     builder, nodes = Builder(source.where, source.size + _MOST_COMPUTED), source.nodes
-    translation = Translation(builder, nodes, RULES, 4 * source.size + _SPARE, source.variables)
+    translation = Translation(builder, nodes, RULES, 4 * source.size + _SPARE, source.variables, kept)
     for tensor, shape in shapes.items():
         name = source.names.get(tensor, tensor)
         translation.values[tensor] = builder.input(name, shape, _input_dtype(nodes, tensor))

@@ -30,6 +30,7 @@ class Translation:
         rules: by TensorFlow's name of an operation.
         most_bytes: that numbers which follow from shapes and constants may take together.
         variables: their values by the names of their nodes.
+        kept: whether what rounds to whole numbers still does.
         values: of each tensor by TensorFlow's name: the Builder's name of it, or its numbers where they are known.
     """
 
@@ -38,6 +39,7 @@ class Translation:
     rules: "Mapping[str, Rule]"
     most_bytes: int
     variables: Mapping[str, Array] = field(default_factory=dict)
+    kept: bool = False
     values: dict[str, str | Fixed] = field(default_factory=dict)
     spent: int = 0
 
