@@ -8,7 +8,7 @@ import numpy as np
 from ...spec import Preparation
 from .metadata import Metadata
 from .model_file import Tensor, TFLiteFile
-from .translation import real_range
+from .real_values import real_range
 
 Meaning = Literal["logits", "probabilities"]
 

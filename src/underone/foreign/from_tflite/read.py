@@ -8,8 +8,9 @@ from ..foreign_file import Cut, ForeignFile, Network
 from .classifier import meaning_of, preparation_of
 from .metadata import Metadata, read_labels, read_metadata
 from .model_file import TFLiteFile, parse
+from .network import finish, translate
 from .operators import TABLE
-from .translation import finish, real_values, translate
+from .real_values import real_values
 
 
 def read_tflite(source: Path | str | bytes, where: str = "model.tflite", dequantise: bool = False) -> ForeignFile:
