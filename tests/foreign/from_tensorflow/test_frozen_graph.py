@@ -55,12 +55,13 @@ def test_layer_equals_tensorflow(name, written):
     require_equal(name, got, want)
 
 
+@pytest.mark.parametrize("backend", ["native", "onnxruntime"])
 @pytest.mark.parametrize("name", CASES)
-def test_layer_runs_on_another_engine(name, written, tmp_path):
+def test_layer_runs_on_another_engine(name, backend, written, tmp_path):
     graph = read_frozen_graph(written(name)).graph()
     path = tmp_path / "layer.onnx"
     path.write_bytes(to_onnx(graph))
-    with load(path, backend="onnxruntime") as net:
+    with load(path, backend=backend) as net:
         got = net.run({"x": taken_input(name, graph)})["y"]
     require_equal(name, got, LAYERS[f"{name}.output"])
 

@@ -17,7 +17,8 @@ _SILENT = frozenset((
     "ShardedFilename", "VarHandleOp", "Variable", "VariableV2",
 ))  # fmt: skip
 _MOST_SHOWN = 12
-_STEPS = 64  # from an input to the first convolution
+_STEPS = 64  # from an input to the first convolution, and readers of a tensor that are looked at
+_MOST_TRIED = 64  # tensors that may be the picture
 
 
 class Border(NamedTuple):
@@ -100,8 +101,8 @@ def find_border(nodes: Mapping[str, TfNode], cut: Cut, is_read: Collection[str],
     missing = [node.name for node in wanted if node.op in INPUTS]
     if missing:
         raise Unsupported(f"{where}: the outputs {list(outputs)} also follow from {missing}; name all inputs")
-    inside = {node.name for node in wanted}
-    used = [g for g in given if any(g in nodes[n].inputs for n in inside) or g in outputs]
+    read = {tensor for node in wanted for tensor in node.inputs}.union(outputs)
+    used = [g for g in given if g in read]
     notes += tuple(f"input {g!r} is left out: no output follows from it" for g in given if g not in used)
     if not used:
         raise Unsupported(f"{where}: the outputs {list(outputs)} follow from no input")
@@ -150,19 +151,24 @@ def _inputs(nodes: Mapping[str, TfNode], outputs: Sequence[str], is_read: Collec
             continue
         stack += [i for i in node.inputs if i not in seen]
         seen.update(node.inputs)
-    pictures = [name for name in found if picture_channels(nodes, name)]
     real = [name for name in found if nodes[split_tensor(name)[0]].op in INPUTS]
+    others = [name for name in found if nodes[split_tensor(name)[0]].op not in INPUTS][:_MOST_TRIED]
+    readers = readers_of(nodes)
+    pictures = [name for name in others if _channels_behind(nodes, readers, name)]
     return tuple(dict.fromkeys(real + pictures))
 
 
 def picture_channels(nodes: Mapping[str, TfNode], tensor: str) -> int | None:
     """Give the number of channels, last, that the convolutions behind a tensor want; None where there are none."""
-    readers = readers_of(nodes)
+    return _channels_behind(nodes, readers_of(nodes), tensor)
+
+
+def _channels_behind(nodes: Mapping[str, TfNode], readers: Mapping[str, list[TfNode]], tensor: str) -> int | None:
     front = [tensor]
     for _ in range(_STEPS):
         behind: list[str] = []
         for name in front:
-            for node in readers.get(split_tensor(name)[0], ()):
+            for node in readers.get(split_tensor(name)[0], [])[:_STEPS]:
                 if node.op == "Conv2D" and node.inputs[:1] == (name,):
                     return _channels(nodes, node)
                 if node.op in _POINTWISE:
