@@ -4,7 +4,7 @@ Tensors keep the source's layout while the network is built. What follows from c
 dtypes are known as soon as a node is added, and None stands for a size that follows an open size of the inputs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -47,6 +47,7 @@ class Builder:
         self.outputs: dict[str, str] = {}
         self.notes: list[str] = []
         self._types: dict[str, tuple[TensorType, TensorType]] = {}  # in the two readings
+        self._numbers: dict[str, int] = {}  # the last number behind each name that was wanted several times
         self._computed = 0
         self._macs = 0
 
@@ -106,7 +107,7 @@ class Builder:
 
     def constant(self, name: str, value: Array) -> str:
         """Add a constant and give its name here, `name` or one like it."""
-        name = unused_name(name, self._types)
+        name = self._unused(name)
         self.constants[name] = value
         self._types[name] = (TensorType(value.shape, value.dtype.name),) * 2
         return name
@@ -140,9 +141,10 @@ class Builder:
         """Add a node with several outputs; see `add`."""
         if op == "Transpose" and attrs["perm"] == tuple(range(len(attrs["perm"]))):
             return [inputs[0]]
-        outputs: list[str] = []
+        given: dict[str, None] = {}
         for name in names:
-            outputs.append(unused_name(name, self._types.keys() | set(outputs)))
+            given[self._unused(name, given)] = None
+        outputs = list(given)
         node = Node(op, tuple(inputs), tuple(outputs), attrs, outputs[0])
         node, readings = self._checked(node)
         self._types |= zip(outputs, zip(*readings, strict=True), strict=True)
@@ -190,6 +192,32 @@ class Builder:
         graph = _with_names(graph, {end: o for o, end in ends.items()})
         return replace(graph, spec=self._spec(name, graph, labels, preparation, meanings or {}))
 
+    def spend(self, name: str, elements: int, macs: int = 0) -> None:
+        """Count elements of a constant that is about to be computed.
+
+        Args:
+            name: what computes it, for the message.
+            elements: of the constant.
+            macs: multiply-accumulates of the computation.
+
+        Raises:
+            BadFile: together with those before they are more than a file of this size needs.
+        """
+        self._computed, self._macs = self._computed + elements, self._macs + macs
+        if self._computed > self._most_computed or self._macs > _MOST_MACS:
+            raise BadFile(
+                f"{self.where}: {name}: constants of {self._computed} elements are computed from constants; "
+                f"at most {self._most_computed} are"
+            )
+
+    def _unused(self, wanted: str, given: Container[str] = ()) -> str:
+        """Give `wanted`, or with the next number behind it where that is taken."""
+        name = wanted
+        while name in self._types or name in given:
+            self._numbers[wanted] = self._numbers.get(wanted, 0) + 1
+            name = f"{wanted}.{self._numbers[wanted]}"
+        return name
+
     def _free(self, name: str) -> str:
         return unused_name(f"{name}/output", self._types)
 
@@ -212,13 +240,8 @@ class Builder:
         return replace(node, attrs=attrs), readings[::-1]
 
     def _compute(self, node: Node, types: Sequence[TensorType]) -> None:
-        self._computed += sum(t.elements for t in types)
-        self._macs += OPS[node.op].macs([self._types[n][0].shape for n in node.inputs if n], types[0].shape, node.attrs)
-        if self._computed > self._most_computed or self._macs > _MOST_MACS:
-            raise BadFile(
-                f"{self.where}: node {node.name!r} ({node.op}): constants of {self._computed} elements are computed "
-                f"from constants; at most {self._most_computed} are"
-            )
+        macs = OPS[node.op].macs([self._types[n][0].shape for n in node.inputs if n], types[0].shape, node.attrs)
+        self.spend(f"node {node.name!r} ({node.op})", sum(t.elements for t in types), macs)
         try:
             with np.errstate(all="ignore"):  # infinities are results, not accidents
                 results = run_node(node, [self.constants[n] for n in node.inputs if n])

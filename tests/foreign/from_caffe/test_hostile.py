@@ -177,3 +177,26 @@ def test_memory_and_time_are_bounded(complaint):
     assert time.perf_counter() - started < 5
     assert tracemalloc.get_traced_memory()[1] < 100 << 20
     tracemalloc.stop()
+
+
+def test_many_prior_boxes_are_refused(complaint):
+    priors = "".join(
+        f"""layer {{ name: 'p{i}' type: 'PriorBox' bottom: 'x' bottom: 'x' top: 'p{i}'
+        prior_box_param {{ min_size: 1 aspect_ratio: 2 aspect_ratio: 3 aspect_ratio: 4 }} }}"""
+        for i in range(500)
+    )
+    text = "input: 'x' input_shape { dim: 1 dim: 3 dim: 120 dim: 120 }" + priors
+    tracemalloc.start()
+    assert "layer 'p" in (line := complaint(MODEL, text.encode()))
+    assert "elements are computed from constants; at most" in line
+    assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    tracemalloc.stop()
+
+
+def test_thousands_of_layers_of_one_name_take_seconds(complaint):
+    layers = 'layer { name: "a" type: "LRN" bottom: "x" top: "x" } ' * 2000
+    started = time.perf_counter()
+    text = 'input: "x" input_shape { dim: 1 dim: 3 dim: 4 dim: 4 } ' + layers
+    text += 'layer { name: "z" type: "ReLU" bottom: "x" top: "y" }'
+    assert complaint(MODEL, text.encode()) == ""
+    assert time.perf_counter() - started < 15

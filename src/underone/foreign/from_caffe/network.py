@@ -14,6 +14,7 @@ from .layers import LAYERS, Row
 
 _END = "DetectionOutput"
 _PICTURE_CHANNELS = (1, 3, 4)
+_MOST_COMPUTED = 1 << 22  # elements of constants beside the file's own, for example prior boxes
 
 
 def build_network(
@@ -78,7 +79,8 @@ def _with_scales(layers: Sequence[Layer]) -> list[tuple[Layer, Layer | None]]:
 
 class _Walk:
     def __init__(self, net: Net, arrays: Mapping[str, Sequence[Array]], where: str) -> None:
-        self.builder, self.arrays, self.where = Builder(where), arrays, where
+        size = sum(a.size for layer in arrays.values() for a in layer)
+        self.builder, self.arrays, self.where = Builder(where, size + _MOST_COMPUTED), arrays, where
         self.blobs: dict[str, str] = {}
         self.read: set[str] = set()  # by a later layer than the one that wrote it
         self.written: set[str] = set()

@@ -22,6 +22,7 @@ def prior_box(call: Call) -> str:
     sizes = box_sizes(call)
     if height * width * len(sizes) > _MOST_BOXES:
         raise call.bad(f"has {len(sizes)} boxes on a map of {height} x {width}; at most {_MOST_BOXES} are read")
+    call.builder.spend(f"layer {call.name!r} ({call.kind})", 8 * height * width * len(sizes))
     boxes = corners(call, (height, width), picture, sizes)
     return call.constant("priors", np.stack([boxes.ravel(), variances(call, len(boxes))])[None].astype(np.float32))
 

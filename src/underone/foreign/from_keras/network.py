@@ -17,7 +17,7 @@ from .settings import Settings
 from .weights import Path
 
 _MOST_CALLS = 1 << 12  # of layers; models inside count each time they are called
-_INPUT = "InputLayer"
+_MOST_COMPUTED = 1 << 22  # elements of constants that are computed, beside as many as the file has
 _WITH_ACTIVATION = ("Dense", "Activation")
 
 Weights = Mapping[Path, Mapping[str, Array]]
@@ -62,7 +62,8 @@ def _wanted(model: Model, cut: Cut) -> tuple[Ref, ...]:
 
 class _Walk:
     def __init__(self, weights: Weights, keras: int, where: str) -> None:
-        self.builder = Builder(where)
+        size = sum(a.size for arrays in weights.values() for a in arrays.values())
+        self.builder = Builder(where, size + _MOST_COMPUTED)
         self.weights, self.keras, self.where = weights, keras, where
         self.calls = 0
 
