@@ -69,7 +69,9 @@ def test_classifier_is_one_network_of_convolutions(classifier):
 
 
 def test_classifier_gives_its_own_head_where_nobody_asks(classifier):
-    assert [(v.name, v.shape) for v in classifier.graph().outputs] == [("final_result", (None, 2))]
+    network = classifier.network()
+    assert [(v.name, v.shape) for v in network.graph.outputs] == [("final_result", (None, 2))]
+    assert network.notes == (f"{LOGITS!r} ends a network inside this one; name it to have that as output",)
 
 
 @pytest.mark.parametrize("backend", ["reference", "native", "onnxruntime"])

@@ -309,3 +309,55 @@ def test_operation_that_has_no_twin_gives_what_it_says(op, tmp_path, by_hand):
     want = {"NotEqual": data + (data != 1), "ZerosLike": data, "Rank": data + 4}[op]
     got = run_reference(read_frozen_graph(path).graph(), {"x": data})["y"]
     np.testing.assert_array_equal(got, want.transpose(0, 2, 3, 1))
+
+
+def follow_in_sum(graph):
+    graph.node("c", "Cast", "s", DstT=(1,))
+    graph.node("y", "Add", "x", "c")
+
+
+def follow_in_shape(graph):
+    graph.const("two", 2)
+    graph.node("d", "Mul", "s", "two")
+    graph.node("y", "Reshape", "x", "d")
+
+
+def follow_in_spread(graph):
+    graph.const("w", np.ones((1, 1, 3, 3), np.float32))
+    graph.node("y", "Conv2DBackpropInput", "s", "w", "x", strides=[1, 1, 1, 1], padding="SAME")
+
+
+def follow_in_blocks(graph):
+    graph.const("b", [2, 2])
+    graph.const("w", np.ones((1, 1, 3, 2), np.float32))
+    for name, begin in (("h", 1), ("v", 2)):
+        graph.const(f"{name}1", [begin])
+        graph.const(f"{name}2", [begin + 1])
+        graph.node(name, "StridedSlice", "s", f"{name}1", f"{name}2", f"{name}1")
+    graph.node("r", "Pack", "h", "v", axis=0)
+    graph.node("p2", "Pack", "r", "r", axis=1)
+    graph.const("shape", [2, 2])
+    graph.node("p", "Reshape", "p2", "shape")
+    graph.const("none", [[0, 0], [0, 0]])
+    graph.node("t", "SpaceToBatchND", "x", "b", "p")
+    graph.node("c", "Conv2D", "t", "w", strides=[1, 1, 1, 1], padding="VALID")
+    graph.node("y", "BatchToSpaceND", "c", "b", "none")
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (follow_in_sum, r"tensor 'c' follows the size of the input"),
+        (follow_in_shape, r"node 'y' \(Reshape\) gives the shape \(2, 384, 384, 6\) or \(2, 640, 640, 6\)"),
+        (follow_in_spread, r"gives \(192, 192\) or \(320, 320\) pixels"),
+        (follow_in_blocks, r"node 'c' \(Conv2D\) is padded by \[\[192, 192\], \[192, 192\]\] or \[\[320, "),
+    ],
+)
+def test_what_follows_an_open_size_is_refused(make, text, tmp_path, by_hand):
+    graph = Graph(by_hand)
+    graph.node("s", "Shape", "x")
+    make(graph)
+    path = tmp_path / "net.pb"
+    path.write_bytes(b"".join(graph.parts))
+    with pytest.raises(Unsupported, match=rf"{text}.*; state the shape of the input, as in 'NAME\[1,224,224,3\]'"):
+        read_frozen_graph(path).graph(["x[1,-1,-1,3]"], ["y"])

@@ -106,7 +106,7 @@ def find_border(nodes: Mapping[str, TfNode], cut: Cut, is_read: Collection[str],
     notes += tuple(f"input {g!r} is left out: no output follows from it" for g in given if g not in used)
     if not used:
         raise Unsupported(f"{where}: the outputs {list(outputs)} follow from no input")
-    return Border(tuple(used), outputs, notes + _left_out(nodes, used, outputs))
+    return Border(tuple(used), outputs, notes + _taps(wanted, nodes) + _left_out(nodes, used, outputs))
 
 
 def _require_known(nodes: Mapping[str, TfNode], names: Sequence[str]) -> None:
@@ -207,6 +207,13 @@ def _unread(nodes: Mapping[str, TfNode], unread: Mapping[str, int], is_read: Col
         f"operations that are not implemented: {kinds}; name the tensors between which the network lies, "
         f"inputs such as {starts[:_MOST_SHOWN]}, outputs such as {ends[:_MOST_SHOWN]}"
     )
+
+
+def _taps(wanted: Sequence[TfNode], nodes: Mapping[str, TfNode]) -> tuple[str, ...]:
+    """Name the outputs of networks to which others were added: where a graph also takes what is fed."""
+    fed = [node.inputs[0] for node in wanted if node.op == "PlaceholderWithDefault" and node.inputs]
+    inside = [tensor for tensor in fed if nodes[split_tensor(tensor)[0]].op != "Const"]
+    return tuple(f"{tensor!r} ends a network inside this one; name it to have that as output" for tensor in inside)
 
 
 def _left_out(nodes: Mapping[str, TfNode], given: Sequence[str], outputs: Sequence[str]) -> tuple[str, ...]:
