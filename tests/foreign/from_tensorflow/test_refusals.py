@@ -209,7 +209,7 @@ def test_refusal_says_what_is_wrong(name, tmp_path, by_hand):
     [
         ([], ["c"], r"the outputs \['c'\] follow from no input"),
         (["a"], ["y"], r"the outputs \['y'\] also follow from \['x'\]; name all inputs"),
-        (["a"], ["z"], r"the shape of input 'a' is not stated; state it, as in 'a\[1,224,224,3\]'"),
+        (["a"], ["z"], r"the shape of input 'a' is not stated; state it, as in 'a\[1x224x224x3\]'"),
     ],
 )
 def test_borders_that_do_not_fit_are_refused(inputs, outputs, text, tmp_path, by_hand):
@@ -228,13 +228,18 @@ def test_borders_that_do_not_fit_are_refused(inputs, outputs, text, tmp_path, by
 def test_shape_that_is_none_is_refused(text, tmp_path, by_hand):
     path = tmp_path / "net.pb"
     path.write_bytes(by_hand.picture() + by_hand.node("y", "Relu", ["x"]))
-    with pytest.raises(BadValue, match=r"input '.*' states no shape; NAME\[1,224,224,3\] is one, with -1 for an open"):
+    with pytest.raises(BadValue, match=r"input '.*' states no shape; NAME\[1x224x224x3\] is one, with -1 for an open"):
         read_frozen_graph(path).graph([text])
 
 
 @pytest.mark.parametrize(
     ("given", "taken"),
-    [("x", (None, 3, 4, 4)), ("x[2,4,4,3]", (2, 3, 4, 4)), ("x:0[?,8,-1,3]", (None, 3, 8, None))],
+    [
+        ("x", (None, 3, 4, 4)),
+        ("x[2,4,4,3]", (2, 3, 4, 4)),
+        ("x:0[?,8,-1,3]", (None, 3, 8, None)),
+        ("x[1x6x-1x3]", (1, 3, 6, None)),
+    ],
 )
 def test_shape_of_an_input_can_be_stated(given, taken, tmp_path, by_hand):
     path = tmp_path / "net.pb"
@@ -254,7 +259,7 @@ def test_resize_to_the_size_of_the_input_needs_it(tmp_path, by_hand):
     network = read_frozen_graph(path)
     assert network.graph(["x[-1,6,8,3]"]).outputs[0].shape == (None, 6, 8, 3)
     wanted = r"node 'y' \(ResizeBilinear\) reads 'half': \[192, 192\] or \[320, 320\], by the size of the input; state "
-    with pytest.raises(Unsupported, match=wanted + r"the shape of the input, as in 'NAME\[1,224,224,3\]'"):
+    with pytest.raises(Unsupported, match=wanted + r"the shape of the input, as in 'NAME\[1x224x224x3\]'"):
         network.graph(["x[1,-1,-1,3]"])
 
 
@@ -359,5 +364,5 @@ def test_what_follows_an_open_size_is_refused(make, text, tmp_path, by_hand):
     make(graph)
     path = tmp_path / "net.pb"
     path.write_bytes(b"".join(graph.parts))
-    with pytest.raises(Unsupported, match=rf"{text}.*; state the shape of the input, as in 'NAME\[1,224,224,3\]'"):
+    with pytest.raises(Unsupported, match=rf"{text}.*; state the shape of the input, as in 'NAME\[1x224x224x3\]'"):
         read_frozen_graph(path).graph(["x[1,-1,-1,3]"], ["y"])

@@ -36,11 +36,11 @@ class Border(NamedTuple):
 
 
 _OPEN = ("-1", "?")
-_STATED = re.compile(r"(?P<name>[^\[\]]+)\[(?P<sizes>[-\d?, ]*)\]")
+_STATED = re.compile(r"(?P<name>[^\[\]]+)\[(?P<sizes>[-\d?x, ]*)\]")
 
 
 def stated_shape(text: str) -> tuple[str, Shape | None]:
-    """Split "NAME[1,224,224,3]" into the name and the shape; -1 or ? is an open size, a name alone has no shape.
+    """Split "NAME[1x224x224x3]" into name and shape; commas will do too, -1 or ? is an open size.
 
     Raises:
         BadValue: the shape is none.
@@ -48,10 +48,10 @@ def stated_shape(text: str) -> tuple[str, Shape | None]:
     if "[" not in text:
         return text, None
     found = _STATED.fullmatch(text)
-    sizes = [size.strip() for size in found["sizes"].split(",")] if found else []
-    shape = tuple(None if size in _OPEN else int(size) if size.isdecimal() else 0 for size in sizes)
+    sizes = re.split("[x, ]+", found["sizes"]) if found else []
+    shape = tuple(None if size in _OPEN else int(size) if size.isdecimal() and len(size) < 10 else 0 for size in sizes)
     if found is None or len(shape) > MOST_AXES or 0 in shape:
-        raise BadValue(f"input {text!r} states no shape; NAME[1,224,224,3] is one, with -1 for an open size")
+        raise BadValue(f"input {text!r} states no shape; NAME[1x224x224x3] is one, with -1 for an open size")
     return found["name"], shape
 
 

@@ -79,7 +79,7 @@ def read_network(source: Source, cut: Cut) -> Network:
     """Make the network of a graph.
 
     The number of pictures is left open where the graph would take any but states one. An input of the cut may state its
-    shape, "NAME[1,224,224,3]", in the source's layout.
+    shape, "NAME[1x224x224x3]", in the source's layout.
 
     Raises:
         Unsupported: operations are not implemented.
@@ -129,7 +129,7 @@ def _input_shape(nodes: Mapping[str, TfNode], tensor: str, where: str) -> Shape:
     channels = picture_channels(nodes, tensor)
     if channels is None:
         raise Unsupported(
-            f"{where}: the shape of input {tensor!r} is not stated; state it, as in {tensor + '[1,224,224,3]'!r}"
+            f"{where}: the shape of input {tensor!r} is not stated; state it, as in {tensor + '[1x224x224x3]'!r}"
         )
     height, width = _resized_to(nodes)
     return (None, height, width, channels)

@@ -16,7 +16,7 @@ PASSED = frozenset((
     "ReadVariableOp", "Snapshot", "StopGradient",
 ))  # fmt: skip
 VARIABLES = frozenset(("VarHandleOp", "Variable", "VariableV2"))
-FIX = "state the shape of the input, as in 'NAME[1,224,224,3]'"
+FIX = "state the shape of the input, as in 'NAME[1x224x224x3]'"
 NUMBERS_OF_SHAPE = frozenset(("Shape", "ShapeN", "Rank", "Size"))
 
 
