@@ -67,7 +67,7 @@ def open_model(source: str, name: str | None = None) -> nn.Module:
         WeightsMismatch: the file does not fit the network.
     """
     path = Path(source)
-    if not (path.suffix in (".safetensors", ".pth", ".pt", ".tar", ".ckpt") or path.exists()):
+    if not (path.suffix in (".safetensors", ".pth", ".pt", ".tar", ".ckpt") or path.exists() or find_format(path)):
         return create_model(name or source).eval()
     return create_model(name or read_checkpoint(path).network.model, weights=path).eval()
 

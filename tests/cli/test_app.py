@@ -12,7 +12,10 @@ from PIL import Image
 import underone as uo
 from underone.cli import main
 from underone.cli.app import app
+from underone.errors import FetchFailed
+from underone.files import fetch
 from underone.image import photographs
+from underone.weights import REAL_FILES
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +46,7 @@ def run(capsys, *arguments, code=0):
     return got
 
 
-COMMANDS = ["bench", "convert", "demo", "export", "info", "list", "predict", "reparam", "verify"]
+COMMANDS = ["bench", "convert", "demo", "eval", "export", "info", "list", "predict", "reparam", "train", "verify"]
 
 
 def test_commands_are_those_that_the_readme_names():
@@ -122,6 +125,36 @@ def test_convert_shows_every_tensor(capsys, folder, tmp_path):
         capsys, "convert", folder / "weights.pth", "-o", tmp_path / "c.onnx", "--to", "mobilenet_v2_035"
     ).out  # fmt: skip
     assert uo.load(tmp_path / "c.onnx").spec.form == "folded"
+
+
+def test_convert_of_a_foreign_file_shows_both_names_and_what_was_left_out(capsys, tmp_path):
+    source = fetch_or_skip("emotion_h5")
+    out = " ".join(run(capsys, "convert", source, "-o", tmp_path / "emotion.onnx").out.split())
+    assert "(Keras): model_1, taken over as a graph" in out
+    assert "note: the state of the optimizer (optimizer_weights) is left out" in out
+    assert "note: into no network of the zoo" in out
+    assert "export: emotion.onnx" in out
+    shown = run(capsys, "predict", "--model", tmp_path / "emotion.onnx", photographs_folder(tmp_path), "--top", 2).out
+    assert shown.count("%") == 2  # works at once
+
+
+def test_convert_cuts_a_network_at_named_tensors(capsys, tmp_path):
+    source = fetch_or_skip("emotion_h5")
+    err = run(capsys, "convert", source, "-o", tmp_path / "a.onnx", "--outputs", "nothing", code=1).err
+    assert "'nothing'" in err
+    assert err.count("\n") == 1
+
+
+def fetch_or_skip(name):
+    try:
+        return fetch(REAL_FILES[name])
+    except FetchFailed as error:
+        pytest.skip(str(error))
+
+
+def photographs_folder(tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(photographs()[0].content)
+    return tmp_path / "photo.jpg"
 
 
 def test_predict_answers_each_picture_and_saves_drawings(capsys, folder, tmp_path):
