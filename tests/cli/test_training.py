@@ -1,0 +1,70 @@
+"""The commands of training and scoring, as a person calls them."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from underone.cli import main
+
+KEYS = ["model=mobilenet_v2_035", "weights=null", "epochs=4", "batch=4", "size=64", "lr=1e-2", "head_lr=1"]
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    root, generator = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
+    for part in ("train", "val"):
+        for name in ("black", "white"):
+            (root / part / name).mkdir(parents=True)
+            for number in range(4):
+                pixels = generator.integers(0, 120, (40, 40, 3), np.uint8) + (120 if name == "white" else 0)
+                Image.fromarray(pixels.astype(np.uint8)).save(root / part / name / f"{number}.png")
+    return root
+
+
+def run(*arguments):
+    with pytest.raises(SystemExit) as stop:
+        main([str(argument) for argument in arguments])
+    return stop.value.code
+
+
+def test_trained_network_is_scored_in_every_form(pictures, tmp_path, capsys):
+    folder, net = tmp_path / "run", tmp_path / "net.onnx"
+    assert run("train", "finetune", *KEYS, "--data", pictures, "-o", folder) == 0
+    out = capsys.readouterr().out
+    assert "validation: 8 pictures, top-1" in out
+    assert f"next:       underone reparam {folder}/weights/best.safetensors" in out
+    assert run("reparam", folder / "weights" / "best.safetensors", "-o", net) == 0
+    capsys.readouterr()
+    scores = []
+    for form in (folder / "weights" / "best.safetensors", net):
+        assert run("eval", form, "--data", pictures / "val", "--json") == 0
+        scores.append(json.loads(capsys.readouterr().out))
+    assert scores[0]["confusion"] == scores[1]["confusion"]
+    assert run("eval", net, "--data", pictures / "val") == 0
+    out = capsys.readouterr().out
+    assert "8 pictures, top-1" in out
+    assert "top-5" not in out, "of two classes all are among the best five"
+    assert "mostly taken for" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["finetun"], "unknown recipe 'finetun'. Did you mean 'finetune'?"),
+        (["finetune", "epoch=3"], "unknown recipe key 'epoch'. Did you mean 'epochs'?"),
+        (["finetune", "epochs"], "'epochs' was given; key=value is required, for example epochs=20"),
+        (["finetune", "lr=[1"], "'lr=[1': the value cannot be read"),
+        (["finetune", "lr=-1"], "lr=-1: Input should be greater than 0"),
+    ],
+)
+def test_wrong_key_is_one_line(pictures, tmp_path, capsys, arguments, message):
+    assert run("train", *arguments, "--data", pictures, "-o", tmp_path / "run") == 1
+    assert message in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "run").exists()
+
+
+def test_missing_data_is_one_line(tmp_path, capsys):
+    assert run("train", "finetune", "--data", tmp_path, "-o", tmp_path / "run") == 1
+    assert "has no part train or training" in " ".join(capsys.readouterr().err.split())
