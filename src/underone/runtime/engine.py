@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Literal, Self, cast
 
@@ -120,7 +121,8 @@ class Engine:
             timer = getattr(self._opened(), "profile", None)
             if timer is None:
                 raise Unsupported(f"backend {self.backend!r} does not time its layers; load with backend='native'")
-            return cast(Profile, timer({name: np.ascontiguousarray(array) for name, array in named.items()}, rounds))
+            found = timer({name: np.ascontiguousarray(array) for name, array in named.items()}, rounds)
+        return replace(cast(Profile, found), title=str(self))
 
     def as_classifier(
         self,
