@@ -14,7 +14,7 @@ from ..errors import BadValue, ShapeError, Unsupported
 from ..image import Picture, prepare, read_image
 from ..post import Classification, decode
 from ..spec import InputSpec, ModelSpec, OutputSpec, Preparation
-from .backends import Adapter, Array, choose, open_adapter, open_first
+from .backends import Adapter, Array, Precision, choose, open_adapter, open_first, split_precision
 from .model_file import ModelFile
 from .profile import Profile
 
@@ -196,14 +196,15 @@ class Engine:
 
 
 def open_engine(
-    file: ModelFile, backend: str, threads: int, precision: str | None, spec: ModelSpec | None = None
+    file: ModelFile, backend: str, threads: int, precision: Precision | None, spec: ModelSpec | None = None
 ) -> Engine:
     """Open a described file on a backend; the arguments are those of `load`."""
     if backend == "auto":
         backend, adapter = open_first(file, threads, precision or "float32")
     else:
         adapter = open_adapter(file, choose(backend), threads, precision or "float32")
-    coarsest = precision if precision not in (None, "float32") else file.weights
+    calculated, _ = split_precision(precision or "float32")
+    coarsest = calculated if calculated != "float32" else file.weights
     return Engine(
         file, adapter, spec=spec or file.spec, backend=backend, threads=threads, precision=coarsest or "float32"
     )

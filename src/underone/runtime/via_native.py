@@ -27,6 +27,7 @@ class Native:
     threads: int
     precision: str
     mapped: MappedFile | None = None  # what the graph's constants are views of
+    apart: tuple[str, ...] = ()  # names of layers that stay in float32
     plans: dict[Sizes, _native.Plan] = field(default_factory=dict)
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -41,7 +42,7 @@ class Native:
 
     def clone(self) -> "Native":
         """Return an adapter with plans of its own, on the same graph."""
-        return Native(self.graph, self.name, self.threads, self.precision, self.mapped)
+        return Native(self.graph, self.name, self.threads, self.precision, self.mapped, self.apart)
 
     def profile(self, inputs: Mapping[str, Array], rounds: int) -> Profile:
         """Time every step; the least of all rounds counts. One image, or the whole of a fixed batch."""
@@ -60,7 +61,7 @@ class Native:
         return Profile(tuple(layers), self.threads * max(before, _ceiling()))
 
     def _lowered(self, sizes: Sizes) -> Program:
-        return lower(self.graph, dict(zip([v.name for v in self.graph.inputs], sizes, strict=True)))
+        return lower(self.graph, dict(zip([v.name for v in self.graph.inputs], sizes, strict=True)), self.apart)
 
     def _run(self, arrays: list[Array]) -> list[Array]:
         return self.plan(tuple(a.shape for a in arrays)).run(arrays)
@@ -96,15 +97,16 @@ class Native:
             raise BadFile(f"{self.name}: {error}") from error
 
 
-def open_model(file: ModelFile, threads: int, precision: str) -> Native:
+def open_model(file: ModelFile, threads: int, precision: str, apart: tuple[str, ...] = ()) -> Native:
     """Open a file; a file whose shapes are known is compiled at once.
 
     Raises:
         BadFile: the file does not fit together.
+        UnknownName: a layer in `apart` is not in the file.
         Unsupported: an operator or a form of one that the engine does not have.
     """
     graph = read_onnx(file.content, file.name)
-    engine = Native(graph, file.name, threads, precision, file.mapped)
+    engine = Native(graph, file.name, threads, precision, file.mapped, apart)
     sizes = tuple(tuple(1 if i == 0 and d is None else d for i, d in enumerate(v.shape)) for v in graph.inputs)
     if all(d is not None for size in sizes for d in size):
         try:
