@@ -140,6 +140,26 @@ def onnx_cases() -> dict[str, OnnxCase]:
     return _onnx_cases()
 
 
+@pytest.fixture(scope="session")
+def fetched():
+    """Return a function (what, make) -> make(), which needs a pinned file.
+
+    A file that cannot be had skips the test, but fails it under CI=true, unless UNDERONE_OFFLINE forbids the network.
+    """
+    from underone import settings
+    from underone.errors import FetchFailed
+
+    def get(what, make):
+        try:
+            return make()
+        except FetchFailed as error:
+            if os.environ.get("CI") == "true" and not settings.offline():
+                raise
+            pytest.skip(f"{what} cannot be fetched: {error}")
+
+    return get
+
+
 @pytest.fixture(autouse=True)
 def _seed_torch():
     """Start every test from one seed, whatever ran before it."""
