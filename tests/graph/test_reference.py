@@ -157,7 +157,7 @@ def test_outputs_belong_to_the_caller() -> None:
 
 def test_input_faults_are_listed_together() -> None:
     graph = graph_of("Relu", {"x": np.ones((2, 3), np.float32)})
-    with pytest.raises(ShapeError, match=r"'picture' is unknown; 'x' is missing"):
+    with pytest.raises(ShapeError, match=r"inputs do not fit: 'picture' is unknown; 'x' is missing"):
         run_reference(graph, {"picture": np.ones(3, np.float32)})
     with pytest.raises(ShapeError, match=r"'x' is int64 \(3,\), float32 \(2, 3\) is required"):
         run_reference(graph, {"x": np.ones(3, np.int64)})
