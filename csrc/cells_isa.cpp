@@ -6,6 +6,7 @@
 #include "amx.h"
 #include "cell_loops.h"
 #include "cells.h"
+#include "depthwise_bf16.h"
 #include "direct.h"
 #include "dots.h"
 #include "halide_view.h"
@@ -459,6 +460,9 @@ class Bfloat16Cells final : public Cells<Bfloat16> {
   }
 
   void depthwise(const Packed& packed, const Window& w, Rows in, Rows out, int first, int last, int rows, int width, float low, float high) const override {
+#if defined(__AVX512F__)
+    if (products != Products::floats && rounding::has_depthwise(w)) return rounding::depthwise(packed, w, in, out, first, last, rows, width, low, high);
+#endif
     DepthwiseKernel* const kernels[] = {KERNEL(depthwise_bf16_3s1), KERNEL(depthwise_bf16_3s2)};
     if (w.height != 3 || w.width != 3 || w.stride_y != w.stride_x || w.stride_x > 2 || w.dilation_y != 1 || w.dilation_x != 1)
       return depthwise_any(packed, w, in, out, first, last, rows, width, low, high);
