@@ -24,7 +24,7 @@ class Direct : public Step {
   Direct(const StepMaker& maker, const Operands& operands, const Bundles& bundles);
   void run(int phase, const Worker& worker) override;
   // Whether there are register tiles for this.
-  static bool can(const Arithmetic& a, const Window& w) { return a.direct() && w.stride_x <= 2 && w.taps() <= kMostTaps; }
+  static bool can(const Arithmetic& a, const Window& w) { return a.lanes == 16 && w.stride_x <= 2 && w.taps() <= kMostTaps; }
 
  private:
   static constexpr int kMostTaps = 256;

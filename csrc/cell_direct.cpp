@@ -41,7 +41,7 @@ void Direct::row(const Panel& panel, int y) const {
   const int count = std::min(rows, out.height - y);
   Tap taps[kMostTaps];
   DirectTile t{nullptr, size_t(window.stride_y) * in.pitch(), size_t(in.pixels()), taps, 0, panel.blocks, panel.bias,
-               clamps ? finish.low : -INFINITY, clamps ? finish.high : INFINITY, nullptr, nullptr, size_t(out.pitch()), size_t(out.pixels())};
+               clamps ? finish.low : -INFINITY, clamps ? finish.high : INFINITY, nullptr, nullptr, size_t(out.pitch()) * kCell, size_t(out.pixels()) * kCell, kCell};
   for (int i = 0; i < tiles; i++) {
     const int x = out.width * i / tiles, pixels = out.width * (i + 1) / tiles - x;
     t.tap_count = taps_of(panel, y, count, x, pixels, taps);

@@ -34,6 +34,14 @@ struct CellLoops {
   void (*pick)(const Pick* picks, int count, int width, char* out);
   // finish(factor * x + shift); factors and shifts of the cell's channels in their own order.
   void (*affine)(const Finish& finish, const char* in, const float* factor, const float* shift, int width, char* out);
+
+  // The same for both formats, float32:
+  // out[i][j] = factor * in[i * row + j * column], rows of `width` floats, zeros behind `columns`.
+  void (*pack)(const float* in, size_t row, size_t column, int rows, int columns, float factor, float* out, int width);
+  // Rows of a matrix as cells: [columns / 16][stride], zeros behind the last column.
+  void (*gather)(const float* in, size_t row, size_t column, int rows, int columns, char* out, int stride);
+  void (*finish)(const Finish& finish, float* values, int count);
+  void (*softmax)(float* values, size_t stride, int rows, int columns);
 };
 
 #define UNDERONE_CELL_LOOPS(isa) \

@@ -8,6 +8,7 @@ std::unique_ptr<Step> make_pool(const StepMaker& maker, const Operands& operands
 std::unique_ptr<Step> make_resize(const StepMaker& maker, const Operands& operands);
 std::unique_ptr<Step> make_concat(const StepMaker& maker, const Operands& operands);
 std::unique_ptr<Step> make_affine(const StepMaker& maker, const Operands& operands);
+std::unique_ptr<Step> make_matmul(const StepMaker& maker, const Operands& operands);
 std::unique_ptr<Step> make_dense(const StepMaker& maker, const Operands& operands);
 
 // Channels [start, start + count) of operand `input`.

@@ -104,7 +104,7 @@ class Arithmetic {
   virtual ~Arithmetic() = default;
   int lanes = 16;
   virtual const CellLoops& loops() const = 0;
-  virtual const DirectKernels* direct() const { return nullptr; }
+  virtual const DirectKernels* direct() const = 0;  // of float32
 
   // weight (out, in) row-major, bias (out) or null. For a dense window: (out, taps * in), `in` rounded up to lanes.
   virtual Packed pack_product(WeightArena& arena, const float* weight, const float* bias, int out, int in) const = 0;

@@ -74,6 +74,7 @@ Chain::Chain(const StepMaker& m, const Operands& o) : a(m.arithmetic), in(input(
   }
   middle = ceil_div(channels, in.lanes);
   direct = !depthwise && window.taps() == 1 && window.stride_y == 1 && window.stride_x == 1 && same_image(in, out);
+  direct &= 4 * in.pitch() <= 5 * in.width;  // a wide border (of a dilated window beside this) is not multiplied
   int operand_blocks = middle;
   if (project.present) {
     const Tensor& w = o.constant(6);

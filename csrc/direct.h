@@ -20,7 +20,7 @@ struct DirectTile {
   float low, high;
   char* out;             // the first pixel
   const char* added;     // null, or like `out`
-  size_t out_row, out_block;
+  size_t out_row, out_block, out_pixel;  // in bytes
 };
 
 // One register tile: a number of rows and of pixels in each.

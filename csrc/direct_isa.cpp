@@ -17,6 +17,8 @@ constexpr int kLanes = 4, kVectors = 4, kWidest = 6;    // 24 sums, four weights
 #endif
 typedef float Vector __attribute__((vector_size(kLanes * 4)));
 
+constexpr int kAhead = 1024;  // floats between a weight and the one that is fetched meanwhile
+
 inline Vector get(const void* p) { Vector v; std::memcpy(&v, p, sizeof v); return v; }
 
 template <int kRows, int kPixels, int kStride, int kParts>
@@ -34,6 +36,8 @@ void multiply(const DirectTile& t) {
       const float* pixel[2] = {reinterpret_cast<const float*>(in), reinterpret_cast<const float*>(in + t.row * kCell)};
       for (int k = 0; k < 16; k++, weight += kParts * kLanes) {
         Vector w[kParts];
+        __builtin_prefetch(weight + kAhead);
+        if constexpr (kParts * kLanes == 32) __builtin_prefetch(weight + kAhead + 16);
 #pragma GCC unroll 4
         for (int v = 0; v < kParts; v++) w[v] = get(weight + v * kLanes);
 #pragma GCC unroll 16
@@ -50,7 +54,7 @@ void multiply(const DirectTile& t) {
   for (int p = 0; p < kSums; p++)
 #pragma GCC unroll 4
     for (int v = 0; v < kParts; v++) {
-      const size_t at = (p / kPixels * t.out_row + p % kPixels + v * kLanes / 16 * t.out_block) * kCell + v * kLanes % 16 * 4;
+      const size_t at = p / kPixels * t.out_row + p % kPixels * t.out_pixel + v * kLanes / 16 * t.out_block + v * kLanes % 16 * 4;
       Vector s = sum[p][v];
       if (t.added) s += get(t.added + at);
       s = s < low ? low : s, s = s > high ? high : s;  // NaN stays

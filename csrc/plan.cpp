@@ -17,22 +17,28 @@ namespace underone {
 
 namespace {
 
-// One operator on plain tensors: the first thread runs it.
+// One operator on plain tensors; each thread does its share.
 class PlainStep : public Step {
  public:
-  PlainStep(std::unique_ptr<Plain> plain, std::vector<Tensor> in, std::vector<Tensor> out, const StepPlan& step, char* const* data)
-      : plain(std::move(plain)), in(std::move(in)), out(std::move(out)), step(step), data(data) {}
+  PlainStep(std::unique_ptr<Plain> plain, const std::vector<Tensor>& from, const std::vector<Tensor>& to, const StepPlan& step, char* const* data, int threads)
+      : plain(std::move(plain)), in(from.size()), out(to.size()), step(step), data(data) {
+    for (int i = 0; i < threads; i++) {
+      tensors.insert(tensors.end(), from.begin(), from.end());
+      tensors.insert(tensors.end(), to.begin(), to.end());
+    }
+  }
 
   void run(int, const Worker& worker) override {
-    if (worker.thread) return;
-    for (size_t i = 0; i < in.size(); i++) in[i].data = step.inputs[i] < 0 ? nullptr : data[step.inputs[i]];
-    for (size_t i = 0; i < out.size(); i++) out[i].data = data[step.outputs[i]];
-    plain->run({in.data(), in.size()}, {out.data(), out.size()});
+    Tensor* const mine = tensors.data() + size_t(worker.thread) * (in + out);
+    for (size_t i = 0; i < in; i++) mine[i].data = step.inputs[i] < 0 ? nullptr : data[step.inputs[i]];
+    for (size_t i = 0; i < out; i++) mine[in + i].data = data[step.outputs[i]];
+    plain->run({mine, in}, {mine + in, out}, {worker.thread, worker.threads});
   }
 
  private:
   std::unique_ptr<Plain> plain;
-  std::vector<Tensor> in, out;
+  const size_t in, out;
+  std::vector<Tensor> tensors;  // of every thread
   const StepPlan step;
   char* const* data;
 };
@@ -284,7 +290,7 @@ std::unique_ptr<Step> Plan::Parts::make(const PlanDescription& d, const StepPlan
   }
   for (int i : step.outputs) out.push_back(tensors[i]), out.back().data = nullptr;
   auto plain = plain_maker(d.isa)(step.op, {in.data(), in.size()}, {out.data(), out.size()});
-  return std::make_unique<PlainStep>(std::move(plain), std::move(in), std::move(out), step, data.data());
+  return std::make_unique<PlainStep>(std::move(plain), in, out, step, data.data(), d.threads);
 }
 
 // All threads go through all steps and meet after each. When one fails, the others only meet.

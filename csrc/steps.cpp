@@ -188,6 +188,7 @@ const std::pair<const char*, Make> kSteps[] = {
     {"cells.function", made<Pointwise>}, {"cells.mean", made<Mean>},   {"cells.linear", made<Linear>},
     {"cells.pool", make_pool},       {"cells.resize", make_resize},    {"cells.concat", make_concat},
     {"cells.affine", make_affine},   {"cells.dense", make_dense},
+    {"cells.matmul", make_matmul},
 };
 
 }  // namespace

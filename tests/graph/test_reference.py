@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from underone.compare import difference
 from underone.errors import BadValue, ShapeError, UnknownName
-from underone.graph import OPS, Graph, Node, Value, run_reference
+from underone.graph import OPS, Graph, Node, Value, numpy_windows, run_reference
 from underone.graph.numpy_ops import KERNELS
 
 RNG = np.random.default_rng(7)
@@ -206,3 +206,9 @@ def test_kernel_that_disagrees_with_its_shape_rule_is_named(monkeypatch: pytest.
 
 def test_kernels_and_table_have_the_same_operators() -> None:
     assert set(KERNELS) == set(OPS)
+
+
+def test_a_convolution_of_no_images_gives_none():
+    attrs = {"group": 2, "strides": (1, 1), "pads": (1, 1, 1, 1), "dilations": (1, 1), "auto_pad": "NOTSET"}
+    y = numpy_windows.conv(attrs, np.zeros((0, 4, 5, 5)), np.ones((6, 2, 3, 3)))
+    assert y.shape == (0, 6, 5, 5)

@@ -11,10 +11,11 @@ from ..graph import Graph, Node, TensorType, infer_shapes
 from ..graph.passes import drop_identities, drop_unused, fold_batch_norm, fold_pad_into_conv
 from ..graph.shapes import label
 from .channel_runs import concat, shuffle, slices, split
+from .composites import join_gelu
 from .fuse import Chain, Convolution, as_float, node_name, window_attrs
 from .join import join_stems
 from .map_steps import add, constant_pair, function, mean, norm, pool, resize, scale
-from .matrix_steps import is_vector, linear
+from .matrix_steps import is_vector, linear, matmul
 from .program import Program
 from .tensors import Tensors
 
@@ -24,8 +25,8 @@ _FEW_CHANNELS = 16  # an image with fewer is unfolded as it comes, without a map
 # how nodes run on maps, or as products with constants; what no function takes runs on plain tensors
 _ATTEMPTS: Mapping[str, Sequence[Callable[[Tensors, Node], bool]]] = {
     "Conv": (linear,),
-    "Gemm": (linear,),
-    "MatMul": (linear,),
+    "Gemm": (linear, matmul),
+    "MatMul": (linear, matmul),
     "GlobalAveragePool": (mean,),
     "ReduceMean": (mean,),
     "Mul": (scale, constant_pair),
@@ -58,7 +59,7 @@ def lower(graph: Graph, sizes: Mapping[str, Sequence[int]], apart: Collection[st
     Raises:
         ShapeError, BadValue, UnknownName: as `infer_shapes`; or a name in `apart` is no node's.
     """
-    simple = fold_batch_norm(fold_pad_into_conv(drop_identities(drop_unused(widen_float16(graph)))))
+    simple = join_gelu(fold_batch_norm(fold_pad_into_conv(drop_identities(drop_unused(widen_float16(graph))))))
     known = {node_name(node) for node in simple.nodes}
     for name in apart:
         if name not in known:

@@ -50,7 +50,7 @@ class Tensors:
         """Give the number of a plain tensor, stored from its map if need be."""
         if name not in self.plain:
             if name in self.graph.constants:
-                self.plain[name] = self.made.constant(np.ascontiguousarray(self.graph.constants[name]))
+                self.plain[name] = self.made.constant(np.asarray(self.graph.constants[name], order="C"))
             else:
                 source = self.as_map(name)
                 self.plain[name] = self.made.tensor(self.types[name])

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .. import _native
-from ..errors import BadFile, ShapeError, Unsupported
+from ..errors import BadFile, BadValue, ShapeError, Unsupported
 from ..files import MappedFile
 from ..graph import Graph, read_onnx
 from ..native import Program, choose_isa, lower
@@ -64,7 +64,11 @@ class Native:
         return lower(self.graph, dict(zip([v.name for v in self.graph.inputs], sizes, strict=True)), self.apart)
 
     def _run(self, arrays: list[Array]) -> list[Array]:
-        return self.plan(tuple(a.shape for a in arrays)).run(arrays)
+        plan = self.plan(tuple(a.shape for a in arrays))
+        try:
+            return plan.run(arrays)
+        except ValueError as error:  # an index that is computed or given may lie outside its axis
+            raise BadValue(f"{self.name}: {error}") from error
 
     @property
     def _by_image(self) -> bool:
