@@ -17,6 +17,9 @@ using Storage = std::unique_ptr<char[], FreeBytes>;
 // Zeroed bytes and kSlack behind them, on huge pages when there are many. Throws std::bad_alloc.
 Storage allocate(size_t bytes);
 
+// Bytes of the cache that one core has to itself; 1 MiB where the system does not say.
+size_t second_level_cache();
+
 // A tensor's bytes from the step that writes it to the last one that reads it, both included.
 struct Life {
   size_t bytes;
