@@ -8,7 +8,8 @@ another one. Their outputs are compared with the numpy reference first; an engin
 the machine (multiply-adds in registers on the same threads) is timed in every round: rounds in which it falls below
 85 % of its best are dropped for everybody, and how many were is printed. The ratio of a peer is the median over rounds
 of its median by ours; a network's figure is that of its best peer, and a table's the geometric mean over networks. A
-network on which an engine failed, or that has fewer than five steady rounds, is shown but does not count.
+network on which an engine failed, or that has fewer than five steady rounds, is shown but does not count. Ours is also
+shown as a share of the probe in the same round: the network's multiply-adds by those in registers (float32).
 
 PYTHON is an interpreter that has ai-edge-litert and litert-torch, executorch, ncnn and pnnx, and what this package
 needs; without it onnxruntime and openvino alone are compared. Networks have random weights and batch norms that have
@@ -40,6 +41,7 @@ from underone.bench import Record, describe
 from underone.bench.record import Protocol
 from underone.compare import ROUNDING, Limits, Verdict, compare_outputs
 from underone.fold.trial import trial_inputs
+from underone.graph import count, read_onnx
 from underone.image import photograph, prepare
 from underone.nn.statistics import randomize_statistics
 from underone.spec import IMAGENET_PREPARATION, InputSpec
@@ -153,8 +155,8 @@ def probe(threads: int, seconds: float = 0.02) -> float:
     return sum(found)
 
 
-def compete(path: Path, precision: str, threads: int, options: argparse.Namespace) -> tuple[list[Record], int]:
-    """Measure every engine on one network; return their Records and how many rounds were dropped."""
+def compete(path: Path, precision: str, threads: int, options: argparse.Namespace) -> tuple[list[Record], int, float]:
+    """Measure every engine on one network; return Records, how many rounds were dropped, and our share of peak."""
     with tempfile.TemporaryDirectory() as folder:
         image = Path(folder) / "image.npy"
         array = prepare(photograph(), InputSpec(shape=(1, 3, 224, 224), preparation=IMAGENET_PREPARATION))
@@ -172,7 +174,9 @@ def compete(path: Path, precision: str, threads: int, options: argparse.Namespac
         for worker in workers:
             worker.close()
     steady = [i for i, peak in enumerate(peaks) if peak >= STEADY * max(peaks)]
-    return [record(w, path, precision, threads, steady) for w in workers], len(peaks) - len(steady)
+    ours = [workers[0].rounds[i] for i in steady if workers[0].error is None]
+    share = share_of_peak(path, ours, [peaks[i] for i in steady]) if ours else 0.0
+    return [record(w, path, precision, threads, steady) for w in workers], len(peaks) - len(steady), share
 
 
 def take_turns(workers: Sequence[Worker], threads: int, rounds: int, calls: int) -> list[float]:
@@ -187,6 +191,12 @@ def take_turns(workers: Sequence[Worker], threads: int, rounds: int, calls: int)
             worker.rounds.append(worker.time(calls))
         peaks.append(min(before, probe(threads)))
     return peaks
+
+
+def share_of_peak(path: Path, rounds: Sequence[Sequence[float]], peaks: Sequence[float]) -> float:
+    """Give the network's operations a second by those of the probe: the median over rounds."""
+    operations = 2 * count(read_onnx(path)).macs
+    return float(np.median([operations / (1e-3 * np.median(r) * p) for r, p in zip(rounds, peaks, strict=True)]))
 
 
 def record(worker: Worker, path: Path, precision: str, threads: int, steady: Sequence[int]) -> Record:
@@ -209,7 +219,7 @@ def ratios(records: Sequence[Record]) -> dict[str, float]:
     }
 
 
-def show(records: Sequence[Record], dropped: int) -> float | None:
+def show(records: Sequence[Record], dropped: int, share: float) -> float | None:
     """Print one network's row; return the ratio of its best peer, or None where it should not be counted."""
     found = ratios(records)
     cells = [
@@ -220,7 +230,10 @@ def show(records: Sequence[Record], dropped: int) -> float | None:
     head = f"{records[0].model:17} {records[0].precision:8} {records[0].threads} thr."
     kept = max(len(r.round_sizes) for r in records)
     verdict = f"best peer {best} {found[best]:.3f}×" if best else "no ratio"
-    print(f"{head}  {verdict}  [{kept} rounds, {dropped} dropped]  ms: {'; '.join(cells)}", flush=True)
+    print(
+        f"{head}  {verdict}  {share:.0%} of peak  [{kept} rounds, {dropped} dropped]  ms: {'; '.join(cells)}",
+        flush=True,
+    )
     complete = kept >= FEWEST_ROUNDS and not any(r.error for r in records)
     return found[best] if best and complete else None
 
@@ -248,8 +261,8 @@ def main() -> None:
             for precision in options.precisions.split(","):
                 table = []
                 for path in paths:
-                    records, dropped = compete(path, precision, threads, options)
-                    table.append(show(records, dropped))
+                    records, dropped, share = compete(path, precision, threads, options)
+                    table.append(show(records, dropped, share))
                     for r in records:
                         file = f"{r.model}-{precision}-{threads}-{r.engine}-{r.machine.fingerprint}-{r.date[:10]}.json"
                         (RESULTS / file).write_text(r.to_json())

@@ -7,6 +7,11 @@
 #include <nanobind/stl/vector.h>
 
 #include <mutex>
+#include <set>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#endif
 
 #include "bindings.h"
 #include "plan.h"
@@ -61,6 +66,8 @@ nb::object empty(const Tensor& tensor) {
 
 // A plan and a lock: calls of one plan take turns.
 struct PyPlan {
+  explicit PyPlan(std::unique_ptr<Plan> made);
+  ~PyPlan();
   std::unique_ptr<Plan> plan;
   std::mutex mutex;
 
@@ -100,6 +107,36 @@ struct PyPlan {
   }
 };
 
+// All plans of the process. A child that is forked while another thread is inside `run` inherits that plan's lock taken, and
+// nobody who could open it: its locks are made anew.
+struct Plans {
+  std::mutex mutex;
+  std::set<PyPlan*> alive;
+};
+
+Plans& plans() {  // never destroyed: a plan may outlive it at the end of the process
+  static Plans* const all = [] {
+#if defined(__unix__) || defined(__APPLE__)
+    pthread_atfork([] { plans().mutex.lock(); }, [] { plans().mutex.unlock(); }, [] {
+      for (PyPlan* plan : plans().alive) new (&plan->mutex) std::mutex;
+      plans().mutex.unlock();
+    });
+#endif
+    return new Plans;
+  }();
+  return *all;
+}
+
+PyPlan::PyPlan(std::unique_ptr<Plan> made) : plan(std::move(made)) {
+  std::lock_guard<std::mutex> guard(plans().mutex);
+  plans().alive.insert(this);
+}
+
+PyPlan::~PyPlan() {
+  std::lock_guard<std::mutex> guard(plans().mutex);
+  plans().alive.erase(this);
+}
+
 void make(PyPlan* self, const std::vector<TensorRow>& tensors, const std::map<int, Input>& constants, const std::vector<StepRow>& steps,
           const std::vector<int>& inputs, const std::vector<int>& outputs, const std::string& isa, const std::string& precision, int threads) {
   PlanDescription d;
@@ -113,7 +150,7 @@ void make(PyPlan* self, const std::vector<TensorRow>& tensors, const std::map<in
   for (auto& [op, label, attributes, in, out] : steps) d.steps.push_back({{op, label, attributes}, in, out});
   d.inputs = inputs, d.outputs = outputs, d.isa = isa, d.precision = precision, d.threads = threads;
   nb::gil_scoped_release release;
-  new (self) PyPlan{std::make_unique<Plan>(d), {}};
+  new (self) PyPlan(std::make_unique<Plan>(d));
 }
 
 }  // namespace

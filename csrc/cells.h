@@ -112,7 +112,7 @@ class Arithmetic {
   virtual int tile_pixels(const Packed& packed) const = 0;                // best multiple of pixels for one call
   virtual int round_up(int pixels) const = 0;                             // pixels that are read and placed
   virtual size_t product_scratch(const Packed& packed, int pixels) const = 0;
-  virtual size_t operand_bytes(const Packed& packed) const = 0;           // how large an operand is best
+  virtual size_t operand_bytes() const = 0;                               // how large an operand is best
   virtual void product(const Product& call) const = 0;
 
   // Dense 3x3 stride 2 of 3 channels from planar float32: the image is prepared by rows [first, last) of 2 * out_height + 1,

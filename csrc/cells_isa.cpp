@@ -342,7 +342,7 @@ class Float32Cells final : public Cells<Float32> {
   size_t product_scratch(const Packed& packed, int pixels) const override {
     return panel_sums(packed, pixels) * 4;
   }
-  size_t operand_bytes(const Packed& packed) const override { return size_t(packed.in) * packed.out > 65536 ? 1 << 20 : 384 << 10; }
+  size_t operand_bytes() const override { return second_level_cache() * 3 / 8; }
 
   void product(const Product& c) const override {
     const int blocks = c.packed->panel / 16;
@@ -429,9 +429,7 @@ class Bfloat16Cells final : public Cells<Bfloat16> {
     return products == Products::tiles ? 32 : products == Products::dots ? 14 : panel_pixels(packed.panel);
   }
   int round_up(int pixels) const override { return ceil_div(pixels + 15, 16) * 16; }
-  size_t operand_bytes(const Packed& packed) const override {
-    return products == Products::floats ? 192 << 10 : products == Products::dots ? 256 << 10 : size_t(packed.in) * packed.out > 131072 ? 512 << 10 : 64 << 10;
-  }
+  size_t operand_bytes() const override { return second_level_cache() / (products == Products::floats ? 8 : 4); }
   size_t product_scratch(const Packed& packed, int pixels) const override {  // operand, result and sums in float32
     return products != Products::floats ? 0 : (size_t(ceil_div(packed.in, 32)) * 32 + 3 * size_t(packed.panel)) * (pixels + 64) * 4;
   }

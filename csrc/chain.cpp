@@ -8,7 +8,7 @@ namespace underone {
 Tiles make_tiles(const Arithmetic& a, const Packed& packed, const Map& out, int blocks, int threads, int pitch, size_t extra) {
   const int width = pitch ? pitch : out.width, tile = a.tile_pixels(packed);
   const size_t row_bytes = size_t(blocks) * width * kCell + extra;
-  int limit = int(std::max<size_t>(1, (a.operand_bytes(packed) + extra * 2) / row_bytes));
+  int limit = int(std::max<size_t>(1, (a.operand_bytes() + extra * 2) / row_bytes));
   limit = std::min({limit, out.height, std::max(1, 60000 / width)});
   if (width > 60000) throw Unsupported("rows of more than 60000 pixels are not implemented");
   int count = ceil_div(out.height, limit);
@@ -74,6 +74,7 @@ Chain::Chain(const StepMaker& m, const Operands& o) : a(m.arithmetic), in(input(
   }
   middle = ceil_div(channels, in.lanes);
   direct = !depthwise && window.taps() == 1 && window.stride_y == 1 && window.stride_x == 1 && same_image(in, out);
+  direct &= 4 * in.pitch() <= 5 * in.width;  // a wide border (of a dilated window beside this) is not multiplied
   int operand_blocks = middle;
   if (project.present) {
     const Tensor& w = o.constant(6);

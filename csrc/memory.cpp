@@ -7,6 +7,7 @@
 
 #if defined(__linux__)
 #include <sys/mman.h>
+#include <unistd.h>
 #endif
 
 namespace underone {
@@ -45,6 +46,14 @@ Storage allocate(size_t bytes) {
   Storage storage = reserve(bytes);
   std::fill_n(storage.get(), bytes + kSlack, char(0));
   return storage;
+}
+
+size_t second_level_cache() {
+#if defined(_SC_LEVEL2_CACHE_SIZE)
+  const long said = sysconf(_SC_LEVEL2_CACHE_SIZE);
+  if (said > 0) return std::clamp(size_t(said), size_t(256) << 10, size_t(4) << 20);
+#endif
+  return size_t(1) << 20;
 }
 
 std::vector<size_t> lay_out(const std::vector<Life>& lives, size_t& total) {

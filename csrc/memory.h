@@ -19,6 +19,9 @@ Storage allocate(size_t bytes);
 // The same; what is never touched needs no memory, where the system can do that.
 Storage reserve(size_t bytes);
 
+// Bytes of the cache that one core has to itself; 1 MiB where the system does not say.
+size_t second_level_cache();
+
 // A tensor's bytes from the step that writes it to the last one that reads it, both included.
 struct Life {
   size_t bytes;

@@ -37,6 +37,9 @@ bool spin(F ready, std::chrono::microseconds limit) {
 
 constexpr std::chrono::microseconds kSpin(200);
 
+// What follows when spinning was in vain: the other thread has lost its core to somebody else, and may have this one.
+void lend_core() { std::this_thread::sleep_for(std::chrono::microseconds(1)); }
+
 class Pool {
  public:
   void run(int threads, const std::function<void(int)>& work) {
@@ -51,7 +54,7 @@ class Pool {
       if (asleep) wake.notify_all();
     }
     work(0);
-    while (!spin([&] { return left.load(std::memory_order_acquire) == 0; }, kSpin)) std::this_thread::yield();
+    while (!spin([&] { return left.load(std::memory_order_acquire) == 0; }, kSpin)) lend_core();
   }
 
  private:
@@ -121,7 +124,7 @@ void Barrier::wait() {
     turn.store(mine + 1, std::memory_order_release);
     return;
   }
-  while (!spin([&] { return turn.load(std::memory_order_acquire) != mine; }, kSpin)) std::this_thread::yield();
+  while (!spin([&] { return turn.load(std::memory_order_acquire) != mine; }, kSpin)) lend_core();
 }
 
 }  // namespace underone

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from underone.cli.app import app
-from underone.errors import FetchFailed
 from underone.image import photographs
 from underone.weights import fetch_weights, find_weights
 
@@ -21,11 +20,8 @@ def blocks(language):
 
 
 @pytest.fixture
-def trained_weights():
-    try:
-        return fetch_weights(find_weights("mobilenet_v2_100", "DEFAULT"))
-    except FetchFailed as error:
-        pytest.skip(f"the trained weights cannot be fetched: {error}")
+def trained_weights(fetched):
+    return fetched("the trained weights", lambda: fetch_weights(find_weights("mobilenet_v2_100", "DEFAULT")))
 
 
 def test_python_of_the_readme_runs(tmp_path, monkeypatch, capsys, trained_weights):

@@ -155,3 +155,11 @@ def test_a_mapped_file_may_be_replaced_but_not_written_into(tmp_path):
         written.check()
     path.unlink()
     removed.check()
+
+
+def test_a_name_that_the_disk_refuses_is_said(tmp_path):
+    with (
+        pytest.raises(BadFile, match=r"a+\.bin cannot be written: File name too long"),
+        atomic_write(tmp_path / f"{'a' * 300}.bin"),
+    ):
+        pass

@@ -6,7 +6,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import underone as uo
-from underone.bench import Contestant, compare_engines, interleave, measure
+from underone.bench import Contestant, compare_engines, example, interleave, measure
 from underone.bench.protocol import round_sizes
 from underone.errors import BadFile, BadValue, ParityFailed, UnknownName
 
@@ -134,3 +134,23 @@ def test_process_that_dies_is_told(file, monkeypatch):
 
 def test_written_model_is_valid():
     onnx.checker.check_model(onnx.load_from_string(tiny_network()))
+
+
+def test_a_size_is_for_networks_that_take_any():
+    def net(*shape):
+        graph = helper.make_graph(
+            [helper.make_node("Relu", ["x"], ["y"])],
+            "g",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
+        )
+        return uo.load(
+            helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString(), "reference"
+        )
+
+    assert example(net("n", 3, "h", "w"), (96, 128))[1]["x"].shape == (1, 3, 96, 128)
+    assert example(net("n", 3, 96, 128), (96, 128))[1]["x"].shape == (1, 3, 96, 128)
+    with pytest.raises(BadValue, match=r"'x' has the shape \(1, 3, 64, 64\); size=\(96, 96\) was given; leave it out"):
+        example(net(1, 3, 64, 64), (96, 96))
+    with pytest.raises(BadValue, match=r"'x' has the shape \(1, None\); size=\(96, 96\) says nothing about it"):
+        example(net(1, "n"), (96, 96))

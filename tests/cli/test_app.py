@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -243,7 +244,88 @@ def test_bench_prints_ratios_and_writes_records(capsys, folder, tmp_path):
     assert record["outputs"]["passed"] is True
 
 
+@pytest.fixture(scope="module")
+def open_net(folder):
+    """A foreign classifier of any size, without a spec: named by its file."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    rng = np.random.default_rng(0)
+    arrays = {"w": rng.normal(0, 0.2, (16, 3, 3, 3)), "fc": rng.normal(0, 0.2, (4, 16)), "b": np.zeros(4)}
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"], strides=[2, 2], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["c"], ["r"]),
+        helper.make_node("GlobalAveragePool", ["r"], ["g"]),
+        helper.make_node("Flatten", ["g"], ["f"]),
+        helper.make_node("Gemm", ["f", "fc", "b"], ["y"], transB=1),
+    ]
+    ends = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, "h", "w0"])]
+    outs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 4])]
+    weights = [numpy_helper.from_array(a.astype(np.float32), n) for n, a in arrays.items()]
+    graph = helper.make_graph(nodes, "main_graph", ends, outs, weights)
+    path = folder / "found_somewhere.onnx"
+    path.write_bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString())
+    return path
+
+
+def test_bench_in_two_precisions_and_another_size_names_a_foreign_file_by_its_stem(capsys, open_net):
+    options = ("--backends", "native", "--precision", "float32,bfloat16", "--size", 96)
+    quick = ("--runs", 12, "--seconds", 0.2, "--processes", 1, "--json")
+    records = json.loads(run(capsys, "bench", open_net, *options, *quick).out)
+    assert [(r["model"], r["precision"]) for r in records] == [
+        ("found_somewhere", "float32"),
+        ("found_somewhere", "bfloat16"),
+    ]
+    assert all(r["protocol"]["size"] == [96, 96] and r["error"] is None for r in records)
+
+
+def test_bench_of_all_engines_leaves_out_those_without_the_precision(capsys, open_net):
+    quick = ("--runs", 12, "--seconds", 0.2, "--processes", 1, "--json")
+    records = json.loads(run(capsys, "bench", open_net, "--precision", "bfloat16", *quick).out)
+    assert {"native"} <= {r["engine"] for r in records} <= {"native", "openvino"}
+
+
+def test_profile_is_a_table_a_document_and_a_plot(capsys, folder, open_net, tmp_path):
+    table = run(capsys, "bench", folder / "net.onnx", "--profile", "-o", tmp_path / "layers.png").out
+    assert table.splitlines()[0].startswith("mobilenet_v2_035 on native, 1 thread, float32")
+    assert "of ceiling" in table
+    with Image.open(tmp_path / "layers.png") as plot:
+        assert plot.width > 1000
+        assert np.asarray(plot.convert("L")).std() > 10
+    options = ("--profile", "--precision", "float32,bfloat16", "--size", 64, "--json", "-o", tmp_path / "plots")
+    found = json.loads(run(capsys, "bench", open_net, *options).out)
+    assert [len(p["layers"]) > 1 and p["of_ceiling"] > 0 for p in found] == [True, True]
+    assert sum(layer["share"] for layer in found[0]["layers"]) == pytest.approx(1)
+    assert sorted(p.name for p in (tmp_path / "plots").iterdir()) == [
+        "found_somewhere-bfloat16-1t.png",
+        "found_somewhere-float32-1t.png",
+    ]
+
+
+def test_predict_names_the_classes_of_a_foreign_file(capsys, open_net, tmp_path):
+    (tmp_path / "labels.txt").write_text("one\ntwo\nthree\nfour\n")
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(photographs()[0].content)
+    options = ("--labels", tmp_path / "labels.txt", "--size", 160, "--top", 4, "--json")
+    answer = json.loads(run(capsys, "predict", photo, "--model", open_net, *options).out)
+    assert {label["name"] for label in answer["top"]} == {"one", "two", "three", "four"}
+    (tmp_path / "labels.txt").write_text("one\ntwo\n")
+    got = run(capsys, "predict", photo, "--model", open_net, *options, code=1)
+    assert "labels.txt holds 2 names; 'found_somewhere' has an output of (4,)" in got.err
+    (tmp_path / "labels.txt").write_bytes(b"\xff\xfe\xff")
+    got = run(capsys, "predict", photo, "--model", open_net, *options, code=1)
+    assert "labels.txt cannot be read as labels" in got.err
+
+
+def test_what_a_profile_cannot_be_written_to_is_said(capsys, folder, tmp_path):
+    two = ("bench", folder / "net.onnx", "--profile", "--precision", "float32,bfloat16", "-o", tmp_path / "a.png")
+    assert "a.png is one file, there are 2 profiles; name a folder" in run(capsys, *two, code=1).err
+    wrong = ("bench", folder / "net.onnx", "--profile", "-o", tmp_path / "a.gif")
+    assert "a.gif: a plot is written as .png, .svg or .pdf" in run(capsys, *wrong, code=1).err
+
+
 WRONG = {
+    "unknown precision": (["bench", "NET", "--precision", "float23"], 1, "Did you mean 'float32'?"),
+    "size of a fixed network": (["bench", "NET", "--profile", "--size", "96"], 1, "leave it out"),
     "unknown command": (["nonsense"], 2, 'Unknown command "nonsense"'),
     "unknown option": (["list", "--jsno"], 2, "--jsno"),
     "missing option": (["predict", "a.jpg"], 2, "--model"),

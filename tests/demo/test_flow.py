@@ -11,17 +11,14 @@ from underone.bench import Record
 from underone.compare import Verdict
 from underone.demo import run_demo
 from underone.demo.flow import settle_statistics
-from underone.errors import BadFile, FetchFailed
+from underone.errors import BadFile
 from underone.runtime import installed_backends
 
 
 @pytest.mark.slow
-def test_demo_writes_report_files_verdicts_and_records(tmp_path):
+def test_demo_writes_report_files_verdicts_and_records(tmp_path, fetched):
     told = []
-    try:
-        report = run_demo(tmp_path / "demo", seconds=0.5, progress=told.append)
-    except FetchFailed as error:
-        pytest.skip(f"the trained weights cannot be fetched: {error}")
+    report = fetched("what it needs", lambda: run_demo(tmp_path / "demo", seconds=0.5, progress=told.append))
     page = report.read_text("utf-8")
     assert "6 of 6" in page
     assert "random" in page

@@ -306,3 +306,26 @@ def test_reading_a_path_and_its_bytes_is_the_same(tmp_path: Any) -> None:
     data = file(node("Relu", "x"))
     (tmp_path / "net.onnx").write_bytes(data)
     assert read_onnx(tmp_path / "net.onnx") == read_onnx(str(tmp_path / "net.onnx")) == read_onnx(data)
+
+
+def test_constants_without_bound_are_refused_before_they_are_made():
+    shape = numpy_helper.from_array(np.array([1 << 14, 1 << 14], np.int64), "shape")
+    nodes = [
+        helper.make_node("ConstantOfShape", ["shape"], ["big"]),
+        helper.make_node("Add", ["x", "big"], ["y"]),
+    ]
+    ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, 1]) for n in ("x", "y")]
+    graph = helper.make_graph(nodes, "g", ends[:1], ends[1:], [shape])
+    content = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString()
+    with pytest.raises(BadFile, match=r"it makes constants of 268435456 elements; at most 67108864 are computed"):
+        read_onnx(content)
+
+
+def test_a_resize_that_nobody_has_names_those_that_are_there():
+    sizes = [numpy_helper.from_array(np.array(v, t), n) for n, v, t in (("s", [1, 1, 2, 2], np.float32),)]
+    node = helper.make_node("Resize", ["x", "", "s"], ["y"], mode="area")
+    ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, 1, 4, 4]) for n in ("x", "y")]
+    graph = helper.make_graph([node], "g", ends[:1], ends[1:], sizes)
+    content = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString()
+    with pytest.raises(Unsupported, match=r"mode 'area'; nearest, .* are implemented"):
+        read_onnx(content)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from underone.compare import difference
 from underone.errors import BadValue, ShapeError, UnknownName
-from underone.graph import OPS, Graph, Node, Value, run_reference
+from underone.graph import OPS, Graph, Node, Value, numpy_windows, run_reference
 from underone.graph.numpy_ops import KERNELS
 
 RNG = np.random.default_rng(7)
@@ -157,7 +157,7 @@ def test_outputs_belong_to_the_caller() -> None:
 
 def test_input_faults_are_listed_together() -> None:
     graph = graph_of("Relu", {"x": np.ones((2, 3), np.float32)})
-    with pytest.raises(ShapeError, match=r"'picture' is unknown; 'x' is missing"):
+    with pytest.raises(ShapeError, match=r"inputs do not fit: 'picture' is unknown; 'x' is missing"):
         run_reference(graph, {"picture": np.ones(3, np.float32)})
     with pytest.raises(ShapeError, match=r"'x' is int64 \(3,\), float32 \(2, 3\) is required"):
         run_reference(graph, {"x": np.ones(3, np.int64)})
@@ -206,3 +206,9 @@ def test_kernel_that_disagrees_with_its_shape_rule_is_named(monkeypatch: pytest.
 
 def test_kernels_and_table_have_the_same_operators() -> None:
     assert set(KERNELS) == set(OPS)
+
+
+def test_a_convolution_of_no_images_gives_none():
+    attrs = {"group": 2, "strides": (1, 1), "pads": (1, 1, 1, 1), "dilations": (1, 1), "auto_pad": "NOTSET"}
+    y = numpy_windows.conv(attrs, np.zeros((0, 4, 5, 5)), np.ones((6, 2, 3, 3)))
+    assert y.shape == (0, 6, 5, 5)

@@ -141,13 +141,13 @@ def test_a_large_picture_warns_nobody():
 def test_a_jpeg_cut_short_is_named(tmp_path):
     path = tmp_path / "cut.jpg"
     path.write_bytes(photographs()[0].content[:20_000])
-    with pytest.raises(BadFile, match=r"cut\.jpg is damaged .* truncated"):
+    with pytest.raises(BadFile, match=r"cut\.jpg is damaged or cannot be turned into RGB: .* truncated"):
         read_image(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"hello, I am a text\n" * 9, b"\xff\xd8\xff", b"GIF89a", png_header(0, 5)])
 def test_what_is_no_picture_gives_one_line(content):
-    with pytest.raises(BadFile, match="the picture is") as caught:
+    with pytest.raises(BadFile, match=r"the picture (is not a picture that can be read: |is empty|is)") as caught:
         read_image(content)
     assert "\n" not in str(caught.value)
 

@@ -7,26 +7,41 @@ import pytest
 
 import underone as uo
 from underone import settings
-from underone.errors import FetchFailed
 from underone.files import fetch
 from underone.weights import LABELLED_PHOTOGRAPHS
 
+try:
+    from underone import _native
+
+    ISAS = [*_native.isas(), *["amx"] * _native.has_amx(), *["avx512_bf16"] * _native.has_dots()]
+except ImportError:
+    ISAS = []
+
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    try:
-        model = uo.create_model("mobilenet_v2_100", weights="DEFAULT")
-    except FetchFailed as error:
-        pytest.skip(f"the trained weights cannot be fetched: {error}")
+def exported(tmp_path_factory, fetched):
+    model = fetched("the trained weights", lambda: uo.create_model("mobilenet_v2_100", weights="DEFAULT"))
     return uo.export(uo.reparameterize(model), tmp_path_factory.mktemp("export") / "mobilenet_v2_100.onnx")
 
 
 @pytest.fixture(scope="module")
-def labelled():
-    try:
+def labelled(fetched):
+    def read():
         return [(fetch(photo.file), photo.imagenet_index) for photo in LABELLED_PHOTOGRAPHS]
-    except FetchFailed as error:
-        pytest.skip(f"the labelled photographs cannot be fetched: {error}")
+
+    return fetched("the labelled photographs", read)
+
+
+@pytest.fixture(scope="module")
+def assets():
+    """Photographs beside the project, with their classes."""
+    folder = settings.assets_dir()
+    if folder is None:
+        pytest.skip("UNDERONE_ASSETS is not set")
+    with (folder / "photos/photos.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["imagenet_index"]]
+    assert len(rows) == 37
+    return [(Path(folder) / "photos" / row["file"], int(row["imagenet_index"])) for row in rows]
 
 
 def hits(net, photographs, k):
@@ -53,14 +68,18 @@ def test_float16_file_names_the_same_wherever_one_class_leads(exported, labelled
         assert hits(short, labelled, 5) == 20
 
 
-def test_31_of_37_asset_photographs_are_named_right(exported):
-    folder = settings.assets_dir()
-    if folder is None:
-        pytest.skip("UNDERONE_ASSETS is not set")
-    with (folder / "photos/photos.csv").open(encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["imagenet_index"]]
-    photographs = [(Path(folder) / "photos" / row["file"], int(row["imagenet_index"])) for row in rows]
+def test_31_of_37_asset_photographs_are_named_right(exported, assets):
     with uo.load(exported) as net:
-        assert len(photographs) == 37
-        assert hits(net, photographs, 1) >= 31  # what torchvision itself gets, with its own transform
-        assert hits(net, photographs, 5) == 37
+        assert hits(net, assets, 1) >= 31  # what torchvision itself gets, with its own transform
+        assert hits(net, assets, 5) == 37
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_bfloat16_names_the_same_on_every_photograph(exported, labelled, request, isa, monkeypatch):
+    monkeypatch.setenv("UNDERONE_ISA", isa)
+    photographs = list(labelled)
+    if settings.assets_dir() is not None:
+        photographs += request.getfixturevalue("assets")
+    with uo.load(exported, "native") as full, uo.load(exported, "native", precision="bfloat16") as coarse:
+        for path, _ in photographs:
+            assert coarse.classify(path).label.index == full.classify(path).label.index, path

@@ -302,3 +302,78 @@ def test_numbers_without_axes_stay_numbers(setting):
     net = Net(1, 5, 8)
     net.constants["first"] = np.array(0, np.int64)
     check(net, net.node("Gather", "x", "first", axis=1), setting)
+
+
+MAPS = [("float32", (1, 48, 8, 8), -1), ("float32", (1, 48, 8, 8), 0), ("float32", (1, 48, 8, 8), 0)]
+LOAD, STORE = ("cells.load", "x", {}, [0], [1]), ("cells.store", "y", {}, [2], [3])
+WINDOW = {"kernel": [3, 3], "strides": [1, 1], "dilations": [1, 1], "pads": [1, 1, 1, 1]}
+PLACES = {"y_places": [0, 0] * 8, "y_weights": [0.0] * 8, "x_places": [0, 0] * 8, "x_weights": [0.0] * 8}
+
+
+def refused(op, attrs, operands=(1,), constants=()):
+    tensors = [*MAPS, ("float32", (1, 48, 8, 8), -1), *(("float32", c.shape, -1) for c in constants)]
+    numbers = {4 + i: c for i, c in enumerate(constants)}
+    steps = [LOAD, (op, "node", attrs, [*operands, *numbers], [2]), STORE]
+    native.Plan(tensors, numbers, steps, [0], [3], isa=native.isas()[0])
+
+
+@pytest.mark.parametrize(("op", "attrs", "message"), [
+    ("cells.pool", WINDOW | {"pads": [0, 0, 9, 9], "strides": [3, 3]}, "has a window that lies in the padding"),
+    ("cells.pool", WINDOW | {"kernel": [5000, 3]}, r"has a window outside what is allowed \(4096\)"),
+    ("cells.resize", {}, "needs two places and a weight for each output position"),
+    ("cells.resize", PLACES | {"x_places": [0, 8] * 8}, "reads outside its map"),
+    ("cells.resize", PLACES | {"y_weights": [float("nan")] * 8}, "reads outside its map"),
+    ("cells.concat", {}, "needs runs of three numbers"),
+    ("cells.concat", {"runs": [1, 0, 48]}, "has a run of no operand"),
+    ("cells.concat", {"runs": [0, 16, 48]}, "has a run outside its operand"),
+    ("cells.concat", {"runs": [0, 0, 32]}, "gives another number of channels"),
+])  # fmt: skip
+def test_steps_on_maps_that_do_not_fit_are_refused(op, attrs, message):
+    with pytest.raises(ValueError, match="node: cells.*" + message):
+        refused(op, attrs)
+
+
+@pytest.mark.parametrize(("op", "attrs", "shapes", "message"), [
+    ("cells.affine", {}, [(48,), (47,)], "needs one value for every channel"),
+    ("cells.dense", WINDOW, [(48, 48, 3, 3)], "reads past the border of its map"),
+    ("cells.dense", {"group": 5}, [(48, 48, 1, 1)], "has groups that do not divide its channels"),
+    ("cells.dense", {"group": 3}, [(48, 48, 1, 1)], "has a weight of another shape"),
+])  # fmt: skip
+def test_weights_that_do_not_fit_are_refused(op, attrs, shapes, message):
+    operands = (1, -1) if op == "cells.dense" else (1,)
+    with pytest.raises(ValueError, match="node: cells.*" + message):
+        refused(op, attrs, operands, [np.ones(s, np.float32) for s in shapes])
+
+
+PRODUCT = {
+    "rows": 4,
+    "depth": 6,
+    "columns": 5,
+    "a_starts": [0],
+    "a_strides": [6, 1],
+    "b_starts": [0],
+    "b_strides": [5, 1],
+}
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"rows": 0}, r"has a size outside what is allowed \(2\^24\)"),
+    ({"rows": 5}, "reads outside its operand"),
+    ({"b_starts": [1]}, "reads outside its operand"),
+    ({"b_starts": [0, 0]}, "has stacks of different sizes"),
+    ({"a_strides": [6]}, "needs where its matrices begin, and two strides"),
+    ({"a_strides": [-6, 1]}, "has a stride that does not fit"),
+    ({"columns": 4}, "gives another size"),
+])  # fmt: skip
+def test_products_that_do_not_fit_are_refused(change, message):
+    tensors = [("float32", shape, -1) for shape in ((4, 6), (4, 5), (6, 5))]
+    steps = [("cells.matmul", "node", PRODUCT | change, [0, 2], [1])]
+    with pytest.raises(ValueError, match="node: cells.matmul " + message):
+        native.Plan(tensors, {2: np.ones((6, 5), np.float32)}, steps, [0], [1], isa=native.isas()[0])
+
+
+def test_one_by_one_windows_on_maps_with_a_wide_border_are_the_reference(setting):
+    net = Net(1, 16, 9, 9)
+    x = net.conv("x", 16, 48)
+    a = net.conv(x, 48, 16, 3, pads=(6, 6, 6, 6), dilations=(6, 6))
+    check(net, (a, net.conv(x, 48, 24)), setting, 2, factor=2)

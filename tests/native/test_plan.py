@@ -1,6 +1,7 @@
 """Plan: what it checks, threads, forks, several callers."""
 
 import os
+import signal
 import threading
 
 import numpy as np
@@ -122,6 +123,33 @@ def test_a_forked_child_runs_on_threads_of_its_own(image):
         os._exit(0 if np.array_equal(made.run([image])[0], wanted) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     np.testing.assert_array_equal(made.run([image])[0], wanted)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_child_forked_while_a_thread_runs_can_run(image, threads):
+    made = plan(threads=threads)
+    wanted, over = made.run([image])[0], threading.Event()
+
+    def run_on():
+        while not over.is_set():
+            made.run([image])
+
+    busy = [threading.Thread(target=run_on) for _ in range(3)]
+    for thread in busy:
+        thread.start()
+    try:
+        for _ in range(20):
+            child = os.fork()
+            if child == 0:
+                signal.alarm(20)  # a lock that nobody opens
+                os._exit(0 if np.array_equal(made.run([image])[0], wanted) else 1)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    finally:
+        over.set()
+        for thread in busy:
+            thread.join()
 
 
 def test_outputs_that_are_inputs_or_constants_are_copies():

@@ -10,7 +10,7 @@ from onnx import TensorProto as T
 from onnx import helper
 
 from underone.compare import difference
-from underone.errors import BadFile, Unsupported
+from underone.errors import BadFile, BadValue, Unsupported
 from underone.image import photograph, prepare
 from underone.runtime import load
 from underone.spec import InputSpec, Preparation
@@ -154,3 +154,14 @@ def test_engines_are_quiet(foreign, write_onnx, image, backend, capfd):
     with pytest.raises((BadFile, ValueError)):
         load(content, backend).run(np.ones(2, np.float32))
     assert capfd.readouterr() == ("", "")
+
+
+def test_an_index_outside_its_axis_is_our_error(tmp_path):
+    pytest.importorskip("underone._native")
+    values = [helper.make_tensor_value_info("x", T.FLOAT, [4]), helper.make_tensor_value_info("i", T.INT64, [2])]
+    result = helper.make_tensor_value_info("y", T.FLOAT, [2])
+    graph = helper.make_graph([helper.make_node("Gather", ["x", "i"], ["y"])], "g", values, [result])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "g.onnx")
+    net = load(tmp_path / "g.onnx", "native")
+    with pytest.raises(BadValue, match=r"g\.onnx: Gather: index 4 of an axis with 4 entries"):
+        net.run({"x": np.ones(4, np.float32), "i": np.array([0, 4])})

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import TensorProto, helper
 
 from underone.compare import Comparison, Limits, Verdict
 from underone.errors import BadFile, BadValue, MissingExtra, UnknownName, Unsupported
@@ -204,3 +205,28 @@ def test_files_that_are_no_onnx_are_refused_by_all(backend, content, foreign, tm
     with pytest.raises(BadFile, match=r"bad\.onnx") as caught:
         load(path, backend)
     assert "\n" not in str(caught.value)
+
+
+def test_what_the_compiled_part_lacks_is_said_with_a_cure(foreign, monkeypatch):
+    native = pytest.importorskip("underone._native")
+
+    def lacks(*_, **__):
+        raise native.Unsupported("sort: Sort has no float16")
+
+    monkeypatch.setattr(native, "Plan", lacks)
+    with pytest.raises(Unsupported, match="sort: Sort has no float16; use another backend"):
+        load(foreign, "native")
+
+
+@pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
+def test_what_another_engine_refuses_is_one_line(backend):
+    pytest.importorskip(backend)
+    ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, 3]) for n in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("NoSuchOperator", ["x"], ["y"])], "g", ends[:1], ends[1:])
+    content = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString()
+    with pytest.raises(BadFile, match=f"the model: {backend} refuses it: .+") as raised:
+        load(content, backend)
+    assert "\n" not in str(raised.value)
+    assert {"onnxruntime": ": onnxruntime refuses it: ", "openvino": ": openvino refuses it: "}[backend] in str(
+        raised.value
+    )

@@ -92,7 +92,9 @@ def test_truncated_file_is_one_sentence(tmp_path, kept):
     path = tmp_path / "w.pth"
     torch.save({"w": torch.ones(1000)}, path)
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(BadFile, match=r"w\.pth") as raised:
+    with pytest.raises(
+        BadFile, match=r"w\.pth: truncated, or no torch file: |w\.pth (holds Python code or is|cannot be read)"
+    ) as raised:
         read_torch_file(path)
     assert "\n" not in str(raised.value)
 

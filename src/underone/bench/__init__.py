@@ -2,7 +2,7 @@
 
 from .machine import Machine, describe
 from .processes import Contestant, compare_engines
-from .protocol import interleave, measure
+from .protocol import example, interleave, measure
 from .record import Ratio, Record, ratio, write_records
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Record",
     "compare_engines",
     "describe",
+    "example",
     "interleave",
     "measure",
     "ratio",

@@ -2,17 +2,21 @@
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from ..compare import Verdict
-from ..errors import MissingExtra
+from ..errors import BadFile, MissingExtra
+from ..files import atomic_write
+from ..runtime.profile import Profile
 from .record import Record
 
 try:
     import matplotlib as mpl
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
 except ImportError as error:
     raise MissingExtra("a report", "matplotlib", "report") from error
 
@@ -80,6 +84,47 @@ def block_errors(verdict: Verdict) -> str:
         axes.grid(axis="y", color="#e5e7eb", linewidth=0.8)
         axes.legend(frameon=False, loc="lower right", ncols=3)
         return _svg(figure)
+
+
+def layers(profile: Profile, path: Path) -> Path:
+    """Draw where the time of a network goes: milliseconds of each layer, and its share of the ceiling.
+
+    Args:
+        profile: what `Engine.profile` gives.
+        path: file to write; its suffix, .png, .svg or .pdf, is the format.
+
+    Raises:
+        BadFile: another suffix, or the file cannot be written.
+    """
+    if path.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise BadFile(f"{path}: a plot is written as .png, .svg or .pdf")
+    rows = range(len(profile.layers))
+    with mpl.rc_context(_STYLE), atomic_write(path) as temporary:
+        figure = Figure(figsize=(10, 0.21 * len(rows) + 1.3), layout="constrained")
+        figure.suptitle(f"{profile.title}: {profile.ms:.2f} ms, {profile.of_ceiling(profile):.0%} of the ceiling")
+        time, rate = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
+        colors = {op: _COLORS[i % len(_COLORS)] for i, op in enumerate(dict.fromkeys(x.op for x in profile.layers))}
+        for axes, values, title in (
+            (time, [x.ms for x in profile.layers], "milliseconds"),
+            (rate, [100 * profile.of_ceiling(x) for x in profile.layers], "% of the float32 ceiling"),
+        ):
+            axes.barh(rows, values, height=0.78, color=[colors[x.op] for x in profile.layers])
+            axes.set_xlabel(title)
+            axes.grid(axis="x", color="#e5e7eb", linewidth=0.8)
+            axes.set_axisbelow(True)
+            axes.tick_params(axis="y", length=0, labelsize=7)
+        time.set_yticks(rows, [_short(x.name) for x in profile.layers])
+        time.set_ylim(len(rows) - 0.4, -0.6)
+        time.legend(
+            [Rectangle((0, 0), 1, 1, color=c) for c in colors.values()], colors, frameon=False, fontsize=8,
+            loc="lower right",
+        )  # fmt: skip
+        figure.savefig(temporary, dpi=140)
+    return path
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 36 else f"…{name[-35:]}"
 
 
 def _latency_row(axes: Axes, row: int, record: Record, color: str) -> None:

@@ -38,6 +38,7 @@ class Job(Frozen):
     runs: int
     seconds: float
     rounds: int
+    size: tuple[int, int] | None
     answer: str  # path of the file that the process writes
 
 
@@ -49,6 +50,7 @@ def compare_engines(
     rounds: int = 12,
     processes: int = 3,
     progress: Callable[[str, int, int], None] | None = None,
+    size: tuple[int, int] | None = None,
 ) -> list[Record]:
     """Measure engines in turns, in fresh processes; contestants with the same number of threads meet in one run.
 
@@ -59,13 +61,14 @@ def compare_engines(
         rounds: rounds in all; spread over the processes.
         processes: fresh processes, one after the other.
         progress: told (what, processes done, processes in all).
+        size: (height, width) of what is fed to networks that take any; None: what each one says.
 
     Returns:
         One Record for each contestant, in their order. An engine that cannot be loaded gives a Record with the error.
 
     Raises:
         ParityFailed: an engine's outputs differ from the reference's; the run is worthless.
-        BadValue: no contestants, or a number that is not positive.
+        BadValue: no contestants, a number that is not positive, or a network of another size.
     """
     check_positive(contestants=len(contestants), runs=runs, rounds=rounds, processes=processes, seconds=seconds)
     found: dict[int, Record] = {}
@@ -78,7 +81,7 @@ def compare_engines(
             what = f"{len(group)} engines, {members[0].threads} threads, process {part + 1}"
             progress(what, done, len(groups) * processes)
         shares = (_share(runs, part, processes), seconds / processes, _share(rounds, part, processes))
-        for i, record in zip(group, _in_process(members, *shares), strict=True):
+        for i, record in zip(group, _in_process(members, *shares, size), strict=True):
             found[i] = _join(found[i], record) if i in found else record
     return [found[i] for i in range(len(contestants))]
 
@@ -88,10 +91,12 @@ def _share(whole: int, part: int, parts: int) -> int:
     return max(1, whole // parts + (part < whole % parts))
 
 
-def _in_process(group: Sequence[Contestant], runs: int, seconds: float, rounds: int) -> list[Record]:
+def _in_process(
+    group: Sequence[Contestant], runs: int, seconds: float, rounds: int, size: tuple[int, int] | None
+) -> list[Record]:
     with tempfile.TemporaryDirectory(prefix="underone-") as folder:
         answer = Path(folder) / "records.json"
-        job = Job(contestants=tuple(group), runs=runs, seconds=seconds, rounds=rounds, answer=str(answer))
+        job = Job(contestants=tuple(group), runs=runs, seconds=seconds, rounds=rounds, size=size, answer=str(answer))
         done = subprocess.run(
             [sys.executable, "-c", "from underone.bench.processes import main; main()"],
             input=job.model_dump_json(),
@@ -155,7 +160,7 @@ def _mean_share(first: Record, more: Record) -> float | None:
 def _run_job(job: Job) -> list[Record]:
     opened = [_open(c) for c in job.contestants]
     nets = [net for net in opened if isinstance(net, Engine)]
-    records = interleave(nets, runs=job.runs, seconds=job.seconds, rounds=job.rounds) if nets else []
+    records = interleave(nets, runs=job.runs, seconds=job.seconds, rounds=job.rounds, size=job.size) if nets else []
     timed = iter(records)
     return [next(timed) if isinstance(net, Engine) else net for net in opened]
 

@@ -14,11 +14,13 @@ from ..compare import ROUNDING, Verdict, compare_outputs
 from ..errors import BadValue
 from ..image import photograph, prepare
 from ..runtime import Engine
+from ..spec import InputSpec
 from .machine import describe
 from .record import PAPER_RUNS, Protocol, Record
 
 Inputs = Mapping[str, NDArray[Any]]
 Progress = Callable[[str, int, int], None]  # (what, done, total)
+Size = tuple[int, int]  # height, width
 
 _WARMUP_CALLS = (8, 200)  # at least, at most
 _WARMUP_SECONDS = 3.0
@@ -64,19 +66,20 @@ def interleave(
     rounds: int = 10,
     reference: Engine | None = None,
     progress: Progress | None = None,
+    size: Size | None = None,
 ) -> list[Record]:
     """Measure several engines in turns, so that a change of the machine's speed meets all of them.
 
     Every round starts with another engine. The arguments are those of `measure`; `runs` and `seconds` hold for each
-    engine, and each is fed its own prepared photograph, or noise.
+    engine, and each is fed its own prepared photograph, or noise, of `size` (height, width) where it takes any.
 
     Raises:
         ParityFailed: an engine's outputs differ from the reference; nothing was timed.
-        BadValue: an argument is not positive, or no engine was given.
+        BadValue: an argument is not positive, no engine was given, or one has another size.
     """
     check_positive(engines=len(nets), runs=runs, seconds=seconds, rounds=rounds)
     before = describe()
-    whats, inputs = zip(*map(example, nets), strict=True)
+    whats, inputs = zip(*(example(net, size) for net in nets), strict=True)
     verdicts = [check_outputs(*case, reference) for case in zip(nets, inputs, whats, strict=True)]
     warm = [_warm_up(*case) for case in zip(nets, inputs, strict=True)]
     sizes = [round_sizes(last_ms, runs, seconds, rounds) for _, last_ms, _ in warm]
@@ -98,6 +101,7 @@ def interleave(
                 name="alone" if len(nets) == 1 else "interleaved",
                 input=whats[i],
                 batch=int(next(iter(inputs[i].values())).shape[0]),
+                size=size,
                 warmup=warm[i][0],
                 settled=warm[i][2],
             ),
@@ -130,20 +134,24 @@ def round_sizes(call_ms: float, runs: int, seconds: float, rounds: int) -> tuple
     return tuple(total // rounds + (turn < total % rounds) for turn in range(rounds))
 
 
-def example(net: Engine) -> tuple[str, dict[str, NDArray[Any]]]:
+def example(net: Engine, size: Size | None = None) -> tuple[str, dict[str, NDArray[Any]]]:
     """Return what is fed while measuring: the prepared photograph, or noise where the file says no preparation.
+
+    Args:
+        net: the engine.
+        size: (height, width), for a network that takes any.
 
     Returns:
         ("photo" or "noise", the inputs by name); a size that the file leaves open is 1 for the batch, 224 elsewhere.
+
+    Raises:
+        BadValue: the network has another size.
     """
     first = net.spec.input
     if first.preparation is not None and len(net.spec.inputs) == 1:
-        return "photo", {first.name: prepare(photograph(), first)}
+        return "photo", {first.name: prepare(photograph(), first, size)}
     rng = np.random.default_rng(0)
-    return "noise", {
-        i.name: rng.standard_normal([_open_size(n, axis) for axis, n in enumerate(i.shape)]).astype(i.dtype)
-        for i in net.spec.inputs
-    }
+    return "noise", {i.name: rng.standard_normal(_shape(i, size)).astype(i.dtype) for i in net.spec.inputs}
 
 
 def check_outputs(net: Engine, inputs: Inputs, what: str, reference: Engine | None = None) -> Verdict:
@@ -166,8 +174,15 @@ def check_outputs(net: Engine, inputs: Inputs, what: str, reference: Engine | No
     return verdict
 
 
-def _open_size(size: int | None, axis: int) -> int:
-    return size if size is not None else 1 if axis == 0 else 224
+def _shape(value: InputSpec, size: Size | None) -> list[int]:
+    """Fill the open sizes of an input: one picture, and `size` for the rest, which are height and width, in order."""
+    if size is not None and sum(n is None for n in value.shape[1:]) not in (0, 2):
+        raise BadValue(f"input {value.name!r} has the shape {value.shape}; size={size} says nothing about it")
+    rest = list(size or (224, 224)) + [224] * len(value.shape)
+    shape = [n if n is not None else 1 if axis == 0 else rest.pop(0) for axis, n in enumerate(value.shape)]
+    if size is not None and len(shape) == 4 and not {*size} <= {*shape[1:]}:
+        raise BadValue(f"input {value.name!r} has the shape {value.shape}; size={size} was given; leave it out")
+    return shape
 
 
 class _Clock:

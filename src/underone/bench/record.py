@@ -25,6 +25,7 @@ class Protocol(Frozen):
         name: ``interleaved``: engines take turns, round by round; ``alone``: nothing else is measured beside it.
         input: what was fed: ``photo`` (prepared once, outside the clock) or ``noise``.
         batch: pictures a call.
+        size: height and width of the pictures, where the network takes any; None: the network's own.
         warmup: calls before the clock, of which the last three differ by less than 5 % if `settled`.
         settled: whether the warm-up came to rest within its bounds.
         processes: fresh processes that the rounds are spread over.
@@ -33,6 +34,7 @@ class Protocol(Frozen):
     name: Literal["interleaved", "alone"] = "alone"
     input: str = "noise"
     batch: int = 1
+    size: tuple[int, int] | None = None
     warmup: int = 0
     settled: bool = True
     processes: int = 1

@@ -179,6 +179,8 @@ def predict(
     top: int = 5,
     backend: str = "auto",
     threads: int | None = None,
+    labels: Path | None = None,
+    size: int | None = None,
     json: Json = False,
 ) -> None:
     """Say what is on pictures.
@@ -187,16 +189,19 @@ def predict(
 
     Args:
         sources: pictures, folders, or shell patterns.
-        model: an .onnx file with its spec inside.
+        model: an .onnx file with its spec inside; one without needs `labels`.
         save: file or folder for the pictures with the answers drawn on them.
         top: number of answers for each picture.
-        backend: engine: auto, onnxruntime, openvino, torch, reference.
+        backend: engine: auto, native, onnxruntime, openvino, torch, reference.
         threads: threads of the engine.
+        labels: text file with the name of one class a line; a file that says no preparation is then fed as ImageNet's
+            networks are.
+        size: side of the prepared picture in pixels, for a network that takes any size.
         json: print one JSON object a picture.
     """
     from .predict import predict_pictures
 
-    failed = predict_pictures(sources, model, save, top, backend, threads, json)
+    failed = predict_pictures(sources, model, save, top, backend, threads, labels, size, json)
     if failed:
         raise SystemExit(1)
 
@@ -208,30 +213,41 @@ def bench(
     *,
     backends: str = "auto",
     threads: str = "1",
+    precision: str = "float32",
+    size: int | None = None,
     runs: int = 1000,
     seconds: float = 10.0,
     processes: int = 3,
+    profile: Annotated[bool, Flag] = False,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     json: Json = False,
 ) -> None:
-    """Measure files on engines that take turns, outputs compared first; print ratios.
+    """Measure files on engines that take turns, outputs compared first; print ratios. Or time the layers of one engine.
 
     `underone bench mobilenet.onnx --backends onnxruntime,openvino --threads 1,2`
+
+    `underone bench mobilenet.onnx --profile --precision bfloat16 -o layers.png`
 
     Args:
         files: .onnx files.
         backends: engines, separated by commas; `auto`: all that are installed, but for the slow reference.
         threads: numbers of threads, separated by commas.
+        precision: number formats to calculate in, separated by commas: float32, bfloat16, float16.
+        size: side of the pictures in pixels, for networks that take any size.
         runs: calls of each engine at the most; 1000 gives the paper's figure.
         seconds: time for each engine at the most.
         processes: fresh processes that the rounds are spread over.
-        output: folder that the Records are written to.
-        json: print the Records as JSON.
+        profile: time every layer on our own engine instead, and print what it costs.
+        output: folder that the Records are written to; of a profile, the plot, or a folder for plots.
+        json: print the Records, or the profiles, as JSON.
     """
-    from .measure import bench_files
+    from .measure import bench_files, profile_files
 
+    if profile:
+        show.result(profile_files(files, threads, precision, size, min(runs, 100), output), json, show.profiles)
+        return
     with show.bar() as progress:
-        records = bench_files(files, backends, threads, runs, seconds, processes, output, progress)
+        records = bench_files(files, backends, threads, precision, size, runs, seconds, processes, output, progress)
     show.result(records, json, show.records)
 
 

@@ -1,18 +1,20 @@
-"""The command `bench`: files × engines × threads, in turns."""
+"""The command `bench`: files × engines × threads × precisions, in turns; or one engine layer by layer."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..bench import Contestant, Record, compare_engines, write_records
+from ..bench import Contestant, Record, compare_engines, example, write_records
 from ..errors import BadFile, BadValue, UnknownName
 from ..files import make_folder
-from ..runtime import BACKENDS, installed_backends
+from ..runtime import BACKENDS, Profile, installed_backends, load
 
 
 def bench_files(
     files: Sequence[Path],
     backends: str,
     threads: str,
+    precision: str,
+    size: int | None,
     runs: int,
     seconds: float,
     processes: int,
@@ -21,26 +23,75 @@ def bench_files(
 ) -> list[Record]:
     """Measure every file on every engine with every number of threads; write the Records if a folder is given.
 
+    Engines that do not calculate in a precision are left out of it, unless they were named.
+
     Raises:
         BadFile: a file is not there.
         BadValue: a number is not one.
         ParityFailed: an engine's outputs are wrong.
     """
-    missing = [str(path) for path in files if not path.is_file()]
-    if missing:
-        raise BadFile(f"{', '.join(missing)}: no such file")
+    _require(files)
     counts = _numbers(threads)
     folder = make_folder(output) if output is not None else None
     cases = [
-        Contestant(path=str(path), backend=name, threads=count)
+        Contestant(path=str(path), backend=name, threads=count, precision=kind)
         for count in counts
         for path in files
+        for kind in _precisions(precision)
         for name in _engines(backends)
+        if backends != "auto" or kind in BACKENDS[name].precisions
     ]
-    records = compare_engines(cases, runs=runs, seconds=seconds, processes=processes, progress=progress)
+    records = compare_engines(
+        cases, runs=runs, seconds=seconds, processes=processes, progress=progress, size=_square(size)
+    )
     if folder is not None:
         write_records(records, folder)
     return records
+
+
+def profile_files(
+    files: Sequence[Path], threads: str, precision: str, size: int | None, rounds: int, output: Path | None
+) -> list[Profile]:
+    """Time the layers of every file on our own engine; draw them if a file (one network) or a folder is given.
+
+    Raises:
+        BadFile: a file is not there, or the plot cannot be written.
+        BadValue: a number is not one.
+        Unsupported: our engine is not installed, or cannot run a file.
+    """
+    _require(files)
+    cases = [(path, count, kind) for path in files for count in _numbers(threads) for kind in _precisions(precision)]
+    single = output is not None and output.suffix != ""
+    if single and len(cases) > 1:
+        raise BadFile(f"--output {output} is one file, there are {len(cases)} profiles; name a folder")
+    profiles = []
+    for path, count, kind in cases:
+        with load(path, "native", threads=count, precision=kind) as net:
+            profiles.append(net.profile(example(net, _square(size))[1], rounds))
+        if output is not None:
+            from ..bench.plots import layers
+
+            layers(profiles[-1], output if single else make_folder(output) / f"{path.stem}-{kind}-{count}t.png")
+    return profiles
+
+
+def _require(files: Sequence[Path]) -> None:
+    missing = [str(path) for path in files if not path.is_file()]
+    if missing:
+        raise BadFile(f"{', '.join(missing)}: no such file")
+
+
+def _square(size: int | None) -> tuple[int, int] | None:
+    return None if size is None else (size, size)
+
+
+def _precisions(text: str) -> list[str]:
+    known = sorted({p for row in BACKENDS.values() for p in row.precisions})
+    names = [part.strip() for part in text.split(",")]
+    for name in names:
+        if name not in known:
+            raise UnknownName("precision", name, known)
+    return names
 
 
 def _engines(text: str) -> list[str]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from ..errors import BadFile, BadValue, ShapeError
 from ..files import make_folder
 from ..image import photograph
-from ..runtime import load
+from ..runtime import Engine, load
+from ..spec import IMAGENET_PREPARATION
 from . import show
 
 if TYPE_CHECKING:
@@ -26,22 +27,25 @@ def predict_pictures(
     top: int,
     backend: str,
     threads: int | None,
+    labels: Path | None,
+    size: int | None,
     json: bool,
 ) -> int:
     """Classify pictures and print each answer as soon as it is there; return how many could not be read.
 
     Raises:
-        BadFile: the model cannot be loaded, a source matches nothing, or the drawings cannot be written.
+        BadFile: the model or the labels cannot be read, a source matches nothing, or the drawings cannot be written.
         BadValue: the model does not classify, or has fewer classes than `top`.
     """
     pictures = list(find_pictures(sources))
     drawings = plan_drawings(pictures, save) if save is not None else {}
-    failed = 0
-    with load(model, backend=backend, threads=threads) as net:
-        net.classify(photograph()).top(top)  # what is wrong with the model is said once, before any picture
+    failed, square = 0, None if size is None else (size, size)
+    with load(model, backend=backend, threads=threads) as opened:
+        net = opened if labels is None else labelled(opened, labels)
+        net.classify(photograph(), square).top(top)  # what is wrong with the model is said once, before any picture
         for path in pictures:
             try:
-                answer = net.classify(path)
+                answer = net.classify(path, square)
             except (BadFile, BadValue, ShapeError) as error:
                 failed += 1
                 show.error(f"{path}: {error}" if str(path) not in str(error) else str(error))
@@ -53,6 +57,22 @@ def predict_pictures(
     if len(pictures) > 1 and not json:
         show.line(f"{len(pictures) - failed} of {len(pictures)} pictures answered")
     return failed
+
+
+def labelled(net: Engine, labels: Path) -> Engine:
+    """Give the classes of a network the names in a text file, one a line.
+
+    Raises:
+        BadFile: the file cannot be read, is no text, or holds another number of names than there are classes.
+    """
+    try:
+        names = labels.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadFile(f"{labels} cannot be read as labels: {getattr(error, 'strerror', None) or error}") from error
+    classes = net.spec.outputs[0].shape[-1:]
+    if classes != (None,) and classes != (len(names),):
+        raise BadFile(f"{labels} holds {len(names)} names; {net.spec.name!r} has an output of {classes}")
+    return net.as_classifier(net.spec.input.preparation or IMAGENET_PREPARATION, names)
 
 
 def plan_drawings(pictures: Sequence[Path], save: Path) -> dict[Path, Path]:

@@ -17,9 +17,13 @@ if TYPE_CHECKING:
     from ..bench import Record
     from ..compare import Verdict
     from ..conversion import Conversion
+<<<<<<< HEAD
     from ..evaluation import ClassScore
     from ..training import TrainingResult
     from ..training.run import Progress as Training
+=======
+    from ..runtime import Layer, Profile
+>>>>>>> part3
     from ..zoo import ModelInfo
 
 out = Console(highlight=False, soft_wrap=False)
@@ -77,6 +81,8 @@ def result(value: Any, as_json: bool, show: Callable[[Any], None]) -> None:
 def _plain(value: Any) -> Any:
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
+    if hasattr(value, "to_json"):
+        return json_module.loads(value.to_json())
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value
@@ -252,6 +258,35 @@ def records(value: "Sequence[Record]") -> None:
         table.add_row(*names, *(_milliseconds(getattr(r, name)) for name in times), _against(timed, r), _judged(r))
     out.print(table)
     _record_notes(value, timed)
+
+
+def profiles(value: "Sequence[Profile]") -> None:
+    """Print the layers of networks: time, work, memory, and how near to the ceiling."""
+    for profile in value:
+        table = _table(f"{profile.title}: {profile.ms:.3f} ms, {profile.gflops:.0f} GFLOP/s")
+        table.add_column("layer", no_wrap=True)
+        table.add_column("op", no_wrap=True)
+        for name in ("ms", "share", "MMAC", "MB", "GFLOP/s", "of ceiling"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for layer in profile.layers:
+            table.add_row(*_layer_row(profile, layer, max(12, out.width - _NUMBERS)))
+        out.print(table)
+        line(
+            f"  ceiling: {profile.ceiling / 1e9:.0f} GFLOP/s, float32 multiply-adds in registers, measured just now; "
+            f"all layers together {profile.of_ceiling(profile):.0%} of it",
+            "  MB: weights and tensors that a layer reads and writes, as float32",
+        )
+
+
+_NUMBERS = 62  # columns of a profile's table behind the name of a layer
+
+
+def _layer_row(profile: "Profile", layer: "Layer", width: int) -> tuple[str, ...]:
+    name = layer.name if len(layer.name) <= width else f"…{layer.name[1 - width :]}"
+    share, rate = profile.share(layer), profile.of_ceiling(layer)
+    time = f"[bold]{layer.ms:.3f}[/]" if share >= 0.05 else f"{layer.ms:.3f}"
+    work = (f"{layer.macs / 1e6:.1f}", f"{layer.bytes_moved / 1e6:.2f}", f"{layer.gflops:.1f}")
+    return escape(name), layer.op, time, f"{share:.1%}", *work, f"{rate:.0%}" if layer.macs else "–"
 
 
 _TIMES = {"median_ms": "median ms", "p90_ms": "p90", "min_ms": "min", "paper_ms": "of 1000"}

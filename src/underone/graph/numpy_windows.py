@@ -20,8 +20,8 @@ def conv(attrs: Attrs, x: Array, w: Array, b: Array | None = None) -> Array:
     x = np.pad(x, [(0, 0), (0, 0), *window_pads(x.shape[2:], kernel, attrs)])
     total: Any = 0.0
     for tap, view in windows(x, kernel, sizes, attrs):
-        taps = _at(w, tap).reshape(1, group, out_channels // group, -1)  # (1, G, O/G, I/G)
-        values = view.reshape(n, group, -1, int(np.prod(sizes)))  # (N, G, I/G, P)
+        taps = _at(w, tap).reshape(1, group, out_channels // group, w.shape[1])  # (1, G, O/G, I/G)
+        values = view.reshape(n, group, w.shape[1], int(np.prod(sizes)))  # (N, G, I/G, P)
         total = total + (taps * values if taps.shape[2] == taps.shape[3] == 1 else taps @ values)  # (N, G, O/G, P)
     out = np.reshape(total, (n, out_channels, *sizes))
     return out if b is None else out + b.reshape(-1, *(1,) * len(kernel))

@@ -82,11 +82,12 @@ class Chain:
 
 
 class Fuser:
-    """Looks along the graph from a convolution on."""
+    """Looks along the graph from a convolution on; nodes of the names in `apart` are joined with nothing."""
 
-    def __init__(self, graph: Graph, types: Types) -> None:
+    def __init__(self, graph: Graph, types: Types, apart: Container[str] = ()) -> None:
         self.graph = graph
         self.types = types
+        self._apart = apart
         self.order = {id(node): i for i, node in enumerate(graph.nodes)}
         self.readers: dict[str, list[Node]] = {}
         for node in graph.nodes:
@@ -97,11 +98,16 @@ class Fuser:
 
     def only_reader(self, name: str) -> Node | None:
         """Give the one node that reads a tensor, when nothing else does."""
-        return self.readers[name][0] if self.uses[name] == 1 and self.readers.get(name) else None
+        found = self.readers[name][0] if self.uses[name] == 1 and self.readers.get(name) else None
+        return None if found is None or self.is_apart(found) else found
+
+    def is_apart(self, node: Node) -> bool:
+        """Whether a node was named to stay by itself."""
+        return node_name(node) in self._apart
 
     def convolution(self, node: Node | None) -> Convolution | None:
         """Describe a convolution that runs on maps, or None."""
-        if node is None or node.op != "Conv" or len(node.inputs) < 2:
+        if node is None or node.op != "Conv" or len(node.inputs) < 2 or self.is_apart(node):
             return None
         x, w = self.types[node.inputs[0]], self.types[node.inputs[1]]
         fixed = all(name in self.graph.constants for name in node.inputs[1:] if name)
@@ -131,7 +137,7 @@ class Fuser:
         if node is not None and found is not None:
             return found, node.outputs[0], (node,)
         both = self.readers.get(name, [])  # x * sigmoid(x)
-        if self.uses[name] == len(both) == 2:
+        if self.uses[name] == len(both) == 2 and not any(map(self.is_apart, both)):
             gate, product = sorted(both, key=lambda n: self.order[id(n)])
             if (
                 gate.op == "Sigmoid"
@@ -211,6 +217,11 @@ def _met(
     ahead = before - first * dilation
     behind = (out - 1) * stride + (last - first) * dilation + 1 - size - ahead
     return ((first, last + 1), (ahead, behind)) if min(ahead, behind) >= 0 else ((0, kernel), pads)
+
+
+def node_name(node: Node) -> str:
+    """Give what a node is called in a profile."""
+    return node.name or node.outputs[0]
 
 
 def finish_of(node: Node, types: Types) -> Finish | None:

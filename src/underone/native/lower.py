@@ -1,17 +1,18 @@
 """Graph → Program: folding, fusion, and what lies in cells and what lies plain."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from ..errors import UnknownName
 from ..graph import Graph, Node, TensorType, infer_shapes
 from ..graph.passes import drop_identities, drop_unused, fold_batch_norm, fold_pad_into_conv
 from ..graph.shapes import label
 from .channel_runs import concat, shuffle, slices, split
 from .composites import join_gelu
-from .fuse import Chain, Convolution, as_float, window_attrs
+from .fuse import Chain, Convolution, as_float, node_name, window_attrs
 from .join import join_stems
 from .map_steps import add, constant_pair, function, mean, norm, pool, resize, scale
 from .matrix_steps import is_vector, linear, matmul
@@ -44,21 +45,26 @@ _ATTEMPTS: Mapping[str, Sequence[Callable[[Tensors, Node], bool]]] = {
 }
 
 
-def lower(graph: Graph, sizes: Mapping[str, Sequence[int]]) -> Program:
+def lower(graph: Graph, sizes: Mapping[str, Sequence[int]], apart: Collection[str] = ()) -> Program:
     """Turn a graph into the steps of a plan.
 
     Args:
         graph: any graph; float16 tensors become float32.
         sizes: full shape of every input.
+        apart: names of nodes that run by themselves on plain tensors, which are float32 in every precision.
 
     Returns:
         The program. Maps lie in cells from the first convolution to the last operator that works on them.
 
     Raises:
-        ShapeError, BadValue, UnknownName: as `infer_shapes`.
+        ShapeError, BadValue, UnknownName: as `infer_shapes`; or a name in `apart` is no node's.
     """
     simple = join_gelu(fold_batch_norm(fold_pad_into_conv(drop_identities(drop_unused(widen_float16(graph))))))
-    return _Lowering(simple, infer_shapes(simple, sizes=sizes)).program()
+    known = {node_name(node) for node in simple.nodes}
+    for name in apart:
+        if name not in known:
+            raise UnknownName("layer", name, known)
+    return _Lowering(simple, infer_shapes(simple, sizes=sizes), apart).program()
 
 
 def widen_float16(graph: Graph) -> Graph:
@@ -78,8 +84,8 @@ def widen_float16(graph: Graph) -> Graph:
 
 
 class _Lowering:
-    def __init__(self, graph: Graph, types: Mapping[str, TensorType]) -> None:
-        self.tensors = Tensors(graph, types)
+    def __init__(self, graph: Graph, types: Mapping[str, TensorType], apart: Collection[str]) -> None:
+        self.tensors = Tensors(graph, types, apart)
 
     def program(self) -> Program:
         t = self.tensors
@@ -165,9 +171,9 @@ class _Lowering:
     # single nodes
 
     def _node(self, node: Node) -> None:
-        if any(attempt(self.tensors, node) for attempt in _ATTEMPTS.get(node.op, ())):
-            return
         t = self.tensors
+        if not t.fuser.is_apart(node) and any(attempt(t, node) for attempt in _ATTEMPTS.get(node.op, ())):
+            return
         inputs = [t.as_plain(n) if n else -1 for n in node.inputs]
         outputs = [t.new_plain(name) for name in node.outputs]
         t.step(node.op, label(node), _plain_values(t.attributes(node)), inputs, outputs, [node])

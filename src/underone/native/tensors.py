@@ -1,13 +1,13 @@
 """Tensors of a program while it is made: plain, in cells, or channels of maps that are not copied yet."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..graph import Graph, Node, TensorType
 from ..graph.ops import attributes, op_of
-from .fuse import Finish, Fuser
+from .fuse import Finish, Fuser, node_name
 from .program import Program, Step
 
 
@@ -30,9 +30,9 @@ class Tensors:
         done: ids of nodes that a step before theirs computes.
     """
 
-    def __init__(self, graph: Graph, types: Mapping[str, TensorType]) -> None:
+    def __init__(self, graph: Graph, types: Mapping[str, TensorType], apart: Collection[str] = ()) -> None:
         self.graph, self.types = graph, types
-        self.fuser = Fuser(graph, types)
+        self.fuser = Fuser(graph, types, apart)
         self.producers = {name: node for node in graph.nodes for name in node.outputs}
         self.made = Program()
         self.plain: dict[str, int] = {}
@@ -122,7 +122,7 @@ class Tensors:
         nodes: Sequence[Node] = (),
     ) -> None:  # fmt: skip
         """Add a step."""
-        names = tuple(n.name or n.outputs[0] for n in nodes)
+        names = tuple(map(node_name, nodes))
         macs = sum(self._macs(node) for node in nodes)
         moved = sum(4 * self.made.types[i].elements for i in (*inputs, *outputs) if i >= 0)
         self.made.steps.append(Step(op, name, attrs, tuple(inputs), tuple(outputs), names, macs, moved))

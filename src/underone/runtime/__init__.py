@@ -3,5 +3,6 @@
 from .backends import BACKENDS, installed_backends
 from .engine import Engine
 from .load import load
+from .profile import Layer, Profile
 
-__all__ = ["BACKENDS", "Engine", "installed_backends", "load"]
+__all__ = ["BACKENDS", "Engine", "Layer", "Profile", "installed_backends", "load"]

@@ -8,10 +8,11 @@ from typing import Any, Protocol, Self
 
 from numpy.typing import NDArray
 
-from ..errors import MissingExtra, UnknownName, Unsupported
+from ..errors import BadValue, MissingExtra, UnknownName, Unsupported
 from .model_file import ModelFile
 
 Array = NDArray[Any]
+Precision = str | Mapping[str, str]  # of the whole network, or ``default`` and those of single layers
 
 
 class Adapter(Protocol):
@@ -30,6 +31,7 @@ class Backend:
 
     Attributes:
         module: module of this package with `open_model(file, threads, precision) -> Adapter`.
+        by_layer: whether `open_model` takes the names of layers that stay in float32 as well.
         precisions: what it can calculate in; the first is used unless the caller names another.
         package: what has to be installed.
         extra: the extra of this project that installs it.
@@ -37,14 +39,15 @@ class Backend:
 
     module: str
     precisions: tuple[str, ...] = ("float32",)
+    by_layer: bool = False
     package: str = ""
     extra: str = ""
 
 
 BACKENDS = {
-    "native": Backend("via_native", ("float32", "bfloat16"), "underone._native"),
+    "native": Backend("via_native", ("float32", "bfloat16"), True, "underone._native"),
     "onnxruntime": Backend("via_onnxruntime", package="onnxruntime", extra="onnxruntime"),
-    "openvino": Backend("via_openvino", ("float32", "bfloat16", "float16"), "openvino", "openvino"),
+    "openvino": Backend("via_openvino", ("float32", "bfloat16", "float16"), package="openvino", extra="openvino"),
     "torch": Backend("via_torch", package="torch", extra="train"),
     "reference": Backend("via_reference"),
 }
@@ -68,23 +71,45 @@ def choose(name: str) -> str:
     return name
 
 
-def open_adapter(file: ModelFile, name: str, threads: int, precision: str) -> Adapter:
+def split_precision(given: Precision) -> tuple[str, tuple[str, ...]]:
+    """Give the precision of the network, and the names of the layers that stay in float32.
+
+    Raises:
+        BadValue: a layer is to be in something else than the network or float32.
+    """
+    if isinstance(given, str):
+        return given, ()
+    default = given.get("default", "float32")
+    wrong = {n: p for n, p in given.items() if p not in (default, "float32")}
+    if wrong:
+        raise BadValue(f"precision of {wrong}; single layers can stay in 'float32' where the rest is {default!r}")
+    return default, tuple(n for n, p in given.items() if n != "default" and p != default)
+
+
+def open_adapter(file: ModelFile, name: str, threads: int, given: Precision) -> Adapter:
     """Open a file on the named engine.
 
     Raises:
-        Unsupported: the engine does not calculate in `precision`.
+        Unsupported: the engine does not calculate in that precision, or not in several.
+        BadValue: as `split_precision`.
+        UnknownName: a layer of that name is not in the file.
         BadFile: the engine refuses the file.
     """
     row = BACKENDS[name]
+    precision, apart = split_precision(given)
     if precision not in row.precisions:
         able = ", ".join(n for n, b in BACKENDS.items() if precision in b.precisions) or "none"
         can = " or ".join(row.precisions)
         raise Unsupported(f"backend {name!r} calculates in {can}, not in {precision!r}; backends that do: {able}")
-    opener: Callable[[ModelFile, int, str], Adapter] = _module(name).open_model
-    return opener(file, threads, precision)
+    opener: Callable[..., Adapter] = _module(name).open_model
+    if not apart:
+        return opener(file, threads, precision)
+    if not row.by_layer:
+        raise Unsupported(f"backend {name!r} calculates all layers in one precision; load with backend='native'")
+    return opener(file, threads, precision, apart)
 
 
-def open_first(file: ModelFile, threads: int, precision: str) -> tuple[str, Adapter]:
+def open_first(file: ModelFile, threads: int, precision: Precision) -> tuple[str, Adapter]:
     """Open a file on the first engine of `AUTO` that is installed and has all that the file needs.
 
     Returns:

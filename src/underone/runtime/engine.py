@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Literal, Self, cast
 
@@ -13,7 +14,7 @@ from ..errors import BadValue, ShapeError, Unsupported
 from ..image import Picture, prepare, read_image
 from ..post import Classification, decode
 from ..spec import InputSpec, ModelSpec, OutputSpec, Preparation
-from .backends import Adapter, Array, choose, open_adapter, open_first
+from .backends import Adapter, Array, Precision, choose, open_adapter, open_first, split_precision
 from .model_file import ModelFile
 from .profile import Profile
 
@@ -120,7 +121,8 @@ class Engine:
             timer = getattr(self._opened(), "profile", None)
             if timer is None:
                 raise Unsupported(f"backend {self.backend!r} does not time its layers; load with backend='native'")
-            return cast(Profile, timer({name: np.ascontiguousarray(array) for name, array in named.items()}, rounds))
+            found = timer({name: np.ascontiguousarray(array) for name, array in named.items()}, rounds)
+        return replace(cast(Profile, found), title=str(self))
 
     def as_classifier(
         self,
@@ -194,14 +196,15 @@ class Engine:
 
 
 def open_engine(
-    file: ModelFile, backend: str, threads: int, precision: str | None, spec: ModelSpec | None = None
+    file: ModelFile, backend: str, threads: int, precision: Precision | None, spec: ModelSpec | None = None
 ) -> Engine:
     """Open a described file on a backend; the arguments are those of `load`."""
     if backend == "auto":
         backend, adapter = open_first(file, threads, precision or "float32")
     else:
         adapter = open_adapter(file, choose(backend), threads, precision or "float32")
-    coarsest = precision if precision not in (None, "float32") else file.weights
+    calculated, _ = split_precision(precision or "float32")
+    coarsest = calculated if calculated != "float32" else file.weights
     return Engine(
         file, adapter, spec=spec or file.spec, backend=backend, threads=threads, precision=coarsest or "float32"
     )

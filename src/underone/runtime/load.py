@@ -4,6 +4,7 @@ import logging
 
 from .. import settings
 from ..errors import BadValue
+from .backends import Precision
 from .engine import Engine, open_engine
 from .model_file import Source, open_model
 
@@ -12,7 +13,9 @@ log = logging.getLogger("underone")
 MOST_THREADS = 512  # libraries start what they are told, until the memory is gone
 
 
-def load(source: Source, backend: str = "auto", threads: int | None = None, precision: str | None = None) -> Engine:
+def load(
+    source: Source, backend: str = "auto", threads: int | None = None, precision: Precision | None = None
+) -> Engine:
     """Load an ONNX file, ours or anybody's, on an engine.
 
     A file of ours that carries no proof of its own bytes is loaded with a warning in the log: ``unchecked``.
@@ -25,15 +28,17 @@ def load(source: Source, backend: str = "auto", threads: int | None = None, prec
         threads: threads to calculate with; None: UNDERONE_THREADS, or 1. Only the reference cannot be told: numpy's
             BLAS keeps the threads that it was started with.
         precision: number format to calculate in, ``float32`` unless said otherwise. A file with float16 weights is
-            calculated as its own operators say.
+            calculated as its own operators say. The native engine keeps single layers in float32 on request:
+            ``{"default": "bfloat16", "/classifier/Gemm": "float32"}``, with the names that `Engine.profile` shows.
 
     Returns:
         The engine, to be closed by `close()` or a with block when the weights should go before the engine does.
 
     Raises:
         BadFile: no such file, not ONNX, damaged, or refused by the engine.
-        BadValue: `source` is nothing of that, or threads is no whole number, below 1, or beyond any machine.
-        UnknownName: no such backend.
+        BadValue: `source` is nothing of that, threads is no whole number, below 1, or beyond any machine, or a layer
+            is to be in another precision than the network's or float32.
+        UnknownName: no such backend or layer.
         MissingExtra: the backend's package is not installed.
         Unsupported: the backend does not calculate in `precision`, or the reference lacks an operator.
     """

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .. import _native
-from ..errors import BadFile, ShapeError, Unsupported
+from ..errors import BadFile, BadValue, ShapeError, Unsupported
 from ..files import MappedFile
 from ..graph import Graph, read_onnx
 from ..native import Program, choose_isa, lower
@@ -27,6 +27,7 @@ class Native:
     threads: int
     precision: str
     mapped: MappedFile | None = None  # what the graph's constants are views of
+    apart: tuple[str, ...] = ()  # names of layers that stay in float32
     plans: dict[Sizes, _native.Plan] = field(default_factory=dict)
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -41,7 +42,7 @@ class Native:
 
     def clone(self) -> "Native":
         """Return an adapter with plans of its own, on the same graph."""
-        return Native(self.graph, self.name, self.threads, self.precision, self.mapped)
+        return Native(self.graph, self.name, self.threads, self.precision, self.mapped, self.apart)
 
     def profile(self, inputs: Mapping[str, Array], rounds: int) -> Profile:
         """Time every step; the least of all rounds counts. One image, or the whole of a fixed batch."""
@@ -49,29 +50,25 @@ class Native:
         if self._by_image:
             given = [a[:1] for a in given]
         sizes = tuple(a.shape for a in given)
+        before = _ceiling()
         seconds = self.plan(sizes).profile(given, rounds)
-        steps = self._lowered(sizes).steps
         layers = [
             Layer(
-                s.nodes[0] if s.nodes else s.label,
-                s.op.removeprefix("cells."),
-                s.nodes,
-                1000 * t,
-                s.macs,
-                s.bytes_moved,
+                s.nodes[0] if s.nodes else s.label, s.op.removeprefix("cells."), s.nodes, 1e3 * t, s.macs, s.bytes_moved
             )
-            for s, t in zip(steps, seconds, strict=True)
+            for s, t in zip(self._lowered(sizes).steps, seconds, strict=True)
         ]
-        return Profile(
-            tuple(layers),
-            self.threads * _native.peak(choose_isa().replace("amx", "avx512").removesuffix("_bf16"), 0.05),
-        )
+        return Profile(tuple(layers), self.threads * max(before, _ceiling()))
 
     def _lowered(self, sizes: Sizes) -> Program:
-        return lower(self.graph, dict(zip([v.name for v in self.graph.inputs], sizes, strict=True)))
+        return lower(self.graph, dict(zip([v.name for v in self.graph.inputs], sizes, strict=True)), self.apart)
 
     def _run(self, arrays: list[Array]) -> list[Array]:
-        return self.plan(tuple(a.shape for a in arrays)).run(arrays)
+        plan = self.plan(tuple(a.shape for a in arrays))
+        try:
+            return plan.run(arrays)
+        except ValueError as error:  # an index that is computed or given may lie outside its axis
+            raise BadValue(f"{self.name}: {error}") from error
 
     @property
     def _by_image(self) -> bool:
@@ -104,15 +101,16 @@ class Native:
             raise BadFile(f"{self.name}: {error}") from error
 
 
-def open_model(file: ModelFile, threads: int, precision: str) -> Native:
+def open_model(file: ModelFile, threads: int, precision: str, apart: tuple[str, ...] = ()) -> Native:
     """Open a file; a file whose shapes are known is compiled at once.
 
     Raises:
         BadFile: the file does not fit together.
+        UnknownName: a layer in `apart` is not in the file.
         Unsupported: an operator or a form of one that the engine does not have.
     """
     graph = read_onnx(file.content, file.name)
-    engine = Native(graph, file.name, threads, precision, file.mapped)
+    engine = Native(graph, file.name, threads, precision, file.mapped, apart)
     sizes = tuple(tuple(1 if i == 0 and d is None else d for i, d in enumerate(v.shape)) for v in graph.inputs)
     if all(d is not None for size in sizes for d in size):
         try:
@@ -120,6 +118,12 @@ def open_model(file: ModelFile, threads: int, precision: str) -> Native:
         except ShapeError as error:
             raise BadFile(f"{file.name}: {error}") from error
     return engine
+
+
+def _ceiling() -> float:
+    """Measure multiply-adds of one thread; the best of many short looks, as the least time of a layer is."""
+    isa = choose_isa().replace("amx", "avx512").removesuffix("_bf16")
+    return max(_native.peak(isa, 0.002) for _ in range(25))
 
 
 def _plain(array: Array) -> Array:
