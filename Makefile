@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: setup demo test test-all sanitize lint format bench clean
+.PHONY: setup demo test test-all sanitize arm64 lint format bench clean
 
 setup: $(STAMP)
 
@@ -28,6 +28,9 @@ sanitize: $(STAMP)
 		-C build-dir=build/sanitize-objects -C cmake.define.UNDERONE_SANITIZE=ON .
 	LD_PRELOAD="$(SANITIZERS)" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 OMP_NUM_THREADS=1 \
 		UNDERONE_TEST_NATIVE=build/sanitize $(BIN)/python -m pytest -s -p no:faulthandler tests/native tests/image
+
+arm64: $(STAMP)
+	$(BIN)/python -m pytest -rs tests/kernels/test_arm64.py
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -4,11 +4,11 @@
 namespace underone {
 
 char* WeightArena::take(size_t bytes) {
-  constexpr size_t chunk = size_t(8) << 20;
+  constexpr size_t chunk = size_t(64) << 20;  // of addresses; what is not used needs no memory
   bytes = (bytes + 63) / 64 * 64;
   if (bytes > left) {
     left = std::max(chunk, bytes);
-    chunks.push_back(allocate(left));
+    chunks.push_back(reserve(left));
     next = chunks.back().get();
   }
   char* p = next;
@@ -24,6 +24,7 @@ const Arithmetic& arithmetic(const std::string& isa, const std::string& precisio
   if (isa != "avx2") return wide ? avx512::float32() : avx512::bfloat16(isa == "amx" ? Products::tiles : isa == "avx512_bf16" ? Products::dots : Products::floats);
   return wide ? avx2::float32() : avx2::bfloat16(Products::floats);
 #else
+  (void)isa;  // the only one
   return wide ? neon::float32() : neon::bfloat16(Products::floats);
 #endif
 }

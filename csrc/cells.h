@@ -54,6 +54,13 @@ struct Window {
   int reach_x() const { return (width - 1) * dilation_x + 1; }
 };
 
+// Taps of a row, filled up so that whole rows make up a cell, where that is possible.
+inline int row_taps(const Window& w, int lanes) {
+  int taps = 4;
+  while (taps < w.width) taps *= 2;
+  return taps <= lanes ? taps : w.width;
+}
+
 // Weights in the order that a kernel reads them.
 struct Packed {
   const char* weight = nullptr;
@@ -88,11 +95,16 @@ struct Product {
   char* scratch;
 };
 
+struct CellLoops;      // cell_loops.h
+struct DirectKernels;  // direct.h
+
 // The arithmetic of one precision on one instruction set. Nothing here allocates or throws but the packing.
 class Arithmetic {
  public:
   virtual ~Arithmetic() = default;
   int lanes = 16;
+  virtual const CellLoops& loops() const = 0;
+  virtual const DirectKernels* direct() const = 0;  // of float32
 
   // weight (out, in) row-major, bias (out) or null. For a dense window: (out, taps * in), `in` rounded up to lanes.
   virtual Packed pack_product(WeightArena& arena, const float* weight, const float* bias, int out, int in) const = 0;
@@ -118,7 +130,8 @@ class Arithmetic {
 
   // The pixels under every tap, as an operand: [taps * blocks][stride] cells, taps outermost.
   virtual void unfold(const Window& window, Rows in, int blocks, int rows, int width, char* operand, int stride) const = 0;
-  // The same from planar float32 (C, H, W), K = (channel, tap), for few channels; y0 is the first output row.
+  // The same from planar float32 (C, H, W), K = (channel, tap row, tap of row_taps), for few channels; y0 is the first
+  // output row.
   virtual void unfold_planar(const Window& window, const float* image, int channels, int height, int width, int y0, int rows, int out_width, char* operand, int stride) const = 0;
 
   virtual void load(const float* planar, int channels, int height, int width, Rows out, int first, int last) const = 0;

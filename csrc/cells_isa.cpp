@@ -4,8 +4,10 @@
 #include <cmath>
 
 #include "amx.h"
+#include "cell_loops.h"
 #include "cells.h"
 #include "depthwise_bf16.h"
+#include "direct.h"
 #include "dots.h"
 #include "halide_view.h"
 #include "panels.h"
@@ -101,6 +103,10 @@ class Cells : public Arithmetic {
 
   Cells() { lanes = Cell::lanes; }
 
+  const CellLoops& loops() const override { return parts == 1 ? float32_loops : bfloat16_loops; }
+
+  const DirectKernels* direct() const override { return &direct_kernels; }
+
   int panels(const Packed& p) const override { return ceil_div(ceil_div(p.out, lanes) * lanes, p.panel); }
 
   Packed pack_depthwise(WeightArena& arena, const float* weight, const float* bias, int channels, const Window& window) const override {
@@ -154,19 +160,83 @@ class Cells : public Arithmetic {
   }
 
   void unfold_planar(const Window& w, const float* image, int channels, int height, int width, int y0, int rows, int out_width, char* operand, int stride) const override {
-    const int k_count = channels * w.taps();
+    const int taps = row_taps(w, lanes), lines = lanes / taps, k_count = channels * w.height * taps;
+    if (lines < 1 || lanes % taps || w.dilation_x > 1) return unfold_planar_any(w, image, channels, height, width, y0, rows, out_width, operand, stride);
+    // output columns whose taps, the filling ones included, all lie inside
+    const int first = std::min(out_width, ceil_div(w.left, w.stride_x)), reach = width - taps + w.left;
+    const int last = reach < 0 ? first : std::max(first, std::min(out_width, reach / w.stride_x + 1));
+    const auto copy = taps == 4 ? unfold_lines<4> : taps == 8 ? unfold_lines<8> : taps == 16 ? unfold_lines<16> : unfold_lines<Cell::lanes>;
+    static const float nothing[32] = {};
+    for (int kb = 0; kb * lanes < k_count; kb++)
+      for (int y = 0; y < rows; y++) {
+        const float *from[8], *inside[8];
+        size_t step[8];
+        for (int i = 0; i < lines; i++) {
+          const int line = kb * lines + i, iy = (y0 + y) * w.stride_y - w.top + line % w.height * w.dilation_y;
+          const bool met = line < channels * w.height && unsigned(iy) < unsigned(height);
+          step[i] = met ? size_t(w.stride_x) : 0;
+          from[i] = met ? image + (size_t(line / w.height) * height + iy) * width : nullptr;
+          inside[i] = met ? from[i] + (long(first) * w.stride_x - w.left) : nothing;
+        }
+        char* to = operand + (size_t(kb) * stride + size_t(y) * out_width) * kCell;
+        unfold_edge(w, from, taps, width, 0, first, to);
+        copy(inside, step, last - first, to + size_t(first) * kCell);
+        unfold_edge(w, from, taps, width, last, out_width, to);
+      }
+  }
+
+  // Output columns [first, last) of some lines, with zeros for what lies outside.
+  static void unfold_edge(const Window& w, const float* const* from, int taps, int width, int first, int last, char* to) {
+    for (int x = first; x < last; x++) {
+      alignas(64) float values[32] = {};
+      for (int i = 0; i < Cell::lanes / taps; i++)
+        for (int t = 0; from[i] && t < w.width; t++) {
+          const int ix = x * w.stride_x - w.left + t;
+          if (unsigned(ix) < unsigned(width)) values[i * taps + t] = from[i][ix];
+        }
+      save_in_order(values, to + size_t(x) * kCell);
+    }
+  }
+
+  // Every pixel's cell is made of as many lines as fit, each `taps` floats from where it stands.
+  template <size_t taps>
+  static void unfold_lines(const float* const* from, const size_t* step, int count, char* to) {
+    for (size_t x = 0; x < size_t(count); x++, to += kCell) {
+      alignas(64) float values[32];
+      float* const cell = parts == 1 ? reinterpret_cast<float*>(to) : values;
+      for (size_t i = 0; i < size_t(Cell::lanes) / taps; i++) std::memcpy(cell + i * taps, from[i] + x * step[i], taps * 4);
+      if (parts > 1) save_in_order(values, to);
+    }
+  }
+
+  // Element by element: for dilations, and for windows wider than a cell.
+  void unfold_planar_any(const Window& w, const float* image, int channels, int height, int width, int y0, int rows, int out_width, char* operand, int stride) const {
+    const int taps = row_taps(w, lanes), k_count = channels * w.height * taps;
     for (int kb = 0; kb * lanes < k_count; kb++)
       for (int y = 0; y < rows; y++)
         for (int x = 0; x < out_width; x++) {
           alignas(64) float values[32] = {};
           for (int k = kb * lanes; k < std::min(k_count, (kb + 1) * lanes); k++) {
-            const int iy = (y0 + y) * w.stride_y - w.top + k / w.width % w.height * w.dilation_y;
-            const int ix = x * w.stride_x - w.left + k % w.width * w.dilation_x;
-            if (unsigned(iy) < unsigned(height) && unsigned(ix) < unsigned(width))
-              values[Cell::lane(k % lanes)] = image[(size_t(k / w.taps()) * height + iy) * width + ix];
+            const int line = k / taps, iy = (y0 + y) * w.stride_y - w.top + line % w.height * w.dilation_y;
+            const int ix = x * w.stride_x - w.left + k % taps * w.dilation_x;
+            if (k % taps < w.width && unsigned(iy) < unsigned(height) && unsigned(ix) < unsigned(width))
+              values[k % lanes] = image[(size_t(line / w.height) * height + iy) * width + ix];
           }
-          Cell::save(operand + (size_t(kb) * stride + size_t(y) * out_width + x) * kCell, Float(values));
+          save_in_order(values, operand + (size_t(kb) * stride + size_t(y) * out_width + x) * kCell);
         }
+  }
+
+  // Floats in the order of the channels into a cell.
+  static void save_in_order(const float* values, char* cell) {
+    if constexpr (parts == 1) {
+      write(cell, read(values));
+    } else {
+      typedef uint16_t Halves __attribute__((vector_size(32)));
+      for (int i = 0; i < 2; i++) {
+        const Halves h = __builtin_convertvector(Cell::rounded(read(values + 16 * i)) >> 16, Halves);
+        std::memcpy(cell + 32 * i, &h, 32);
+      }
+    }
   }
 
   void load(const float* planar, int channels, int height, int width, Rows out, int first, int last) const override {
@@ -193,27 +263,33 @@ class Cells : public Arithmetic {
   }
 
   void activate(const Finish& finish, Rows rows, int blocks, int height, int width) const override {
-    for_cells(rows, 0, blocks, height, width, [&](char* p, int, size_t, size_t) { Cell::save(p, finished(finish, Cell::load(p))); });
+    with_function(finish, [&](auto f) {
+      for_cells(rows, 0, blocks, height, width, [&](char* p, int, size_t, size_t) { Cell::save(p, each(f, Cell::load(p))); });
+    });
   }
 
   void add(const Finish& finish, Rows a, Rows b, Rows out, int blocks, int height, int width) const override {
-    for_cells(out, 0, blocks, height, width, [&](char* p, int c, size_t y, size_t x) {
-      Values u = Cell::load(a.data + (c * a.block + y * a.row + x) * kCell);
-      const Values v = Cell::load(b.data + (c * b.block + y * b.row + x) * kCell);
-      for (int i = 0; i < parts; i++) u.v[i] += v.v[i];
-      Cell::save(p, finished(finish, u));
+    with_function(finish, [&](auto f) {
+      for_cells(out, 0, blocks, height, width, [&](char* p, int c, size_t y, size_t x) {
+        Values u = Cell::load(a.data + (c * a.block + y * a.row + x) * kCell);
+        const Values v = Cell::load(b.data + (c * b.block + y * b.row + x) * kCell);
+        for (int i = 0; i < parts; i++) u.v[i] += v.v[i];
+        Cell::save(p, each(f, u));
+      });
     });
   }
 
   void scale(const Finish& finish, Rows a, const float* factors, Rows out, int first, int last, int channels, int height, int width) const override {
     for (int c = first; c < last; c++) {
-      alignas(64) float f[32] = {};
-      for (int j = 0; j < std::min(lanes, channels - c * lanes); j++) f[Cell::lane(j)] = factors[c * lanes + j];
-      const Values by = Float(f);
-      for_cells(out, c, c + 1, height, width, [&](char* p, int, size_t y, size_t x) {
-        Values u = Cell::load(a.data + (c * a.block + y * a.row + x) * kCell);
-        for (int i = 0; i < parts; i++) u.v[i] *= by.v[i];
-        Cell::save(p, finished(finish, u));
+      alignas(64) float values[32] = {};
+      for (int j = 0; j < std::min(lanes, channels - c * lanes); j++) values[Cell::lane(j)] = factors[c * lanes + j];
+      const Values by = Float(values);
+      with_function(finish, [&](auto f) {
+        for_cells(out, c, c + 1, height, width, [&](char* p, int, size_t y, size_t x) {
+          Values u = Cell::load(a.data + (c * a.block + y * a.row + x) * kCell);
+          for (int i = 0; i < parts; i++) u.v[i] *= by.v[i];
+          Cell::save(p, each(f, u));
+        });
       });
     }
   }
@@ -241,8 +317,9 @@ class Cells : public Arithmetic {
     for (int i = 0; i < parts; i++) v.v[i] = read(p + 16 * i);
     return v;
   }
-  static Values finished(const Finish& f, Values v) {
-    for (int i = 0; i < parts; i++) v.v[i] = apply(f, v.v[i]);
+  template <class F>
+  static Values each(F f, Values v) {
+    for (int i = 0; i < parts; i++) v.v[i] = f(v.v[i]);
     return v;
   }
   template <class F>

@@ -1,21 +1,14 @@
 // prepare: a picture to the input tensor of a network; here the weights of the filters, the checks and the scratch memory.
-#include <nanobind/ndarray.h>
-#include <nanobind/stl/string.h>
-#include <nanobind/stl/tuple.h>
+#include "image.h"
 
 #include <algorithm>
 #include <cmath>
 #include <memory>
 #include <stdexcept>
 #include <string>
-#include <tuple>
 #include <vector>
 
-#include "bindings.h"
-#include "machine.h"
 #include "resample.h"
-
-namespace nb = nanobind;
 
 namespace underone {
 namespace {
@@ -106,29 +99,21 @@ Weights weights_of(const std::string& filter, const Side& side) {
   throw std::invalid_argument("the interpolation is '" + filter + "'; nearest, bilinear or bicubic is required");
 }
 
-using Pixels = nb::ndarray<const uint8_t, nb::device::cpu>;
-using Tables = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-using Output = nb::ndarray<float, nb::ndim<4>, nb::c_contig, nb::device::cpu>;
-using Pair = std::tuple<int64_t, int64_t>;
-
 // The pixels as the resize reads them. They are copied where they are not packed RGB, or narrower than the overread;
 // otherwise the last row alone is, to have readable bytes behind it.
 class Packed {
  public:
   Packed(const Pixels& pixels, bool grey) : grey_(grey) {
-    const bool colour = pixels.ndim() == 3;
-    const int64_t height = int64_t(pixels.shape(0)), width = int64_t(pixels.shape(1)), length = 3 * width;
-    const bool direct = colour && !grey && pixels.stride(2) == 1 && pixels.stride(1) == 3 && pixels.stride(0) >= length &&
-                        length >= kOverread;
+    const int64_t height = pixels.height, width = pixels.width, length = 3 * width;
+    const bool direct = pixels.colour && !grey && pixels.channel == 1 && pixels.pixel == 3 && pixels.row >= length && length >= kOverread;
     const int64_t copied = direct ? 1 : height;
     copies_.reset(new uint8_t[size_t(copied * length + kOverread)]);
     for (int64_t i = 0; i < copied; i++) {
-      const uint8_t* from = pixels.data() + (height - copied + i) * pixels.stride(0);
+      const uint8_t* from = pixels.data + (height - copied + i) * pixels.row;
       uint8_t* to = copies_.get() + i * length;
-      for (int64_t x = 0; x < width; x++) copy(from + x * pixels.stride(1), colour ? pixels.stride(2) : 0, to + 3 * x);
+      for (int64_t x = 0; x < width; x++) copy(from + x * pixels.pixel, pixels.colour ? pixels.channel : 0, to + 3 * x);
     }
-    picture_ = {direct ? pixels.data() : copies_.get(), copies_.get() + (copied - 1) * length, height, width,
-                direct ? int64_t(pixels.stride(0)) : length};
+    picture_ = {direct ? pixels.data : copies_.get(), copies_.get() + (copied - 1) * length, height, width, direct ? pixels.row : length};
   }
 
   const Picture& picture() const { return picture_; }
@@ -147,27 +132,15 @@ class Packed {
   Picture picture_{};
 };
 
-void check(const Pixels& pixels) {
-  if (pixels.size() == 0 || (pixels.ndim() != 2 && (pixels.ndim() != 3 || pixels.shape(2) != 3)))
-    throw std::invalid_argument("the picture must be (H, W, 3) or (H, W), and not empty");
-}
-
-Target target_of(const Output& out, const Tables& tables, const std::string& color, bool channels_last) {
-  if (color != "RGB" && color != "BGR" && color != "GRAY")
-    throw std::invalid_argument("the colour is '" + color + "'; RGB, BGR or GRAY is required");
+Target target_of(const Input& out, const Preparation& how) {
   Target target{};
-  target.data = out.data();
-  target.channels_last = channels_last;
-  target.channels = color == "GRAY" ? 1 : 3;
-  target.height = int64_t(out.shape(channels_last ? 1 : 2));
-  target.width = int64_t(out.shape(channels_last ? 2 : 3));
-  if (out.shape(0) != 1 || int64_t(out.shape(channels_last ? 3 : 1)) != target.channels || out.size() == 0)
-    throw std::invalid_argument("the output must hold one picture with " + std::to_string(target.channels) + " channels");
-  if (int64_t(tables.shape(0)) != target.channels || tables.shape(1) != 256)
-    throw std::invalid_argument("the tables must be (" + std::to_string(target.channels) + ", 256)");
+  target.data = out.data;
+  target.channels_last = out.channels_last;
+  target.channels = channels_of(how.color);
+  target.height = out.height, target.width = out.width;
   for (int c = 0; c < target.channels; c++) {
-    target.source[c] = color == "BGR" ? 2 - c : c;
-    target.table[c] = tables.data() + 256 * c;
+    target.source[c] = how.color == "BGR" ? 2 - c : c;
+    target.table[c] = how.tables + 256 * c;
   }
   return target;
 }
@@ -205,25 +178,21 @@ void run(const Picture& picture, const Weights& across, const Weights& down, con
   resample(picture, across.axis(), down.axis(), target, scratch);
 }
 
-void prepare(const Pixels& pixels, const Output& out, Pair resized, Pair origin, const std::string& filter,
-             bool columns_first, const Tables& tables, const std::string& color, bool channels_last, const std::string& isa) {
-  check(pixels);
-  const Target target = target_of(out, tables, color, channels_last);
-  const Side across = side_of(int64_t(pixels.shape(1)), std::get<1>(resized), std::get<1>(origin), target.width);
-  const Side down = side_of(int64_t(pixels.shape(0)), std::get<0>(resized), std::get<0>(origin), target.height);
-  Resample& resample = resampler(isa, columns_first);
-  const nb::gil_scoped_release release;
-  const Packed packed(pixels, color == "GRAY");
-  run(packed.picture(), weights_of(filter, across), weights_of(filter, down), target, columns_first, resample);
-}
-
 }  // namespace
 
-void bind_image(nb::module_& m) {
-  m.def("prepare", &prepare, nb::arg("pixels"), nb::arg("out").noconvert(), nb::kw_only(), nb::arg("resized"),
-        nb::arg("origin"), nb::arg("interpolation"), nb::arg("columns_first"), nb::arg("tables"), nb::arg("color"),
-        nb::arg("channels_last"), nb::arg("isa"),
-        "Resize a picture to `resized`, cut `out` from it at `origin` and look each byte up in `tables`.");
+int channels_of(const std::string& color) {
+  if (color != "RGB" && color != "BGR" && color != "GRAY")
+    throw std::invalid_argument("the colour is '" + color + "'; RGB, BGR or GRAY is required");
+  return color == "GRAY" ? 1 : 3;
+}
+
+void prepare(const Pixels& pixels, const Input& out, const Preparation& how, const std::string& isa) {
+  const Target target = target_of(out, how);
+  const Side across = side_of(pixels.width, how.resized_width, how.left, target.width);
+  const Side down = side_of(pixels.height, how.resized_height, how.top, target.height);
+  Resample& resample = resampler(isa, how.columns_first);
+  const Packed packed(pixels, how.color == "GRAY");
+  run(packed.picture(), weights_of(how.interpolation, across), weights_of(how.interpolation, down), target, how.columns_first, resample);
 }
 
 }  // namespace underone

@@ -169,25 +169,42 @@ void keep_larger(const float* x, int64_t step, float* y, int64_t n) {
   meet(x, step, y, n, [](float u, float v) { return u > v || u != u ? u : v; });
 }
 
+constexpr int64_t kPart = 512;  // sums of so many are float32, sums of these are float64
+
 double sum(const float* x, int64_t n) {
   double total = 0;
-#pragma omp simd reduction(+ : total)
-  for (int64_t i = 0; i < n; i++) total += x[i];
+  for (int64_t first = 0; first < n; first += kPart) {
+    const int64_t last = n < first + kPart ? n : first + kPart;
+    float part = 0;
+#pragma omp simd reduction(+ : part)
+    for (int64_t i = first; i < last; i++) part += x[i];
+    total += part;
+  }
   return total;
 }
 
 double sum_of_squares(const float* x, double mean, int64_t n) {
-  double total = 0;
-#pragma omp simd reduction(+ : total)
-  for (int64_t i = 0; i < n; i++) total += (x[i] - mean) * (x[i] - mean);
-  return total;
+  const float middle = float(mean);  // close to the mean: what is left of it is taken off again
+  double total = 0, rest = 0;
+  for (int64_t first = 0; first < n; first += kPart) {
+    const int64_t last = n < first + kPart ? n : first + kPart;
+    float part = 0, left = 0;
+#pragma omp simd reduction(+ : part, left)
+    for (int64_t i = first; i < last; i++) {
+      const float d = x[i] - middle;
+      part += d * d, left += d;
+    }
+    total += part, rest += left;
+  }
+  const double shift = mean - middle;
+  return total - 2 * shift * rest + shift * shift * double(n);
 }
 
 void standardise(const float* x, float* y, int64_t n, float epsilon) {
   const double mean = sum(x, n) / double(n), variance = sum_of_squares(x, mean, n) / double(n);
-  const double scale = 1 / __builtin_sqrt(variance + epsilon);
+  const float scale = float(1 / __builtin_sqrt(variance + epsilon)), middle = float(mean), shift = float((middle - mean) * scale);
 #pragma GCC ivdep
-  for (int64_t i = 0; i < n; i++) y[i] = float((x[i] - mean) * scale);
+  for (int64_t i = 0; i < n; i++) y[i] = (x[i] - middle) * scale + shift;
 }
 
 template <bool logarithm>

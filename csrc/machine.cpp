@@ -1,9 +1,5 @@
 #include "machine.h"
 
-#include <nanobind/stl/string.h>
-#include <nanobind/stl/vector.h>
-
-#include "bindings.h"
 #include "dots.h"
 
 #if defined(__x86_64__) && defined(__linux__)
@@ -73,12 +69,5 @@ bool has_fast_dots() {
 bool has_dots() { return false; }
 bool has_fast_dots() { return false; }
 #endif
-
-void bind_machine(nanobind::module_& m) {
-  m.def("isas", [] { return isas(); }, "Instruction sets that this processor has, the best first.");
-  m.def("has_amx", &has_amx, "Whether AMX tiles multiply bfloat16 on this processor.");
-  m.def("has_dots", &has_dots, "Whether the processor multiplies pairs of bfloat16 (vdpbf16ps).");
-  m.def("has_fast_dots", &has_fast_dots, "Whether it does so faster than float32; measured the first time.");
-}
 
 }  // namespace underone

@@ -1,6 +1,7 @@
 #include "memory.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <new>
 #include <numeric>
 
@@ -15,18 +16,36 @@ namespace {
 constexpr size_t kHugePage = size_t(1) << 21;
 }
 
-void FreeBytes::operator()(char* p) const { ::operator delete[](p, std::align_val_t(size >= kHugePage ? kHugePage : 4096)); }
+#if defined(__linux__)
+void FreeBytes::operator()(char* p) const { munmap(p, size); }
+
+Storage reserve(size_t bytes) {
+  const size_t page = bytes + kSlack >= kHugePage ? kHugePage : 4096;
+  const size_t size = (bytes + kSlack + page - 1) / page * page;
+  void* const found = mmap(nullptr, size + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (found == MAP_FAILED) throw std::bad_alloc();
+  char* const from = static_cast<char*>(found);
+  const size_t head = (page - reinterpret_cast<uintptr_t>(from) % page) % page;  // cut off, so that it begins on a page
+  if (head) munmap(from, head);
+  munmap(from + head + size, page - head);
+  if (page == kHugePage) madvise(from + head, size, MADV_HUGEPAGE);
+  return Storage(from + head, FreeBytes{size});
+}
+#else
+void FreeBytes::operator()(char* p) const { ::operator delete[](p, std::align_val_t(4096)); }
+
+Storage reserve(size_t bytes) {
+  const size_t size = bytes + kSlack;
+  Storage storage(static_cast<char*>(::operator new[](size, std::align_val_t(4096))), FreeBytes{size});
+  std::fill_n(storage.get(), size, char(0));
+  return storage;
+}
+#endif
 
 Storage allocate(size_t bytes) {
-  size_t size = bytes + kSlack;
-  const size_t page = size >= kHugePage ? kHugePage : 4096;
-  size = (size + page - 1) / page * page;
-  char* p = static_cast<char*>(::operator new[](size, std::align_val_t(page)));
-#if defined(__linux__)
-  if (page == kHugePage) madvise(p, size, MADV_HUGEPAGE);
-#endif
-  std::fill_n(p, size, char(0));
-  return Storage(p, FreeBytes{size});
+  Storage storage = reserve(bytes);
+  std::fill_n(storage.get(), bytes + kSlack, char(0));
+  return storage;
 }
 
 size_t second_level_cache() {

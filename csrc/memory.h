@@ -16,6 +16,8 @@ using Storage = std::unique_ptr<char[], FreeBytes>;
 
 // Zeroed bytes and kSlack behind them, on huge pages when there are many. Throws std::bad_alloc.
 Storage allocate(size_t bytes);
+// The same; what is never touched needs no memory, where the system can do that.
+Storage reserve(size_t bytes);
 
 // Bytes of the cache that one core has to itself; 1 MiB where the system does not say.
 size_t second_level_cache();

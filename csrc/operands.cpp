@@ -24,14 +24,20 @@ const Place& Operands::out_plain(size_t i) const {
   require(i < out.size() && !out[i].is_map && out[i].tensor.type == Type::float32, "gives a plain float32 tensor");
   return out[i];
 }
-const Tensor& Operands::constant(size_t i) const {
+Tensor Operands::constant(size_t i) const {
   require(plain(i).tensor.data, "needs a constant weight");
-  return in[i].tensor;
+  Tensor tensor = in[i].tensor;
+  if (reinterpret_cast<uintptr_t>(tensor.data) % alignof(float) == 0) return tensor;
+  const size_t size = size_t(bytes(tensor));
+  copies.emplace_back(new char[size]);
+  tensor.data = std::memcpy(copies.back().get(), tensor.data, size);
+  return tensor;
 }
 const float* Operands::bias(size_t i, int64_t size) const {
   if (!has(i)) return nullptr;
-  require(elements(constant(i).shape) == size, "has a bias of another size");
-  return static_cast<const float*>(in[i].tensor.data);
+  const Tensor tensor = constant(i);
+  require(elements(tensor.shape) == size, "has a bias of another size");
+  return static_cast<const float*>(tensor.data);
 }
 
 int64_t Operands::integer(const char* name, int64_t otherwise) const {

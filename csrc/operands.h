@@ -16,7 +16,7 @@ struct Operands {
   const Map& out_map(size_t i) const;
   const Place& plain(size_t i) const;      // float32
   const Place& out_plain(size_t i) const;  // float32
-  const Tensor& constant(size_t i) const;  // float32, with data
+  Tensor constant(size_t i) const;         // float32, with data, which lives as long as the operands
   const float* bias(size_t i, int64_t size) const;  // null when it is left out
 
   int64_t integer(const char* name, int64_t otherwise) const;
@@ -26,6 +26,8 @@ struct Operands {
   Finish finish(const std::string& prefix) const;
   // The attributes <prefix>kernel, strides, dilations, pads, as ONNX orders them.
   Window window(const std::string& prefix = "") const;
+
+  mutable std::vector<std::unique_ptr<char[]>> copies = {};  // of constants that are views of a file, at odd addresses
 };
 
 bool same_size(const Map& a, const Map& b);

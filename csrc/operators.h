@@ -94,15 +94,23 @@ using Operator = std::unique_ptr<Plain>;
 using Maker = Operator (*)(const Making&);
 using Makers = std::vector<std::pair<const char*, Maker>>;
 
-// Wraps a function of (in, out) that was prepared for its shapes.
+// Wraps a function of (in, out, share) that was prepared for its shapes.
 template <class F>
-Operator runs(F f) {
+Operator shares(F f) {
   struct Function : Plain {
     explicit Function(F&& function) : f(std::move(function)) {}
-    void run(Span<const Tensor> in, Span<const Tensor> out) const override { f(in, out); }
+    void run(Span<const Tensor> in, Span<const Tensor> out, Share share) const override { f(in, out, share); }
     F f;
   };
   return std::make_unique<Function>(std::move(f));
+}
+
+// The same for a function of (in, out) that cannot be divided.
+template <class F>
+Operator runs(F f) {
+  return shares([f = std::move(f)](Span<const Tensor> in, Span<const Tensor> out, Share share) {
+    if (share.part == 0) f(in, out);
+  });
 }
 
 // The tables of the files.

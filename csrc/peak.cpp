@@ -1,16 +1,8 @@
 // peak: how many floating-point operations a second the calling thread can do, measured for a given time.
 #include "peak.h"
 
-#include <nanobind/stl/string.h>
-
 #include <chrono>
 #include <stdexcept>
-#include <string>
-
-#include "bindings.h"
-#include "machine.h"
-
-namespace nb = nanobind;
 
 namespace underone {
 namespace {
@@ -25,10 +17,11 @@ MultiplyAdds& multiply_adds_of(const std::string& isa) {
   throw std::invalid_argument("no instruction set '" + isa + "' is built in");
 }
 
+}  // namespace
+
 double peak(const std::string& isa, double seconds) {
   MultiplyAdds& run = multiply_adds_of(isa);
   if (!(seconds > 0 && seconds <= 60)) throw std::invalid_argument("0 < seconds <= 60 is required");
-  const nb::gil_scoped_release release;
   using Clock = std::chrono::steady_clock;
   constexpr int64_t rounds = 2000;  // tens of microseconds between two looks at the clock
   int64_t count = 0, done = 0;
@@ -42,13 +35,6 @@ double peak(const std::string& isa, double seconds) {
   } while (passed.count() < seconds);
   (void)kept;
   return 2.0 * double(done) * double(count) / passed.count();
-}
-
-}  // namespace
-
-void bind_peak(nb::module_& m) {
-  m.def("peak", &peak, nb::arg("isa"), nb::arg("seconds"),
-        "Floating-point operations a second of float32 multiply-adds in registers, on the calling thread.");
 }
 
 }  // namespace underone

@@ -1,8 +1,13 @@
 // The ceiling that kernels are judged against: float32 multiply-adds in registers alone.
 #pragma once
 #include <cstdint>
+#include <string>
 
 namespace underone {
+
+// Operations a second of the calling thread on this instruction set, measured for 0 < `seconds` <= 60.
+// Throws std::invalid_argument.
+double peak(const std::string& isa, double seconds);
 
 // Runs `rounds` of independent multiply-adds and returns their sum, so that nothing can be left out; the number of
 // multiply-adds of one round goes to `count`.

@@ -9,11 +9,12 @@
 namespace underone {
 
 // One operator with its attributes parsed and its shapes checked. `run` allocates what it needs and throws nothing else
-// than std::bad_alloc. It is const: several threads may run one operator at once.
+// than std::bad_alloc. It is const: several threads run one operator at once, each its share. Operators that cannot be
+// divided do everything in the first share.
 class Plain {
  public:
   virtual ~Plain() = default;
-  virtual void run(Span<const Tensor> in, Span<const Tensor> out) const = 0;
+  virtual void run(Span<const Tensor> in, Span<const Tensor> out, Share share = {}) const = 0;
 };
 
 // Makes one operator. Types and shapes of `in` and `out` are those of every run; `data` is set for constants alone.

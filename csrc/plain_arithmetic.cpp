@@ -17,8 +17,8 @@ Walk walk_of(const Shape& a, const Shape& b, const Shape& wide) {
 template <class A, class B, class Y, class F>
 Operator each_pair(const Walk& walk, F f) {
   const int64_t a_step = walk.strides[0].back(), b_step = walk.strides[1].back();
-  return runs([=](Span<const Tensor> in, Span<const Tensor> out) {
-    walk.rows<3>([&](const int64_t* at, int64_t n) {
+  return shares([=](Span<const Tensor> in, Span<const Tensor> out, Share share) {
+    walk.rows<3>(share, [&](const int64_t* at, int64_t n) {
       const A* a = data<A>(in[0]) + at[0];
       const B* b = data<B>(in[1]) + at[1];
       Y* y = data<Y>(out[0]) + at[2];
@@ -30,8 +30,8 @@ Operator each_pair(const Walk& walk, F f) {
 Operator float_pairs(const Making& m, const Walk& walk, Binary function) {
   const int64_t a_step = walk.strides[0].back(), b_step = walk.strides[1].back();
   const Loops& loops = m.loops;
-  return runs([=, &loops](Span<const Tensor> in, Span<const Tensor> out) {
-    walk.rows<3>([&](const int64_t* at, int64_t n) {
+  return shares([=, &loops](Span<const Tensor> in, Span<const Tensor> out, Share share) {
+    walk.rows<3>(share, [&](const int64_t* at, int64_t n) {
       loops.binary(function, data<float>(in[0]) + at[0], a_step, data<float>(in[1]) + at[1], b_step, data<float>(out[0]) + at[2], n);
     });
   });

@@ -17,8 +17,11 @@ struct Function {
 
 template <class F>
 Operator over(const Making& m, F each) {  // each(x, y, n) on the memory of a tensor
-  const int64_t n = elements(m.shape(0));
-  return runs([=](Span<const Tensor> in, Span<const Tensor> out) { each(in[0].data, out[0].data, n); });
+  const int64_t n = elements(m.shape(0)), size = int64_t(size_of(m.type(0)));
+  return shares([=](Span<const Tensor> in, Span<const Tensor> out, Share share) {
+    const int64_t first = share.first(n);
+    each(data<char>(in[0]) + first * size, data<char>(out[0]) + first * size, share.last(n) - first);
+  });
 }
 
 template <class T, class F>

@@ -19,11 +19,11 @@ struct Move {
 
 Operator moves(const Making& m, std::vector<Move> list) {
   const size_t size = size_of(m.out[0].type);
-  return runs([size, list = std::move(list)](Span<const Tensor> in, Span<const Tensor> out) {
+  return shares([size, list = std::move(list)](Span<const Tensor> in, Span<const Tensor> out, Share share) {
     for (const Move& move : list)
       if (std::find(move.walk.sizes.begin(), move.walk.sizes.end(), 0) == move.walk.sizes.end())
         copy(move.walk, size, data<char>(in[move.in]) + move.from * int64_t(size),
-             data<char>(out[move.out]) + move.to * int64_t(size));
+             data<char>(out[move.out]) + move.to * int64_t(size), share);
   });
 }
 
@@ -33,8 +33,9 @@ Operator same_order(const Making& m, const Shape& shape) {
   m.gives(0, m.type(0), shape);
   const size_t size = size_t(bytes(m.in[0]));
   m.require(bytes(m.out[0]) == int64_t(size), "input " + text(m.shape(0)) + " has other elements than " + text(shape));
-  return runs([size](Span<const Tensor> in, Span<const Tensor> out) {
-    if (size && in[0].data != out[0].data) std::memcpy(out[0].data, in[0].data, size);
+  return shares([size](Span<const Tensor> in, Span<const Tensor> out, Share share) {
+    const int64_t first = share.first(int64_t(size)), count = share.last(int64_t(size)) - first;
+    if (count && in[0].data != out[0].data) std::memcpy(data<char>(out[0]) + first, data<char>(in[0]) + first, size_t(count));
   });
 }
 

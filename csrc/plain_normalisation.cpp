@@ -30,8 +30,8 @@ Operator batch_norm(const Making& m) {
   const float epsilon = float(m.number("epsilon"));
   const int64_t images = m.shape(0)[0], channels = m.shape(0)[1], pixels = behind(m.shape(0), 2);
   const Loops& loops = m.loops;
-  return runs([=, &loops](Span<const Tensor> in, Span<const Tensor> out) {
-    for (int64_t i = 0; i < images * channels; i++) {
+  return shares([=, &loops](Span<const Tensor> in, Span<const Tensor> out, Share share) {
+    for (int64_t i = share.first(images * channels); i < share.last(images * channels); i++) {
       const int64_t c = i % channels;
       const float factor = data<float>(in[1])[c] / std::sqrt(data<float>(in[4])[c] + epsilon);
       const float shift = data<float>(in[2])[c] - data<float>(in[3])[c] * factor;
@@ -45,8 +45,8 @@ Operator instance_norm(const Making& m) {
   const float epsilon = float(m.number("epsilon"));
   const int64_t images = m.shape(0)[0], channels = m.shape(0)[1], pixels = behind(m.shape(0), 2);
   const Loops& loops = m.loops;
-  return runs([=, &loops](Span<const Tensor> in, Span<const Tensor> out) {
-    for (int64_t i = 0; i < images * channels; i++) {
+  return shares([=, &loops](Span<const Tensor> in, Span<const Tensor> out, Share share) {
+    for (int64_t i = share.first(images * channels); i < share.last(images * channels); i++) {
       float* y = data<float>(out[0]) + i * pixels;
       loops.standardise(data<float>(in[0]) + i * pixels, y, pixels, epsilon);
       loops.unary(Unary::affine, y, y, pixels, data<float>(in[1])[i % channels], data<float>(in[2])[i % channels]);
@@ -68,12 +68,12 @@ Operator layer_norm(const Making& m) {
   }
   const float epsilon = float(m.number("epsilon"));
   const Loops& loops = m.loops;
-  return runs([=, &loops](Span<const Tensor> in, Span<const Tensor> out) {
+  return shares([=, &loops](Span<const Tensor> in, Span<const Tensor> out, Share share) {
     if (length == 0) return;
     const auto scale = scratch<float>(length), bias = scratch<float>(length);
     copy(walks[0], 4, in[1].data, scale.get());
     if (biased) copy(walks[1], 4, in[2].data, bias.get());
-    for (int64_t i = 0; i < rows; i++) {
+    for (int64_t i = share.first(rows); i < share.last(rows); i++) {
       float* y = data<float>(out[0]) + i * length;
       loops.standardise(data<float>(in[0]) + i * length, y, length, epsilon);
       loops.binary(Binary::multiply, y, 1, scale.get(), 1, y, length);
@@ -91,6 +91,12 @@ Operator softmax(const Making& m) {
   const Shape blocks{all ? all / length / inner : 0, inner, length}, own{length * inner, 1, inner}, rows{length * inner, length, 1};
   const Walk there = joined(blocks, {own, rows}), back = joined(blocks, {rows, own});
   const Loops& loops = m.loops;
+  if (inner == 1 && all)
+    return shares([=, &loops](Span<const Tensor> in, Span<const Tensor> out, Share share) {
+      const int64_t rows = all / length;
+      for (int64_t i = share.first(rows); i < share.last(rows); i++)
+        loops.softmax(data<float>(in[0]) + i * length, data<float>(out[0]) + i * length, length, logarithm);
+    });
   return runs([=, &loops](Span<const Tensor> in, Span<const Tensor> out) {
     if (all == 0) return;
     const float* x = data<float>(in[0]);

@@ -45,10 +45,15 @@ Rows rows_over(const Making& m, const std::vector<int>& axes, bool keep) {
 
 template <class T, class Y, class F>
 Operator each_row(const Rows& rows, F f) {  // Y f(const T* row, length)
+  if (rows.behind)
+    return shares([=](Span<const Tensor> in, Span<const Tensor> out, Share share) {
+      for (int64_t i = share.first(rows.count); i < share.last(rows.count); i++)
+        data<Y>(out[0])[i] = f(data<T>(in[0]) + i * rows.length, rows.length);
+    });
   return runs([=](Span<const Tensor> in, Span<const Tensor> out) {
     const T* x = data<T>(in[0]);
     std::unique_ptr<T[]> sorted;
-    if (!rows.behind && rows.count && rows.length) {
+    if (rows.count && rows.length) {
       sorted = scratch<T>(rows.count * rows.length);
       copy(rows.walk, sizeof(T), x, sorted.get());
       x = sorted.get();
@@ -153,17 +158,17 @@ Operator global_pool(const Making& m) {
   return make(m, how, rows_over(m, axes, true));
 }
 
-// Places of the extremes along the middle of three axes, for all of the last at once; of equals the first or the last;
-// a NaN wins.
+// Places of the extremes along the middle of three axes, for `count` of the last (inner) at once; of equals the first or
+// the last; a NaN wins.
 template <bool largest, class T>
-void places_of_extremes(const T* x, int64_t n, int64_t inner, bool last, T* best, int64_t* places) {
+void places_of_extremes(const T* x, int64_t n, int64_t inner, int64_t count, bool last, T* best, int64_t* places) {
   const int64_t begin = last ? n - 1 : 0;
-  std::copy_n(x + begin * inner, inner, best);
-  std::fill_n(places, inner, begin);
+  std::copy_n(x + begin * inner, count, best);
+  std::fill_n(places, count, begin);
   for (int64_t k = 1; k < n; k++) {
     const int64_t row = last ? n - 1 - k : k;
     const T* v = x + row * inner;
-    for (int64_t i = 0; i < inner; i++) {
+    for (int64_t i = 0; i < count; i++) {
       const bool better = (largest ? v[i] > best[i] : v[i] < best[i]) | ((v[i] != v[i]) & (best[i] == best[i]));
       best[i] = better ? v[i] : best[i];
       places[i] = better ? row : places[i];
@@ -185,10 +190,13 @@ Operator arg_reduce(const Making& m) {
   with_type(m.type(0), [&](auto t) {
     using T = decltype(t);
     if constexpr (std::is_arithmetic_v<T>)
-      made = runs([=](Span<const Tensor> in, Span<const Tensor> out) {
-        const auto best = scratch<T>(inner);
+      made = shares([=](Span<const Tensor> in, Span<const Tensor> out, Share share) {
+        constexpr int64_t kAtOnce = 2048;  // what is best so far, and where, stay in the first cache
+        T best[kAtOnce];
         for (int64_t i = 0; i < outer; i++)
-          places_of_extremes<largest>(data<T>(in[0]) + i * n * inner, n, inner, last, best.get(), data<int64_t>(out[0]) + i * inner);
+          for (int64_t at = share.first(inner); at < share.last(inner); at += kAtOnce)
+            places_of_extremes<largest>(data<T>(in[0]) + i * n * inner + at, n, inner, std::min(kAtOnce, share.last(inner) - at), last, best,
+                                        data<int64_t>(out[0]) + i * inner + at);
       });
   });
   if (!made) m.unsupported(text(m.type(0)));

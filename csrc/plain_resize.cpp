@@ -108,20 +108,26 @@ void sample(const Taps& t, const Loops& loops, const float* x, float* y) {
     }
 }
 
+// What lies before the first axis that changes, image by image: what lies between two axes stays in the cache.
 Operator linear(const Making& m, std::vector<Taps> all) {
   const Loops& loops = m.loops;
-  return runs([all = std::move(all), &loops](Span<const Tensor> in, Span<const Tensor> out) {
-    const float* x = data<float>(in[0]);
+  const int64_t images = all.back().outer;
+  for (Taps& t : all) t.outer = images ? t.outer / images : 0;
+  return shares([all = std::move(all), images, &loops](Span<const Tensor> in, Span<const Tensor> out, Share share) {
+    const Taps &front = all[0], &back = all.back();
     std::unique_ptr<float[]> held, next;
-    for (size_t i = 0; i < all.size(); i++) {
-      float* y = data<float>(out[0]);
-      if (i + 1 < all.size()) {
-        next = scratch<float>(all[i].outer * all[i].out * all[i].inner);
-        y = next.get();
+    for (int64_t image = share.first(images); image < share.last(images); image++) {
+      const float* x = data<float>(in[0]) + image * front.outer * front.in * front.inner;
+      for (size_t i = 0; i < all.size(); i++) {
+        float* y = data<float>(out[0]) + image * back.out * back.inner;
+        if (i + 1 < all.size()) {
+          next = scratch<float>(all[i].outer * all[i].out * all[i].inner);
+          y = next.get();
+        }
+        sample(all[i], loops, x, y);
+        held = std::move(next);
+        x = held.get();
       }
-      sample(all[i], loops, x, y);
-      held = std::move(next);
-      x = held.get();
     }
   });
 }

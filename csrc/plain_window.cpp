@@ -40,10 +40,11 @@ Convolution convolution(const Making& m, bool transposed) {
 }
 
 // One input channel per group: the output rows are sums of shifted input rows.
-void one_by_one(const Convolution& c, const Loops& loops, const float* x, const float* w, const float* bias, float* y) {
+void one_by_one(const Convolution& c, const Loops& loops, const float* x, const float* w, const float* bias, float* y, Share share) {
   const int64_t taps = taps_of(c.axes), from = pixels_in(c.axes), to = pixels_out(c.axes);
   const Axis& last = c.axes.back();
-  for (int64_t channel = 0; channel < c.images * c.groups * c.out; channel++) {
+  const int64_t all = c.images * c.groups * c.out;
+  for (int64_t channel = share.first(all); channel < share.last(all); channel++) {
     const int64_t o = channel % (c.groups * c.out);
     const float *image = x + channel / c.out * from, *weight = w + o * taps;
     float* map = y + channel * to;
@@ -82,16 +83,17 @@ Operator conv(const Making& m) {
   const Loops& loops = m.loops;
   const int64_t from = pixels_in(c.axes), to = pixels_out(c.axes);
   const int64_t width = panel_width(loops, c.depth, std::max<int64_t>(to, 1));
-  return runs([=, &loops](Span<const Tensor> in, Span<const Tensor> out) {
+  return shares([=, &loops](Span<const Tensor> in, Span<const Tensor> out, Share share) {
     const float *x = data<float>(in[0]), *w = data<float>(in[1]), *bias = c.biased ? data<float>(in[2]) : nullptr;
     float* y = data<float>(out[0]);
     if (elements(out[0].shape) == 0) return;
-    if (c.in == 1 && c.out <= 4) return one_by_one(c, loops, x, w, bias, y);
+    if (c.in == 1 && c.out <= 4) return one_by_one(c, loops, x, w, bias, y, share);
     const auto panel = scratch<float>(c.depth * width);
-    for (int64_t i = 0; i < c.images * c.groups; i++) {
-      const int64_t g = i % c.groups;
-      for (int64_t first = 0; first < to; first += width) {
-        const int64_t last = std::min(first + width, to);
+    const int64_t columns = ceil_div(to, width), all = c.images * c.groups * columns;
+    for (int64_t piece = share.first(all); piece < share.last(all); piece++) {
+      const int64_t i = piece / columns, g = i % c.groups;
+      {
+        const int64_t first = piece % columns * width, last = std::min(first + width, to);
         gather_columns(c, x + i * c.in * from, first, last, panel.get(), width);
         loops.product(c.out, last - first, c.depth, w + g * c.out * c.depth, c.depth, 1, panel.get(), width,
                       bias ? bias + g * c.out : nullptr, y + i * c.out * to + first, to);
@@ -144,9 +146,9 @@ Operator conv_transposed(const Making& m) {
 template <class T, class F>
 Operator pool_over(const Axes& axes, int64_t maps, T start, F meet) {  // meet(x, step, y, n)
   const int64_t from = pixels_in(axes), to = pixels_out(axes);
-  return runs([=](Span<const Tensor> in, Span<const Tensor> out) {
+  return shares([=](Span<const Tensor> in, Span<const Tensor> out, Share share) {
     const Axis& a = axes.back();
-    for (int64_t i = 0; i < maps; i++) {
+    for (int64_t i = share.first(maps); i < share.last(maps); i++) {
       const T* image = data<T>(in[0]) + i * from;
       T* map = data<T>(out[0]) + i * to;
       std::fill_n(map, to, start);
@@ -214,9 +216,9 @@ Operator average_pool(const Making& m) {
   std::shared_ptr<Plain> sums = pool_over<float>(p.axes, p.maps, 0.f, [&loops](const float* x, int64_t step, float* y, int64_t n) {
     loops.add_scaled(1, x, step, y, n);
   });
-  return runs([=](Span<const Tensor> in, Span<const Tensor> out) {
-    sums->run(in, out);
-    for (int64_t i = 0; i < p.maps; i++)
+  return shares([=](Span<const Tensor> in, Span<const Tensor> out, Share share) {
+    sums->run(in, out, share);
+    for (int64_t i = share.first(p.maps); i < share.last(p.maps); i++)
       each_row(p.axes, 0, to, [&](const int64_t* at, int64_t, int64_t n, int64_t offset) {
         float outer = 1;
         for (size_t axis = 0; axis + 1 < p.axes.size(); axis++) outer *= divisors[axis][size_t(at[axis])];

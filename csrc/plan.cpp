@@ -6,6 +6,7 @@
 #include <cstring>
 #include <exception>
 
+#include "cell_steps.h"
 #include "machine.h"
 #include "memory.h"
 #include "plain.h"
@@ -16,22 +17,28 @@ namespace underone {
 
 namespace {
 
-// One operator on plain tensors: the first thread runs it.
+// One operator on plain tensors; each thread does its share.
 class PlainStep : public Step {
  public:
-  PlainStep(std::unique_ptr<Plain> plain, std::vector<Tensor> in, std::vector<Tensor> out, const StepPlan& step, char* const* data)
-      : plain(std::move(plain)), in(std::move(in)), out(std::move(out)), step(step), data(data) {}
+  PlainStep(std::unique_ptr<Plain> plain, const std::vector<Tensor>& from, const std::vector<Tensor>& to, const StepPlan& step, char* const* data, int threads)
+      : plain(std::move(plain)), in(from.size()), out(to.size()), step(step), data(data) {
+    for (int i = 0; i < threads; i++) {
+      tensors.insert(tensors.end(), from.begin(), from.end());
+      tensors.insert(tensors.end(), to.begin(), to.end());
+    }
+  }
 
   void run(int, const Worker& worker) override {
-    if (worker.thread) return;
-    for (size_t i = 0; i < in.size(); i++) in[i].data = step.inputs[i] < 0 ? nullptr : data[step.inputs[i]];
-    for (size_t i = 0; i < out.size(); i++) out[i].data = data[step.outputs[i]];
-    plain->run({in.data(), in.size()}, {out.data(), out.size()});
+    Tensor* const mine = tensors.data() + size_t(worker.thread) * (in + out);
+    for (size_t i = 0; i < in; i++) mine[i].data = step.inputs[i] < 0 ? nullptr : data[step.inputs[i]];
+    for (size_t i = 0; i < out; i++) mine[in + i].data = data[step.outputs[i]];
+    plain->run({mine, in}, {mine + in, out}, {worker.thread, worker.threads});
   }
 
  private:
   std::unique_ptr<Plain> plain;
-  std::vector<Tensor> in, out;
+  const size_t in, out;
+  std::vector<Tensor> tensors;  // of every thread
   const StepPlan step;
   char* const* data;
 };
@@ -40,6 +47,7 @@ auto plain_maker(const std::string& isa) {
 #if defined(__x86_64__)
   return isa == "avx2" ? avx2::make_plain : avx512::make_plain;
 #else
+  (void)isa;  // the only one
   return neon::make_plain;
 #endif
 }
@@ -56,10 +64,16 @@ const Arithmetic& checked_arithmetic(const PlanDescription& d) {
 
 }  // namespace
 
+// A map that lies inside another one, from one of its blocks on.
+struct Part {
+  int whole = -1, block = 0;
+};
+
 struct Plan::Parts {
   const Arithmetic& arithmetic;
   std::vector<Tensor> tensors;  // without data
   std::vector<Map> maps;        // of tensors in cells
+  std::vector<Part> parts;      // of these, which lie inside another
   std::vector<char> is_map;
   WeightArena packed;
   std::vector<char*> data;      // of every tensor, now
@@ -75,6 +89,9 @@ struct Plan::Parts {
   void check(const PlanDescription& d) const;
   void describe_maps(const PlanDescription& d);
   void store_constants(const PlanDescription& d);
+  std::vector<Place> places(const PlanDescription& d, const std::vector<int>& numbers);
+  void place_parts(const PlanDescription& d);
+  void place_parts(const PlanDescription& d, const StepPlan& concat);
   void lay_out_activations(const PlanDescription& d);
   std::unique_ptr<Step> make(const PlanDescription& d, const StepPlan& step);
   void run_steps(double* seconds);
@@ -82,11 +99,12 @@ struct Plan::Parts {
 };
 
 Plan::Parts::Parts(const PlanDescription& d)
-    : arithmetic(checked_arithmetic(d)), tensors(d.tensors), maps(d.tensors.size()), is_map(d.tensors.size()), data(d.tensors.size()), inputs(d.inputs), outputs(d.outputs), threads(d.threads) {
+    : arithmetic(checked_arithmetic(d)), tensors(d.tensors), maps(d.tensors.size()), parts(d.tensors.size()), is_map(d.tensors.size()), data(d.tensors.size()), inputs(d.inputs), outputs(d.outputs), threads(d.threads) {
   for (Tensor& tensor : tensors) tensor.data = nullptr;
   check(d);
   describe_maps(d);
   store_constants(d);
+  place_parts(d);
   lay_out_activations(d);
   std::string missing;
   for (const StepPlan& step : d.steps) {
@@ -188,26 +206,76 @@ void Plan::Parts::lay_out_activations(const PlanDescription& d) {
     for (int i : d.steps[s].inputs) if (i >= 0) lives[i].last = s;
   }
   for (size_t i = 0; i < lives.size(); i++) if (owner[i] != -1 || d.tensors[i].data) lives[i].bytes = 0;
+  for (size_t i = 0; i < lives.size(); i++) {
+    if (parts[i].whole < 0) continue;
+    Life& whole = lives[parts[i].whole];
+    whole.first = std::min(whole.first, lives[i].first), whole.last = std::max(whole.last, lives[i].last);
+    lives[i].bytes = 0;
+  }
   size_t total = 0;
   const std::vector<size_t> offsets = lay_out(lives, total);
   arena = allocate(total);
   activation_bytes = total;
   for (size_t i = 0; i < lives.size(); i++) if (lives[i].bytes) data[i] = arena.get() + offsets[i];
+  for (size_t i = 0; i < parts.size(); i++)
+    if (parts[i].whole >= 0) data[i] = data[parts[i].whole] + size_t(parts[i].block) * maps[i].pixels() * kCell;
+}
+
+// Maps that are put side by side are written there at once, where they are whole blocks. The last concatenation first:
+// what it holds may hold parts itself, or be the beginning of it (DenseNet).
+void Plan::Parts::place_parts(const PlanDescription& d) {
+  for (size_t s = d.steps.size(); s-- > 0;) {
+    const Op& op = d.steps[s].op;
+    if (op.name != "cells.concat") continue;
+    try {
+      place_parts(d, d.steps[s]);
+    } catch (const std::invalid_argument& error) {
+      throw std::invalid_argument((op.label.empty() ? op.name : op.label) + ": " + error.what());
+    }
+  }
+}
+
+void Plan::Parts::place_parts(const PlanDescription& d, const StepPlan& concat) {
+  if (concat.outputs.size() != 1 || !is_map[concat.outputs[0]]) return;  // refused when the step is made
+  const int lanes = arithmetic.lanes, out = concat.outputs[0];
+  struct Piece { int tensor, channel; };
+  std::vector<Piece> whole_pieces;  // operands that may lie where they are wanted
+  int channel = 0, last_end = 0;
+  bool consecutive = true;  // all of them lie behind one another already
+  const std::vector<Place> in = places(d, concat.inputs), result = places(d, concat.outputs);
+  for (const Run& run : runs_of({concat.op, in, result})) {
+    const int i = concat.inputs[size_t(run.input)];
+    const Map& m = maps[size_t(i)];
+    const bool whole = run.start == 0 && run.count == m.channels && m.pad == maps[size_t(out)].pad && channel % lanes == 0;
+    if (whole) whole_pieces.push_back({i, channel});
+    consecutive &= whole && parts[i].whole >= 0 && parts[i].whole == parts[whole_pieces[0].tensor].whole && (channel == 0 || parts[i].block == last_end);
+    last_end = parts[i].block + m.blocks();
+    channel += run.count;
+  }
+  if (whole_pieces.empty()) return;
+  if (consecutive && parts[out].whole < 0) {
+    parts[out] = parts[whole_pieces[0].tensor];
+    return;
+  }
+  const Part base = parts[out].whole < 0 ? Part{out, 0} : parts[out];
+  for (const Piece& piece : whole_pieces)
+    if (parts[piece.tensor].whole < 0 && piece.tensor != base.whole) parts[piece.tensor] = {base.whole, base.block + piece.channel / lanes};
+}
+
+std::vector<Place> Plan::Parts::places(const PlanDescription& d, const std::vector<int>& numbers) {
+  std::vector<Place> list;
+  for (int i : numbers) {
+    if (i < 0) { list.emplace_back(); continue; }
+    list.push_back({tensors[i], maps[i], bool(is_map[i]), &data[i]});
+    list.back().tensor.data = d.tensors[i].data;
+    list.back().map.data = data[i];
+  }
+  return list;
 }
 
 // A step on maps. Its weights are read from the description and packed.
 std::unique_ptr<Step> Plan::Parts::make_cells(const PlanDescription& d, const StepPlan& step) {
-  auto places = [&](const std::vector<int>& numbers) {
-    std::vector<Place> list;
-    for (int i : numbers) {
-      if (i < 0) { list.emplace_back(); continue; }
-      list.push_back({tensors[i], maps[i], bool(is_map[i]), &data[i]});
-      list.back().tensor.data = d.tensors[i].data;
-      list.back().map.data = data[i];
-    }
-    return list;
-  };
-  const std::vector<Place> in = places(step.inputs), out = places(step.outputs);
+  const std::vector<Place> in = places(d, step.inputs), out = places(d, step.outputs);
   return make_cells_step({arithmetic, packed, d.threads}, step.op, in, out);
 }
 
@@ -222,7 +290,7 @@ std::unique_ptr<Step> Plan::Parts::make(const PlanDescription& d, const StepPlan
   }
   for (int i : step.outputs) out.push_back(tensors[i]), out.back().data = nullptr;
   auto plain = plain_maker(d.isa)(step.op, {in.data(), in.size()}, {out.data(), out.size()});
-  return std::make_unique<PlainStep>(std::move(plain), std::move(in), std::move(out), step, data.data());
+  return std::make_unique<PlainStep>(std::move(plain), in, out, step, data.data(), d.threads);
 }
 
 // All threads go through all steps and meet after each. When one fails, the others only meet.

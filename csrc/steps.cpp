@@ -4,6 +4,7 @@
 #include <cstring>
 #include <functional>
 
+#include "cell_steps.h"
 #include "chain.h"
 #include "operands.h"
 #include "stem.h"
@@ -27,7 +28,10 @@ class Stem : public Step {
     if (ImageRows::possible(a, in, window, out)) {
       fast = std::make_unique<ImageRows>(m, in, window, out, w, b);
     } else {
-      packed = a.pack_product(m.arena, w, b, out.channels, channels * window.taps());
+      const int taps = row_taps(window, a.lanes), lines = channels * window.height;
+      std::vector<float> ordered(size_t(out.channels) * lines * taps, 0.0f);
+      for (size_t i = 0; i < size_t(out.channels) * lines; i++) std::copy_n(w + i * window.width, window.width, ordered.data() + i * taps);
+      packed = a.pack_product(m.arena, ordered.data(), b, out.channels, lines * taps);
       tiles = make_tiles(a, packed, out, ceil_div(packed.in, a.lanes), m.threads);
     }
   }
@@ -182,6 +186,9 @@ const std::pair<const char*, Make> kSteps[] = {
     {"cells.chain", made<Chain>},    {"cells.stem", made<Stem>},       {"cells.load", made<Load>},
     {"cells.store", made<Store>},    {"cells.add", made<Pointwise>},   {"cells.scale", made<Pointwise>},
     {"cells.function", made<Pointwise>}, {"cells.mean", made<Mean>},   {"cells.linear", made<Linear>},
+    {"cells.pool", make_pool},       {"cells.resize", make_resize},    {"cells.concat", make_concat},
+    {"cells.affine", make_affine},   {"cells.dense", make_dense},
+    {"cells.matmul", make_matmul},
 };
 
 }  // namespace

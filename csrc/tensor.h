@@ -48,6 +48,13 @@ struct Unsupported : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// The part of an operator's work that one thread does.
+struct Share {
+  int part = 0, parts = 1;
+  int64_t first(int64_t count) const { return count * part / parts; }  // of `count` pieces, from here
+  int64_t last(int64_t count) const { return count * (part + 1) / parts; }
+};
+
 size_t size_of(Type type);
 
 // Number of elements and bytes. Throws std::invalid_argument for a negative size or more than `kLargest` bytes.

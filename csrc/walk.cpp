@@ -103,12 +103,26 @@ void copy_elements(const Walk& walk, const T* from, T* to) {
 
 }  // namespace
 
-void copy(const Walk& walk, size_t size, const void* from, void* to) {
+Walk Walk::cut(Share share, int64_t* offsets) const {
+  Walk part = *this;
+  if (share.parts == 1) return part;
+  const size_t axis = size_t(std::max_element(sizes.begin(), sizes.end()) - sizes.begin());
+  const int64_t first = share.first(sizes[axis]);
+  part.sizes[axis] = share.last(sizes[axis]) - first;
+  for (size_t i = 0; i < strides.size(); i++) offsets[i] += first * strides[i][axis];
+  return part;
+}
+
+void copy(const Walk& whole, size_t size, const void* first, void* to, Share share) {
+  int64_t offsets[2] = {};
+  const Walk walk = whole.cut(share, offsets);
+  const char* const from = static_cast<const char*>(first) + offsets[0] * int64_t(size);
+  to = static_cast<char*>(to) + offsets[1] * int64_t(size);
   switch (size) {
-    case 1: return copy_elements(walk, static_cast<const uint8_t*>(from), static_cast<uint8_t*>(to));
-    case 2: return copy_elements(walk, static_cast<const uint16_t*>(from), static_cast<uint16_t*>(to));
-    case 4: return copy_elements(walk, static_cast<const uint32_t*>(from), static_cast<uint32_t*>(to));
-    default: return copy_elements(walk, static_cast<const uint64_t*>(from), static_cast<uint64_t*>(to));
+    case 1: return copy_elements(walk, reinterpret_cast<const uint8_t*>(from), static_cast<uint8_t*>(to));
+    case 2: return copy_elements(walk, reinterpret_cast<const uint16_t*>(from), static_cast<uint16_t*>(to));
+    case 4: return copy_elements(walk, reinterpret_cast<const uint32_t*>(from), static_cast<uint32_t*>(to));
+    default: return copy_elements(walk, reinterpret_cast<const uint64_t*>(from), static_cast<uint64_t*>(to));
   }
 }
 

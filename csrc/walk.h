@@ -18,13 +18,27 @@ struct Walk {
   // Calls f(offsets, n) for each row; offsets[i] belongs to array i.
   template <int N, class F>
   void rows(F f) const;
+  template <int N, class F>
+  void rows(Share share, F f) const;
+  // One thread's part, cut along the longest axis; adds where it begins to offsets[array].
+  Walk cut(Share share, int64_t* offsets) const;
 };
 
 // Leaves out axes of size 1 and joins axes that lie behind one another in every array. At least one axis is left.
 Walk joined(const Shape& sizes, const std::vector<Shape>& strides);
 
 // Copies elements of `size` bytes (1, 2, 4 or 8) from array 0 to array 1 of the walk.
-void copy(const Walk& walk, size_t size, const void* from, void* to);
+void copy(const Walk& walk, size_t size, const void* from, void* to, Share share = {});
+
+template <int N, class F>
+void Walk::rows(Share share, F f) const {
+  int64_t from[N] = {};
+  cut(share, from).template rows<N>([&](int64_t* at, int64_t n) {
+    int64_t there[N];
+    for (int i = 0; i < N; i++) there[i] = at[i] + from[i];
+    f(static_cast<const int64_t*>(there), n);
+  });
+}
 
 template <int N, class F>
 void Walk::rows(F f) const {
@@ -34,7 +48,7 @@ void Walk::rows(F f) const {
   const int outer = int(sizes.size()) - 1;
   std::vector<int64_t> index(size_t(outer), 0);
   for (;;) {
-    f(static_cast<const int64_t*>(at), sizes.back());
+    f(at, sizes.back());
     int axis = outer - 1;
     for (; axis >= 0; axis--) {
       const size_t a = size_t(axis);

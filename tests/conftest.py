@@ -14,11 +14,26 @@ from typing import Any
 import numpy as np
 import pytest
 
-if folder := os.environ.get("UNDERONE_TEST_NATIVE"):  # a build of the native module with sanitizers (`make sanitize`)
-    (built,) = Path(folder).glob("underone/_native*.so")
-    found = importlib.util.spec_from_file_location("underone._native", built)
-    sys.modules["underone._native"] = importlib.util.module_from_spec(found)
-    found.loader.exec_module(sys.modules["underone._native"])
+
+def _load(path: Path, name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _native_from(folder: Path) -> Any:
+    """Load another build of the native module: with sanitizers (`make sanitize`), or for arm64 (`make arm64`)."""
+    if (program := folder / "underone" / "underone_runner").is_file():
+        return _load(Path(__file__).with_name("kernels") / "remote.py", "remote").module(program)
+    (built,) = folder.glob("underone/_native*.so")
+    return _load(built, "underone._native")
+
+
+if folder := os.environ.get("UNDERONE_TEST_NATIVE"):
+    import underone
+
+    sys.modules["underone._native"] = underone._native = _native_from(Path(folder))
 
 # Refused on purpose: pattern of the case's name, and what the message must say
 REFUSED = {

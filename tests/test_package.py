@@ -11,6 +11,13 @@ import pytest
 
 import underone
 
+try:
+    from underone import _native
+
+    ISAS, AMX = _native.isas(), _native.has_amx()
+except ImportError:  # built without the engine
+    ISAS, AMX = [], False
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -69,21 +76,54 @@ def wheel(tmp_path_factory):
     return next(folder.glob("*.whl"))
 
 
-def test_wheel_in_an_empty_environment_answers_without_extras(wheel, tmp_path):
-    model = tmp_path / "tiny.onnx"
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "small.onnx"
     code = (
         "import sys, torch, underone as uo\n"
+        "from underone.demo.flow import settle_statistics\n"
         "torch.manual_seed(0)\n"
-        "folded = uo.reparameterize(uo.create_model('mobilenet_v2_035', num_classes=7))\n"
-        "uo.export(folded, sys.argv[1])"
+        "model = uo.create_model('mobilenet_v2_035', num_classes=7)\n"
+        "settle_statistics(model)\n"
+        "uo.export(uo.reparameterize(model), sys.argv[1])"
     )
-    run(sys.executable, "-c", code, model)
-    venv.create(tmp_path / "venv", with_pip=True)
-    python = tmp_path / "venv/bin/python"
-    run(python, "-m", "pip", "install", "--quiet", wheel)
-    installed = {p["name"] for p in json.loads(run(python, "-m", "pip", "list", "--format", "json"))}
-    assert not {"torch", "onnxruntime", "openvino"} & installed
+    run(sys.executable, "-c", code, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def environment(wheel, tmp_path_factory):
+    """A folder with nothing but the wheel and what it requires, and no compiler in sight."""
+    folder = tmp_path_factory.mktemp("empty") / "venv"
+    venv.create(folder, with_pip=True)
+    alone = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {"PATH": str(folder / "bin"), "CXX": "false"}
+    run(folder / "bin/python", "-m", "pip", "install", "--quiet", wheel, env=alone)
+    return folder / "bin", alone
+
+
+def test_wheel_in_an_empty_environment_answers_without_extras(environment, model, tmp_path):
+    programs, alone = environment
+    installed = {p["name"] for p in json.loads(run(programs / "python", "-m", "pip", "list", "--format", "json"))}
+    assert not {"torch", "onnxruntime", "openvino", "halide"} & installed
     photo = ROOT / "src/underone/image/photos/giant_panda.jpg"
-    clean = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    answer = run(tmp_path / "venv/bin/underone", "predict", photo, "--model", model, "--json", env=clean, cwd=tmp_path)
+    answer = run(programs / "underone", "predict", photo, "--model", model, "--json", env=alone, cwd=tmp_path)
     assert len(json.loads(answer)["top"]) == 5
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("isa", sorted({*ISAS, *(["amx"] if AMX else [])}))
+def test_engine_of_the_wheel_is_the_reference_on_every_instruction_set(environment, model, isa, precision, tmp_path):
+    programs, alone = environment
+    code = (
+        "import sys, numpy, underone as uo\n"
+        "from underone.compare import ROUNDING, difference\n"
+        "from underone.image import photograph, prepare\n"
+        "net, reference = uo.load(sys.argv[1], precision=sys.argv[2]), uo.load(sys.argv[1], 'reference')\n"
+        "x = {net.spec.input.name: prepare(photograph(), net.spec.input)}\n"
+        "(got,), (want,) = net.run(x).values(), reference.run(x).values()\n"
+        "nmse, peak = difference(got, want)\n"
+        "assert nmse <= ROUNDING[sys.argv[2]].nmse and peak <= ROUNDING[sys.argv[2]].peak, (nmse, peak)\n"
+        "print(net.backend, got.argmax() == want.argmax())"
+    )
+    found = run(programs / "python", "-c", code, model, precision, env=alone | {"UNDERONE_ISA": isa}, cwd=tmp_path)
+    assert found.split() == ["native", "True"]

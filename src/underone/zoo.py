@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 __all__ = ["ModelInfo", "WeightsInfo", "create_model", "imagenet_labels", "list_models", "model_info", "save_weights"]
 
 _NUM_CLASSES, _IN_CHANS = 1000, 3  # of a model with random weights when the caller names none
-_SOURCE_RULES = {"padding": "symmetric", "bn_eps": 1e-5}  # of every layout we read, and of every backbone by default
+_DEFAULT_RULES = {"padding": "symmetric", "bn_eps": 1e-5}  # of every backbone
 
 
 def create_model(
     name: str,
-    weights: str | PathLike[str] | None = None,
+    weights: str | PathLike[str] | Checkpoint | None = None,
     *,
     num_classes: int | None = None,
     in_chans: int | None = None,
@@ -49,7 +49,8 @@ def create_model(
     Args:
         name: a name of `list_models`, an alias of timm or torchvision, or ``name.tag`` with a tag of trained weights.
         weights: None: random; ``"DEFAULT"`` or a tag: trained ones, fetched once; a path: a .safetensors or torch file
-            in our names, Apple's, timm's, torchvision's or mmpretrain's, of the training form or folded.
+            in our names, Apple's, timm's, torchvision's, mmpretrain's or Hugging Face's, or a file of TensorFlow or
+            Keras; of the training form or folded. Or what `read_checkpoint` gave.
         num_classes: length of the logits; None: as the weights have it, 1000 for random ones. Another number than the
             weights have gives the trained backbone with a new, random head.
         in_chans: channels of the image; None: as the weights have it, 3 for random ones.
@@ -84,8 +85,7 @@ def create_model(
             **arguments,
         )
         return _labelled(model, labels)
-    entry = None if _is_path(weights) else find_weights(name, str(weights))
-    checkpoint = read_checkpoint(Path(weights) if entry is None else fetch_weights(entry))
+    entry, checkpoint = _checkpoint(name, weights)
     asked = {"num_classes": num_classes, "in_chans": in_chans, **options}
     model = _build(name, **arguments | _from_file(name, checkpoint, asked, features))
     new_head = features is None and num_classes not in (None, checkpoint.network.num_classes)
@@ -97,6 +97,16 @@ def create_model(
     spec = _spec(cast(ModelSpec, model.spec), checkpoint, entry, new_head)
     model.spec = spec  # type: ignore[assignment]
     return _labelled(model, labels)
+
+
+def _checkpoint(name: str, weights: str | PathLike[str] | Checkpoint) -> tuple[TrainedWeights | None, Checkpoint]:
+    """Read the weights that were asked for; with their entry, where a tag names them."""
+    if isinstance(weights, Checkpoint):
+        return None, weights
+    if _is_path(weights):
+        return None, read_checkpoint(Path(weights))
+    entry = find_weights(name, str(weights))
+    return entry, read_checkpoint(fetch_weights(entry))
 
 
 def list_models(pattern: str = "*", weights: bool = False) -> list[str]:
@@ -195,7 +205,7 @@ def _check_arguments(name: Any, weights: Any, out_indices: Any, options: dict[st
         raise BadValue(f"{name!r} is a network in a file; load({name!r}) runs it")
     if name.endswith((".safetensors", *SUFFIXES)) or "/" in name:
         raise BadValue(f"{name!r} is no model but a file: name the model, and pass weights={name!r}")
-    if weights is not None and not isinstance(weights, str | PathLike):
+    if weights is not None and not isinstance(weights, str | PathLike | Checkpoint):
         raise BadValue(
             f'weights came as {type(weights).__name__}; None for random ones, "DEFAULT", a tag, or the path of a file '
             "is required"
@@ -220,7 +230,9 @@ def _labelled(model: "nn.Module", labels: Sequence[str] | None) -> "nn.Module":
     return model
 
 
-def _split_tag(name: str, weights: str | PathLike[str] | None) -> tuple[str, str | PathLike[str] | None]:
+def _split_tag(
+    name: str, weights: str | PathLike[str] | Checkpoint | None
+) -> tuple[str, str | PathLike[str] | Checkpoint | None]:
     """Take ``name.tag`` apart, and the alias off the name."""
     name, _, tag = name.partition(".")
     if tag and weights is not None and str(weights) != tag:
@@ -265,7 +277,7 @@ def _from_file(
         raise BadValue(f"{checkpoint.path} holds {network.model!r}, not {name!r}; ask for that name")
     if features is None and network.num_classes is None and asked["num_classes"] is None:
         raise BadValue(f"{checkpoint.path} has no classifier; pass features_only=True, or num_classes for a new head")
-    rules = {key: getattr(spec, key, None) or value for key, value in _SOURCE_RULES.items()}
+    rules = {key: getattr(spec, key, None) or getattr(network.layout, key) for key in _DEFAULT_RULES}
     for key, fact in {"in_chans": network.in_chans, **rules}.items():
         given = asked.get(key)
         if given is not None and given != fact:
@@ -273,7 +285,8 @@ def _from_file(
     decided: dict[str, Any] = {"in_chans": network.in_chans, "form": network.layout.form}
     if features is None:
         decided["num_classes"] = network.num_classes if asked["num_classes"] is None else asked["num_classes"]
-    return decided | {key: value for key, value in rules.items() if value != _SOURCE_RULES[key]}
+    decided |= {key: value for key, value in rules.items() if value != _DEFAULT_RULES[key]}
+    return decided | dict(network.options)
 
 
 _CURES = {
@@ -311,11 +324,15 @@ def _trained_spec(built: ModelSpec, checkpoint: Checkpoint, entry: TrainedWeight
     known: dict[str, Any] = {"weights": checkpoint.path.name, "source": network.layout.source}
     if entry is not None:
         known |= {"weights": entry.tag, "source": entry.source, "licence": entry.licence, "published": entry.published}
-    preparation = entry.preparation if entry else network.preparation
+    from_file = checkpoint.file and checkpoint.file.preparation
+    preparation = entry.preparation if entry else from_file or network.preparation
     if preparation is not None:
         known["inputs"] = (built.input.model_copy(update={"preparation": preparation}),)
-    if network.imagenet and built.task == "classify" and not new_head:
-        known["labels"] = imagenet_labels()
+    own = checkpoint.file.labels if checkpoint.file else None
+    if own and built.task == "classify" and not new_head:
+        known["labels"] = own if len(own) == network.num_classes else None
+    elif network.imagenet and built.task == "classify" and not new_head:
+        known["labels"] = imagenet_labels() if network.num_classes == 1000 else ("background", *imagenet_labels())
     return built.model_copy(update=known)
 
 

@@ -117,7 +117,7 @@ def test_verify_tells_same_from_different(capsys, folder, tmp_path):
 def test_convert_shows_every_tensor(capsys, folder, tmp_path):
     shown = json.loads(run(capsys, "convert", folder / "weights.pth", "-o", tmp_path / "c.safetensors", "--json").out)
     assert shown["layout"] == "underone"
-    assert len(shown["tensors"]) == len(torch.load(folder / "weights.pth", weights_only=True))
+    assert len(shown["rows"]) == len(torch.load(folder / "weights.pth", weights_only=True))
     assert "backbone.stem.conv.weight" in run(
         capsys, "convert", folder / "weights.pth", "-o", tmp_path / "c.onnx", "--to", "mobilenet_v2_035"
     ).out  # fmt: skip

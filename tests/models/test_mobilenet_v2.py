@@ -9,7 +9,7 @@ from underone.errors import BadValue
 from underone.models.build import build_model
 from underone.models.mobilenet_v2 import ROUNDING, MobileNetV2, round_to_8
 from underone.models.table import MODELS
-from underone.nn.conv import Conv2dSame
+from underone.nn.conv import Conv2dBottomRight, Conv2dSame
 from underone.nn.macs import count_macs
 
 WIDTHS = {"035": 0.35, "050": 0.5, "075": 0.75, "100": 1.0, "130": 1.3, "140": 1.4}
@@ -76,6 +76,14 @@ def test_macs_are_the_published(name, form):
     assert abs(MODELS[f"mobilenet_v2_{name}"].published.macs / 1e6 - MACS[name]) <= 1
 
 
+@pytest.mark.parametrize("name", [name for name in WIDTHS if name != "100"])
+def test_parameters_are_the_published(name):
+    model = build_model(f"mobilenet_v2_{name}", num_classes=1001)
+    norms = sum(m.weight.numel() + m.bias.numel() for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d))
+    millions = (sum(p.numel() for p in model.parameters()) - norms) / 1e6  # the table leaves batch norms out
+    assert abs(millions - MODELS[f"mobilenet_v2_{name}"].published.params / 1e6) <= 0.01
+
+
 @pytest.mark.parametrize("name", ["050", "100", "140"])
 def test_same_weights_give_torchvisions_answer(name, randomize_statistics):
     theirs = randomize_statistics(torchvision.models.mobilenet_v2(width_mult=WIDTHS[name])).eval()
@@ -134,16 +142,36 @@ def test_expansion_can_be_tapped():
     assert {n: tuple(m.shape) for n, m in maps.items()} == {"block13.expand": (2, 576, 4, 4), "last": (2, 1280, 2, 2)}
 
 
+def test_map_after_the_depthwise_convolution_can_be_tapped():
+    backbone = build_model("mobilenet_v2_100", features=("block0.depthwise", "block13.depthwise"))
+    assert [tuple(f) for f in backbone.features] == [("block0.depthwise", 32, 2), ("block13.depthwise", 576, 32)]
+    maps = backbone(torch.zeros(2, 3, 64, 64))
+    assert [tuple(m.shape) for m in maps.values()] == [(2, 32, 32, 32), (2, 576, 2, 2)]
+
+
+def test_channels_can_be_given():
+    channels = [8, *range(10, 27), 40]
+    backbone = MobileNetV2(channels=channels, features=("stem", *(f"block{i}" for i in range(17)), "last"))
+    assert [f.channels for f in backbone.features] == channels
+    assert backbone(torch.zeros(2, 3, 64, 64))["last"].shape == (2, 40, 2, 2)
+
+
+def test_narrow_deeplab_has_the_channels_of_its_checkpoint():
+    blocks = ("stem", "block0", "block1", "block3", "block6", "block10", "block13", "block16")
+    backbone = MobileNetV2(0.5, rounding="none", features=blocks)
+    assert [f.channels for f in backbone.features] == [16, 8, 12, 16, 32, 48, 80, 160]
+
+
 def test_maps_after_the_last_wanted_are_not_built():
     backbone = build_model("mobilenet_v2_100", features=("block2",))
     assert len(backbone.blocks) == 3
     assert backbone.last is None
 
 
-@pytest.mark.parametrize("padding", ["symmetric", "tf_same"])
-def test_only_strided_layers_pad_by_rule(padding):
+@pytest.mark.parametrize(("padding", "kind"), [("tf_same", Conv2dSame), ("keras", Conv2dBottomRight)])
+def test_only_strided_layers_pad_by_rule(padding, kind):
     model = build_model("mobilenet_v2_100", padding=padding, bn_eps=1e-3)
-    assert sum(isinstance(m, Conv2dSame) for m in model.modules()) == (5 if padding == "tf_same" else 0)
+    assert sum(type(m) is kind for m in model.modules()) == 5
     assert {m.eps for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)} == {1e-3}
     assert (model.spec.padding, model.spec.bn_eps) == (padding, 1e-3)
 
@@ -160,6 +188,7 @@ def test_every_parameter_gets_a_gradient():
         ({"width": 0}, "width=0; a number above 0 is required"),
         ({"rounding": "ceil"}, "rounding='ceil'; one of 'to_8', 'int_to_8', 'none' is required"),
         ({"last_rule": "x"}, "last_rule='x'; one of 'at_least_1280', 'scaled' is required"),
+        ({"channels": range(19)}, "; 19 whole numbers, each 1 or more, are required"),
         ({"form": "deploy"}, "form='deploy'; one of 'training', 'folded' is required"),
     ],
 )

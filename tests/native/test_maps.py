@@ -269,7 +269,7 @@ def test_maps_at_the_border_of_plain_operators_are_stored_and_loaded(setting):
     net.conv(24, 3, pads=(1, 1, 1, 1))
     net.node("Transpose", perm=(0, 1, 3, 2))
     net.conv(16, 1)
-    wanted = ["cells.load", "cells.chain", "cells.store", "Transpose", "cells.load", "cells.chain", "cells.store"]
+    wanted = ["cells.load", "cells.dense", "cells.store", "Transpose", "cells.load", "cells.chain", "cells.store"]
     check(net, setting, limit=2 * LIMITS[setting[1]], steps=wanted)
 
 

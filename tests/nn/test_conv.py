@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from underone.errors import BadValue
 from underone.nn.conv import Conv2dSame, conv2d, same_pads
@@ -60,5 +61,14 @@ def test_even_kernel_is_an_error():
 
 
 def test_unknown_padding_is_an_error():
-    with pytest.raises(BadValue, match="padding='same'; 'symmetric' or 'tf_same' is required"):
+    with pytest.raises(BadValue, match="padding='same'; one of 'symmetric', 'tf_same', 'keras' is required"):
         conv2d(2, 4, 3, padding="same")
+
+
+def test_keras_pads_below_and_right_whatever_the_size():
+    conv = conv2d(2, 3, 3, stride=2, padding="keras")
+    for size, out in ((8, 4), (9, 4)):
+        image = torch.randn(1, 2, size, size)
+        by_hand = F.conv2d(F.pad(image, (0, 1, 0, 1)), conv.weight, stride=2)
+        assert conv(image).shape[2:] == (out, out)
+        assert torch.equal(conv(image), by_hand)

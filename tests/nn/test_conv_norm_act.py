@@ -26,10 +26,11 @@ def test_epsilon_is_the_batch_norms():
     assert ConvNormAct(2, 4, 1, bn_eps=1e-3).bn.eps == 1e-3
 
 
-def test_inverted_residual_gives_the_expansion_too():
-    output, expansion = InvertedResidual(8, 16, 6, ConvNormAct, stride=2)(torch.randn(1, 8, 10, 10))
+def test_inverted_residual_gives_both_maps_inside():
+    output, expansion, depthwise = InvertedResidual(8, 16, 6, ConvNormAct, stride=2)(torch.randn(1, 8, 10, 10))
     assert output.shape == (1, 16, 5, 5)
     assert expansion.shape == (1, 48, 10, 10)
+    assert depthwise.shape == (1, 48, 5, 5)
 
 
 def test_inverted_residual_without_expansion_gives_its_input():

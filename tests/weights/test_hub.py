@@ -5,9 +5,9 @@ import timm
 from torchvision.models import MobileNet_V2_Weights
 
 from underone.errors import BadValue, UnknownName
-from underone.files import AssetsFolder, Https, IndexPackage
+from underone.sources import AssetsFolder, Https, IndexPackage, SourceArchive
 from underone.weights import LABELLED_PHOTOGRAPHS, TRAINED_WEIGHTS, fetch_weights, find_weights, weights_of
-from underone.weights.recognise import CHANNELS
+from underone.weights.networks import CHANNELS
 
 
 def test_every_entry_is_complete():
@@ -18,14 +18,14 @@ def test_every_entry_is_complete():
         assert all(url.startswith("https://") for url in entry.urls)
         if entry.file:
             assert len(entry.file.sha256) == 64
-            assert {type(source) for source in entry.file.sources} <= {AssetsFolder, Https, IndexPackage}
+            assert {type(source) for source in entry.file.sources} <= {AssetsFolder, Https, IndexPackage, SourceArchive}
 
 
 @pytest.mark.parametrize(
-    "entry", [e for e in TRAINED_WEIGHTS if not e.tag.startswith("torchvision")], ids=lambda e: e.name
+    "entry", [e for e in TRAINED_WEIGHTS if not e.tag.startswith(("torchvision", "tensorflow"))], ids=lambda e: e.name
 )
 def test_entries_agree_with_timms_own_table(entry):
-    theirs = timm.get_pretrained_cfg(f"{entry.model.replace('mobilenet_v2', 'mobilenetv2')}.{entry.tag}")
+    theirs = timm.get_pretrained_cfg(f"{entry.model.replace('mobilenet_v', 'mobilenetv')}.{entry.tag}")
     assert entry.preparation.crop_ratio == theirs.crop_pct
     assert entry.preparation.interpolation == theirs.interpolation
     assert (entry.preparation.mean, entry.preparation.std) == (theirs.mean, theirs.std)

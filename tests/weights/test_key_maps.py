@@ -6,7 +6,7 @@ import torchvision
 from timm.utils import reparameterize_model
 
 from underone.errors import WeightsMismatch
-from underone.weights import key_maps
+from underone.weights import layouts
 from underone.weights.rename import inverse, rename
 
 VARIANTS = ("s0", "s1", "s2", "s3", "s4")
@@ -47,8 +47,8 @@ def apple_names(variant: str, folded: bool) -> list[str]:
 def test_apple_names_become_the_same_names_as_timms(variant, folded, count):
     model = timm.create_model(f"mobileone_{variant}")
     model = reparameterize_model(model) if folded else model
-    apple_map = key_maps.APPLE_MOBILEONE_FOLDED if folded else key_maps.APPLE_MOBILEONE
-    timm_map = key_maps.TIMM_MOBILEONE_FOLDED if folded else key_maps.TIMM_MOBILEONE
+    apple_map = layouts.apple.MOBILEONE_FOLDED if folded else layouts.apple.MOBILEONE
+    timm_map = layouts.timm.MOBILEONE_FOLDED if folded else layouts.timm.MOBILEONE
     apple = apple_names(variant, folded)
     assert len(apple) == count  # mobileone.md 4.1: counted in Apple's own code
     ours = rename(apple, apple_map)
@@ -57,8 +57,8 @@ def test_apple_names_become_the_same_names_as_timms(variant, folded, count):
 
 
 def test_apple_s4_stands_in_another_order_than_timms():
-    apple = list(rename(apple_names("s4", False), key_maps.APPLE_MOBILEONE).values())
-    by_timm = list(rename(timm.create_model("mobileone_s4").state_dict(), key_maps.TIMM_MOBILEONE).values())
+    apple = list(rename(apple_names("s4", False), layouts.apple.MOBILEONE).values())
+    by_timm = list(rename(timm.create_model("mobileone_s4").state_dict(), layouts.timm.MOBILEONE).values())
     assert apple != by_timm
     assert sorted(apple) == sorted(by_timm)
 
@@ -69,7 +69,7 @@ def test_mobileone_maps_lead_from_every_source_to_every_other(variant, folded):
     model = timm.create_model(f"mobileone_{variant}")
     model = reparameterize_model(model) if folded else model
     ending = "_FOLDED" if folded else ""
-    maps = [getattr(key_maps, f"{source}_MOBILEONE{ending}") for source in ("TIMM", "APPLE", "MMPRETRAIN")]
+    maps = [getattr(source, f"MOBILEONE{ending}") for source in (layouts.timm, layouts.apple, layouts.mmpretrain)]
     theirs = list(model.state_dict())
     ours = list(rename(theirs, maps[0]).values())
     for rules in maps:
@@ -87,7 +87,7 @@ def test_mmpretrain_names_are_those_of_its_code():
         *("backbone.stage3.12.branch_norm.weight", "backbone.stage3.12.se.conv1.conv.weight"),
         *("backbone.stage3.12.se.conv2.conv.bias", "head.fc.weight"),
     ]
-    assert list(rename(names, key_maps.MMPRETRAIN_MOBILEONE).values()) == [
+    assert list(rename(names, layouts.mmpretrain.MOBILEONE).values()) == [
         *("backbone.stem.branches.0.conv.weight", "backbone.stem.branches.0.bn.running_var"),
         *("backbone.stem.scale.conv.weight", "backbone.stem.scale.bn.bias"),
         *("backbone.stages.0.0.branches.3.conv.weight", "backbone.stages.0.0.branches.3.bn.weight"),
@@ -100,14 +100,14 @@ def test_mmpretrain_names_are_those_of_its_code():
 def test_both_mobilenet_v2_sources_name_the_same_tensors():
     torchvisions = torchvision.models.mobilenet_v2().state_dict()
     timms = timm.create_model("mobilenetv2_100").state_dict()
-    ours = rename(torchvisions, key_maps.TORCHVISION_MOBILENET_V2)
+    ours = rename(torchvisions, layouts.torchvision.MOBILENET_V2)
     shapes = {new: torchvisions[old].shape for old, new in ours.items()}
-    for old, new in rename(timms, key_maps.TIMM_MOBILENET_V2).items():
+    for old, new in rename(timms, layouts.timm.MOBILENET_V2).items():
         assert shapes.pop(new) == timms[old].shape, new
     assert not shapes
     for rules, source in (
-        (key_maps.TORCHVISION_MOBILENET_V2, torchvisions),
-        (key_maps.TIMM_MOBILENET_V2, timms),
+        (layouts.torchvision.MOBILENET_V2, torchvisions),
+        (layouts.timm.MOBILENET_V2, timms),
     ):
         there = rename(source, rules)
         assert list(rename(there.values(), inverse(rules)).values()) == list(source)
@@ -115,4 +115,4 @@ def test_both_mobilenet_v2_sources_name_the_same_tensors():
 
 def test_a_deeper_mobilenet_v2_is_refused_by_name():
     with pytest.raises(WeightsMismatch, match=r"no rule for 'blocks\.1\.2\.conv_pw\.weight'"):
-        rename(timm.create_model("mobilenetv2_110d").state_dict(), key_maps.TIMM_MOBILENET_V2)
+        rename(timm.create_model("mobilenetv2_110d").state_dict(), layouts.timm.MOBILENET_V2)

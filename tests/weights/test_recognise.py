@@ -7,8 +7,10 @@ import torchvision
 from timm.utils import reparameterize_model
 
 from underone.errors import BadFile, WeightsMismatch
-from underone.weights import key_maps
-from underone.weights.recognise import CHANNELS, LAYOUTS, recognise
+from underone.weights import layouts
+from underone.weights.layouts import LAYOUTS
+from underone.weights.networks import CHANNELS
+from underone.weights.recognise import recognise
 from underone.weights.rename import inverse, rename
 
 
@@ -29,14 +31,14 @@ def test_mobileone_is_recognised_in_every_layout(variant, folded):
     model = reparameterize_model(model) if folded else model
     ending = "_FOLDED" if folded else ""
     by_timm = arrays(model)
-    ours = renamed(by_timm, getattr(key_maps, f"TIMM_MOBILEONE{ending}"))
-    layouts = {
+    ours = renamed(by_timm, getattr(layouts.timm, f"MOBILEONE{ending}"))
+    written = {
         "timm": by_timm,
         "underone": ours,
-        "Apple": renamed(ours, inverse(getattr(key_maps, f"APPLE_MOBILEONE{ending}"))),
-        "mmpretrain": renamed(ours, inverse(getattr(key_maps, f"MMPRETRAIN_MOBILEONE{ending}"))),
+        "Apple": renamed(ours, inverse(getattr(layouts.apple, f"MOBILEONE{ending}"))),
+        "mmpretrain": renamed(ours, inverse(getattr(layouts.mmpretrain, f"MOBILEONE{ending}"))),
     }
-    for source, weights in layouts.items():
+    for source, weights in written.items():
         found = recognise(weights, "file.pth")
         assert (found.layout.source, found.layout.form) == (source, "folded" if folded else "training")
         assert (found.model, found.num_classes, found.in_chans) == (f"mobileone_{variant}", 7, 4)
@@ -89,14 +91,24 @@ def test_no_two_layouts_or_networks_look_alike():
 def test_unknown_names_are_shown_with_the_known_layouts():
     with pytest.raises(BadFile, match=r"file\.pth: tensor names of no known layout \(it begins: conv1\.weight, fc\.b"):
         recognise({"conv1.weight": np.zeros(3), "fc.bias": np.zeros(3)}, "file.pth")
-    with pytest.raises(BadFile, match=r"it begins: none\); known: Apple mobileone, mmpretrain mobileone, timm"):
+    with pytest.raises(BadFile, match=r"it begins: none\); known: Apple mobileone, Hugging Face mobilenet_v1, "):
         recognise({}, "file.pth")
 
 
-def test_another_width_is_shown_with_the_known_ones():
-    weights = arrays(torchvision.models.mobilenet_v2(width_mult=0.6))
+def test_channels_of_no_network_of_the_table_are_read_from_the_file():
+    theirs = torchvision.models.mobilenet_v2(width_mult=0.6)
+    found = recognise(arrays(theirs), "file.pth")
+    assert found.model == "mobilenet_v2_050"  # the nearest
+    assert found.options["channels"][:3] == (24, 16, 16)
+    assert found.options["channels"][-1] == 1280
+
+
+def test_mobileone_of_another_width_is_shown_with_the_known_ones():
+    weights = arrays(timm.create_model("mobileone_s0"))
+    weights["stages.0.1.conv_kxk.0.conv.weight"] = np.zeros((56, 48, 1, 1))
     with pytest.raises(
-        BadFile, match=r"torchvision's mobilenet_v2 with the channels \(24, 16, 16, 24, .*mobilenet_v2_100 \(32"
+        BadFile,
+        match=r"timm's mobileone, but with the channels of no network: mobileone_s0 \(48, 128, 256, 1024\); mob",
     ):
         recognise(weights, "file.pth")
 
@@ -109,3 +121,18 @@ def test_single_strange_names_are_listed_with_the_layout():
         recognise(weights, "file.pth")
     assert "no rule for 'features.0.9.weight'" in str(raised.value)
     assert "no rule for 'aux.bias'" in str(raised.value)
+
+
+@pytest.mark.parametrize("block", ["features.3.conv.2", "features.18.0"])
+def test_claimed_channels_that_the_file_cannot_fill_are_refused(block):
+    """A small file must not make a huge network."""
+    weights = arrays(torchvision.models.mobilenet_v2(width_mult=0.35))
+    weights[f"{block}.weight"] = np.zeros((2_000_000, 1, 1, 1), np.float32)
+    with pytest.raises(BadFile, match="mobilenet_v2, but with the channels of no network"):
+        recognise(weights, "file.pth")
+
+
+def test_arrays_without_axes_are_no_network():
+    weights = {name: np.zeros(()) for name in arrays(torchvision.models.mobilenet_v2(width_mult=0.35))}
+    with pytest.raises(BadFile, match="with the channels of no network"):
+        recognise(weights, "file.pth")

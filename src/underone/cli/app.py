@@ -141,20 +141,32 @@ def verify(file: Path, /, *, against: Path, backend: str = "auto", json: Json = 
 
 
 @app.command
-def convert(source: str, /, *, output: Output, to: str | None = None, json: Json = False) -> None:
-    """Read a foreign checkpoint and write it in our names, or as a network that runs.
+def convert(
+    source: str,
+    /,
+    *,
+    output: Output,
+    to: str | None = None,
+    inputs: str = "",
+    outputs: str = "",
+    json: Json = False,
+) -> None:
+    """Read a trained network of any framework and write it in our names, or as a network that runs.
 
     `underone convert mobilenet_v2-b0353104.pth -o mobilenet.onnx`
 
     Args:
-        source: .pth, .pth.tar, .pt or .safetensors in the layout of torchvision, timm, Apple, mmpretrain or ours.
+        source: weights or network: .pth, .safetensors, TensorFlow, Keras, Caffe, TFLite or .onnx.
         output: .safetensors (weights, same form) or .onnx (folded network).
-        to: the network; recognised from the file when left out.
+        to: name of a network; `graph`: the file's own network as it is; recognised when left out.
+        inputs: tensors of the file's own network that are given, separated by commas; its own inputs when left out.
+        outputs: tensors of the file's own network that are wanted, separated by commas; its own outputs when left out.
         json: print the summary as JSON.
     """
     from ..conversion import convert as convert_file
 
-    show.result(convert_file(source, output, to), json, show.conversion)
+    given, wanted = ([name for name in names.split(",") if name] for names in (inputs, outputs))
+    show.result(convert_file(source, output, to, inputs=given, outputs=wanted), json, show.conversion)
 
 
 @app.command
@@ -221,6 +233,76 @@ def bench(
     with show.bar() as progress:
         records = bench_files(files, backends, threads, runs, seconds, processes, output, progress)
     show.result(records, json, show.records)
+
+
+@app.command
+def train(
+    recipe: str,
+    changes: list[str] | None = None,
+    /,
+    *,
+    data: Path,
+    output: Output,
+    resume: Annotated[bool, Flag] = False,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    workers: int = 1,
+    loggers: str = "",
+    json: Json = False,
+) -> None:
+    """Train a network by a recipe; Ctrl-C saves, `--resume` goes on to the same weights.
+
+    `underone train finetune epochs=8 --data photos -o runs/photos`
+
+    Args:
+        recipe: name of a recipe (finetune, scratch, distill, mobileone_in1k, mobilenet_v2_in1k; with _smoke for a try
+            of seconds), or the recipe.yaml of a run.
+        changes: key=value of the recipe, for example model=mobileone_s0 lr=0.05.
+        data: folder with train, validation and perhaps test: folders of classes, CSV tables or tar shards.
+        output: folder of the run.
+        resume: go on from the folder's last state.
+        device: that trains.
+        workers: processes that read pictures ahead.
+        loggers: tensorboard, trackio, separated by commas.
+        json: print the result as JSON.
+    """
+    from .training import leads, next_command, train_recipe
+
+    result = train_recipe(
+        recipe, changes or [], data, output, resume,
+        device=device, workers=workers, loggers=tuple(filter(None, loggers.split(","))),
+    )  # fmt: skip
+    if leads():
+        show.result(result, json, show.trained)
+    if leads() and not json:
+        show.line(f"next:       {next_command(result)}")
+
+
+@app.command(name="eval")
+def evaluate(
+    model: Path,
+    /,
+    *,
+    data: Path,
+    backend: str = "auto",
+    threads: int | None = None,
+    precision: str | None = None,
+    json: Json = False,
+) -> None:
+    """Score a classifier on pictures with known classes.
+
+    `underone eval mobilenet.onnx --data photos/test`
+
+    Args:
+        model: .onnx file with its spec inside, or weights of ours or any known layout.
+        data: folder of class folders, CSV table, or tar shards.
+        backend: engine: auto, native, onnxruntime, openvino, torch, reference.
+        threads: threads of the engine.
+        precision: number format that the engine calculates in: float32, bfloat16.
+        json: print the score as JSON.
+    """
+    from .training import evaluate_model
+
+    show.result(evaluate_model(model, data, backend, threads, precision), json, show.score)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ..bench import Record
     from ..compare import Verdict
     from ..conversion import Conversion
+    from ..evaluation import ClassScore
+    from ..training import TrainingResult
+    from ..training.run import Progress as Training
     from ..zoo import ModelInfo
 
 out = Console(highlight=False, soft_wrap=False)
@@ -112,6 +115,70 @@ def bar() -> Iterator[Callable[[str, int, int], None]]:
         yield lambda what, done, total: progress.update(task, description=what, completed=done, total=total)
 
 
+@contextmanager
+def training(quiet: bool = False) -> Iterator[Callable[["Training"], None]]:
+    """Give a function that shows where a run is: a bar for the epoch, and a line for each that is done."""
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    bar = Progress(TextColumn("{task.description}"), BarColumn(), console=err, transient=True, disable=quiet)
+    shown: float | None = None
+    with bar:
+        task = bar.add_task("starting")
+
+        def update(where: "Training") -> None:
+            nonlocal shown
+            if where.step == 1 and where.score is not None and not quiet:
+                best = "" if shown is None or where.score <= shown else " [green]better[/]"
+                shown = max(where.score, shown or 0.0)
+                err.print(f"epoch {where.epoch - 1:>3}/{where.epochs}  validation {where.score:5.1f} %{best}")
+            left = time.strftime("%-H:%M:%S", time.gmtime(where.seconds_left))
+            speed = f"{where.images_per_second:.0f} img/s  {left} left"
+            text = f"epoch {where.epoch:>3}/{where.epochs}  loss {where.loss:.3f}  {speed}"
+            bar.update(task, description=text, completed=where.step, total=where.steps)
+
+        yield update
+
+
+def trained(value: "TrainingResult") -> None:
+    """Print what a run gave."""
+    for name, found in (("validation", value.validation), ("test", value.test)):
+        if found:
+            line(f"{name + ':':<12}{_totals(found)}")
+    line(
+        f"weights:    {value.weights} (epoch {value.best_epoch}, chosen on the validation pictures)",
+        f"folder:     {value.folder}, {value.seconds / 60:.1f} minutes",
+    )
+
+
+def score(value: "ClassScore") -> None:
+    """Print a score: the totals, then each class."""
+    line(_totals(value))
+    table = _table(None)
+    for name in ("class", "pictures", "right %", "mostly taken for"):
+        table.add_column(name, justify="right" if name in ("pictures", "right %") else "left", overflow="fold")
+    for index, (name, share) in enumerate(zip(value.classes, value.by_class, strict=True)):
+        if share is not None:
+            table.add_row(
+                escape(name), str(sum(value.confusion[index])), f"{share:.1f}", escape(_mistaken(value, index))
+            )
+    out.print(table)
+    for text in value.unreadable:
+        warning(f"not scored: {text}")
+
+
+def _totals(value: "ClassScore") -> str:
+    top5 = f"top-5 {value.top5:.1f} %, " if len(value.classes) > 5 else ""
+    shares = f"top-1 {value.top1:.1f} %, {top5}balanced {value.balanced:.1f} %"
+    return f"{value.pictures} pictures, {shares}, loss {value.loss:.3f}"
+
+
+def _mistaken(value: "ClassScore", index: int) -> str:
+    """Name the two classes that a class is most often taken for."""
+    row = value.confusion[index]
+    others = sorted(((count, value.classes[i]) for i, count in enumerate(row) if count and i != index), reverse=True)
+    return ", ".join(f"{name} ({count})" for count, name in others[:2])
+
+
 def verdict(value: "Verdict") -> None:
     """Print a verdict: its inputs as rows, then facts and notes."""
     table = _table(f"{value.kind}: {value.subject} against {value.reference}")
@@ -146,17 +213,24 @@ def _shortened(value: "Verdict") -> tuple[list[Any], int]:
 
 
 def conversion(value: "Conversion") -> None:
-    """Print what was read, tensor by tensor, and what was written."""
-    table = _table(f"{value.source}: {value.spec.name}, {value.form} form, tensors named by {value.layout}")
+    """Print what was read, tensor by tensor, what was left out or assumed, and what was written."""
+    by = f", {value.form} form, tensors named by {value.layout}" if value.road == "zoo" else ", taken over as a graph"
+    table = _table(f"{value.source} ({value.format}): {value.spec.name}{by}")
+    table.add_column("name in the file", overflow="fold")
+    table.add_column("axes", no_wrap=True)
     table.add_column("our name", overflow="fold")
     table.add_column("shape", justify="right", no_wrap=True)
-    for name, shape in value.tensors:
-        table.add_row(escape(name), " × ".join(map(str, shape)) or "scalar")
+    for row in value.rows:
+        ours = "the same" if row.ours == row.theirs else row.ours
+        cells = [escape(text) for text in (row.theirs or "computed", row.change or "as they are", ours)]
+        table.add_row(*cells, " × ".join(map(str, row.shape)) or "scalar")
     out.print(table)
-    prepared = value.spec.input.preparation
-    line(f"{len(value.tensors)} tensors; preparation: {prepared if prepared else 'the file does not say'}")
-    if value.verdict is not None:
-        verdict(value.verdict)
+    prepared = value.spec.inputs[0].preparation if value.spec.inputs else None
+    line(f"{len(value.rows)} tensors; preparation: {prepared if prepared else 'the file does not say'}")
+    line(*(f"note: {note}" for note in value.notes))
+    for proof in (value.parity, value.verdict):
+        if proof is not None:
+            verdict(proof)
     line(f"written: {value.output}")
 
 

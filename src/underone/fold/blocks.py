@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ..errors import Unsupported
-from ..nn.conv import Conv2dSame
+from ..nn.conv import PADDED
 from ..nn.folding import fold_conv_bn
 
 # Methods of other libraries that fold a block, in place or into the module they return; looked for in this order
@@ -18,7 +18,7 @@ FOREIGN_METHODS = (
     "reparameterize",  # timm, Apple
     "switch_to_deploy",  # RepVGG, OpenMMLab
 )
-_CONVOLUTIONS = (nn.Conv2d, Conv2dSame)  # exactly these: a subclass may compute its weight when it runs
+_CONVOLUTIONS = tuple(PADDED.values())  # exactly these: a subclass may compute its weight when it runs
 _NORMS = (nn.BatchNorm2d, nn.SyncBatchNorm)
 
 

@@ -16,7 +16,7 @@ import onnx
 from ..errors import BadFile, BadValue, Unsupported
 from ..spec import Shape
 from .graph import Array, Graph, Node, Value
-from .onnx_file import OnnxFile, counted, open_onnx
+from .onnx_file import Content, OnnxFile, counted, open_onnx
 from .onnx_forms import NORMAL, RENAMED, SCALARS, VANISHING, Attributes, Written, drop_neutral, fixed_operands
 from .onnx_tensor import tensor_array
 from .open_sizes import Reading, join
@@ -33,7 +33,7 @@ _LONGEST_ATTRIBUTE = 1 << 10  # values of one operand that becomes an attribute
 
 
 def read_onnx(
-    source: Path | str | bytes, name: str | None = None, input_shapes: Mapping[str, Shape] | None = None
+    source: Path | str | Content, name: str | None = None, input_shapes: Mapping[str, Shape] | None = None
 ) -> Graph:
     """Read an ONNX file of ours or of anybody else, opset 7 and later.
 

@@ -20,6 +20,7 @@ from ..compare import Verdict
 from ..errors import BadFile, Unsupported
 from ..spec import InputSpec, ModelSpec, OutputSpec
 from .graph import Array, Value
+from .onnx_bytes import Raw, without_weights
 from .onnx_tensor import DTYPE_NAMES, tensor_array
 
 log = logging.getLogger("underone")
@@ -57,40 +58,48 @@ class OnnxFile:
     name: str
 
 
-def open_onnx(source: Path | bytes, name: str | None = None) -> OnnxFile:
+Content = bytes | memoryview
+
+
+def open_onnx(source: Path | Content, name: str | None = None) -> OnnxFile:
     """Parse and check an ONNX file.
 
     Args:
-        source: a path, or the bytes of a file (then there is no external data).
+        source: a path, or the bytes of a file (then there is no external data). The constants of a file that is given
+            as bytes are views of them.
         name: what to call it in a message; the path by default.
 
     Raises:
         BadFile: no ONNX file, damaged, or inconsistent; the first fault is named.
         Unsupported: subgraphs, operators outside the standard domain, tensor types, opsets below 7.
     """
-    where = name or (str(source) if not isinstance(source, bytes) else "ONNX bytes")
-    model = parse(source, where)
+    where = name or (str(source) if isinstance(source, Path) else "ONNX bytes")
+    model, raw = parse(source, where)
     _require_text(_texts(model.graph), where)
-    return _checked(model, where, None if isinstance(source, bytes) else Path(source).parent)
+    return _checked(model, raw, where, source.parent if isinstance(source, Path) else None)
 
 
-def parse(source: Path | bytes, where: str) -> onnx.ModelProto:
+def parse(source: Path | Content, where: str) -> tuple[onnx.ModelProto, Raw]:
     """Parse the bytes of a file; nothing inside is checked yet.
+
+    Returns:
+        The model, and views of the raw data of its initializers by their position, which is left out of the model.
 
     Raises:
         BadFile: the file is missing, too large, or no ONNX file.
     """
-    data = source if isinstance(source, bytes) else _read(Path(source), where)
+    data = _read(source, where) if isinstance(source, Path) else source
+    small, raw = without_weights(data)
     model = onnx.ModelProto()
     try:
-        model.ParseFromString(data)
+        model.ParseFromString(small)
     except DecodeError as error:
         raise BadFile(
-            f"{where} is no ONNX file, or a damaged one ({len(data)} bytes, starts with {data[:8]!r})"
+            f"{where} is no ONNX file, or a damaged one ({len(data)} bytes, starts with {bytes(data[:8])!r})"
         ) from error
     if not model.HasField("graph") or not model.graph.output:
         raise BadFile(f"{where} holds no network; an ONNX model with a graph and outputs is required")
-    return model
+    return model, raw
 
 
 def metadata_of(model: onnx.ModelProto, where: str) -> dict[str, str]:
@@ -114,21 +123,23 @@ def read_verdict(source: Path | bytes, name: str | None = None) -> Verdict | Non
     """
     where = name or (str(source) if not isinstance(source, bytes) else "ONNX bytes")
     content = source if isinstance(source, bytes) else _read(Path(source), where)
-    metadata = metadata_of(parse(content, where), where)
+    metadata = metadata_of(parse(content, where)[0], where)
     verdict = verdict_of(content, metadata, where)
     if verdict is None and VERDICT_KEY in metadata:
         log.warning("the verdict in %s is on other bytes than the file has: unchecked", where)
     return verdict
 
 
-def verdict_of(content: bytes, metadata: Mapping[str, str], where: str) -> Verdict | None:
+def verdict_of(content: Content, metadata: Mapping[str, str], where: str) -> Verdict | None:
     """Give the verdict in a file that is parsed already; None where it has none on these very bytes."""
     text = metadata.get(VERDICT_KEY)
     if text is None:
         return None
     verdict, entry = Verdict.from_json(text, where), _verdict_entry(text)
-    judged = hashlib.sha256(memoryview(content)[: len(content) - len(entry)]).hexdigest()
-    return verdict if content.endswith(entry) and verdict.facts.get(SHA256) == judged else None
+    if content[-len(entry) :] != entry:
+        return None
+    judged = hashlib.sha256(memoryview(content)[: -len(entry)]).hexdigest()
+    return verdict if verdict.facts.get(SHA256) == judged else None
 
 
 def with_verdict(content: bytes, verdict: Verdict) -> bytes:
@@ -182,12 +193,12 @@ def _read(path: Path, where: str) -> bytes:
         raise BadFile(f"{where} cannot be read: {error.strerror}") from error
 
 
-def _checked(model: onnx.ModelProto, where: str, folder: Path | None) -> OnnxFile:
+def _checked(model: onnx.ModelProto, raw: Raw, where: str, folder: Path | None) -> OnnxFile:
     graph = model.graph
     _refuse_subgraphs(graph.node, where)
     if graph.sparse_initializer or model.functions:
         raise Unsupported(f"{where} has sparse initializers or functions of its own; inline them first")
-    constants = {t.name: tensor_array(t, where, folder) for t in graph.initializer}
+    constants = {t.name: tensor_array(t, where, folder, raw.get(i)) for i, t in enumerate(graph.initializer)}
     inputs = [v for v in graph.input if v.name not in constants]
     _check_names(graph, where)
     return OnnxFile(

@@ -30,8 +30,16 @@ _DTYPES: Mapping[int, tuple[str, str]] = {
 DTYPE_NAMES = {number: dtype for number, (dtype, _) in _DTYPES.items()}
 
 
-def tensor_array(tensor: onnx.TensorProto, where: str, folder: Path | None = None) -> Array:
+def tensor_array(
+    tensor: onnx.TensorProto, where: str, folder: Path | None = None, stored: memoryview | None = None
+) -> Array:
     """Read a stored tensor; its stated size must be that of its data, which is looked at first.
+
+    Args:
+        tensor: what describes it.
+        where: what to call the file in a message.
+        folder: where external data may lie.
+        stored: its raw data where that is not in `tensor`; the array is a view of it, perhaps not aligned.
 
     Raises:
         BadFile: sizes differ, or external data lies outside the folder or the file it names.
@@ -46,15 +54,18 @@ def tensor_array(tensor: onnx.TensorProto, where: str, folder: Path | None = Non
     if any(d < 0 for d in shape):
         raise BadFile(f"{what} has shape {shape}; sizes from 0 up are required")
     count = math.prod(shape)
+    raw: bytes | memoryview
     if tensor.data_location == onnx.TensorProto.EXTERNAL:
         raw = _external(tensor, count * dtype.itemsize, what, folder)
+    elif stored is not None:
+        raw = stored
     elif tensor.HasField("raw_data"):
         raw = bytes(tensor.raw_data)
     else:
         return _from_typed(typed, dtype, shape, what)
     if len(raw) != count * dtype.itemsize:
         raise BadFile(f"{what} states {dtype} {shape}, {count * dtype.itemsize} bytes, but holds {len(raw)}")
-    return np.frombuffer(raw, dtype.newbyteorder("<")).astype(dtype).reshape(shape)
+    return np.frombuffer(raw, dtype.newbyteorder("<")).astype(dtype, copy=False).reshape(shape)
 
 
 _KINDS = frozenset(onnx.TensorProto.DataType.values())

@@ -35,7 +35,7 @@ def build_model(
         features: names of the wanted feature maps: the backbone alone is returned. None: a classifier.
         output_stride: 8, 16 or 32; below 32 the last layers are dilated.
         form: ``training``, or ``folded``: the plain form directly.
-        options: further arguments of the backbone, for example ``padding`` and ``bn_eps`` of MobileNet V2.
+        options: further arguments of the backbone, for example ``padding`` and ``bn_eps`` of the MobileNets.
 
     Returns:
         A `Classifier` that maps (N, in_chans, H, W) to logits (N, num_classes), or a backbone that maps it to feature
@@ -74,7 +74,7 @@ def spec_for(
     features: Sequence[Feature] = (),
     in_chans: int = 3,
     form: Literal["training", "folded"] = "training",
-    padding: Literal["symmetric", "tf_same"] = "symmetric",
+    padding: Literal["symmetric", "tf_same", "keras"] = "symmetric",
     bn_eps: float = 1e-5,
 ) -> ModelSpec:
     """Say what a model of the table takes, gives and is; the weights are random until somebody loads others.

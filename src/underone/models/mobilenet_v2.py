@@ -8,17 +8,14 @@ from torch import Tensor, nn
 
 from ..errors import BadValue
 from ..nn.conv import Padding
-from ..nn.conv_norm_act import ConvNormAct, folded_conv_act
 from ..nn.inverted_residual import InvertedResidual
 from .feature import Feature, choose
+from .forms import FORMS, check_form, initialize
+from .groups import MOBILENET_V2, Group
 from .strides import Step, limit_stride
 
 STEM = 32
-# expand ratio, channels, repeats, stride of the first: the paper's table 2
-GROUPS = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
 LAST = 1280
-
-FORMS: dict[str, Callable[..., nn.Module]] = {"training": ConvNormAct, "folded": folded_conv_act}
 
 
 def round_to_8(channels: float) -> int:
@@ -52,19 +49,23 @@ class MobileNetV2(nn.Module):
         width: channel multiplier, any positive number.
         in_chans: channels of the image.
         output_stride: 8, 16 or 32; below 32 the last blocks are dilated.
-        features: names of the wanted maps: ``stem``, ``block0`` … ``block16``, ``last``, and ``block1.expand`` …
-            ``block16.expand``, the wide maps before the depthwise convolutions. What comes later is not built.
+        features: names of the wanted maps: ``stem``, ``block0`` … ``block16``, ``last``, and the wide maps before and
+            after the depthwise convolutions, ``block1.expand`` … ``block16.expand`` and ``block0.depthwise`` …
+            ``block16.depthwise``. What comes later is not built.
         form: ``training`` or ``folded``.
-        padding: ``symmetric`` (PyTorch) or ``tf_same``.
+        padding: ``symmetric`` (PyTorch), ``tf_same`` (also what Keras computes for V2), or ``keras``.
         bn_eps: 1e-5 in PyTorch, 1e-3 in TensorFlow and Keras.
         rounding: a key of `ROUNDING`.
         last_rule: a key of `LAST_RULE`.
+        channels: of the stem, of each block and of the last convolution, for networks that follow no rule; None: by
+            `width` and the rules.
+        groups: the blocks.
 
     Attributes:
         features: the wanted maps, in the order of the network.
 
     Raises:
-        BadValue: a width, form, rule or output stride that does not exist.
+        BadValue: a width, form, rule or output stride that does not exist, or another number of channels.
         UnknownName: an unknown feature.
     """
 
@@ -80,18 +81,19 @@ class MobileNetV2(nn.Module):
         bn_eps: float = 1e-5,
         rounding: str = "to_8",
         last_rule: str = "at_least_1280",
+        channels: Sequence[int] | None = None,
+        groups: Sequence[Group] = MOBILENET_V2,
     ) -> None:
         super().__init__()
-        _check(width, form, rounding, last_rule)
+        check_form(width, form, channels, 2 + sum(group.repeats for group in groups))
+        _check_rules(rounding, last_rule)
         self.padding = padding
         self.bn_eps = bn_eps
         make = partial(FORMS[form], padding=padding, bn_eps=bn_eps)
-        rounded = ROUNDING[rounding]
-        stem = rounded(STEM * width)
-        rows = [(t, rounded(c * width), s if i == 0 else 1) for t, c, n, s in GROUPS for i in range(n)]
-        steps = limit_stride([2, *(stride for _, _, stride in rows)], output_stride)
-        last = LAST_RULE[last_rule](width, rounded)
-        available = _available(stem, rows, steps, last)
+        rows = [g._replace(stride=g.stride if i == 0 else 1) for g in groups for i in range(g.repeats)]
+        stem, *outs, last = channels or _channels(width, rows, rounding, last_rule)
+        steps = limit_stride([2, *(row.stride for row in rows)], output_stride)
+        available = _available(stem, rows, outs, steps, last)
         self.features = choose(available, features)
         names = [feature.name for feature in available]
         built = {name.partition(".")[0] for name in names[: names.index(self.features[-1].name) + 1]}
@@ -99,14 +101,13 @@ class MobileNetV2(nn.Module):
         self.stem = make(in_chans, stem, 3, stride=2)
         self.blocks = nn.ModuleList()
         before = stem
-        for index, ((ratio, out, _), step) in enumerate(zip(rows, steps[1:], strict=True)):
+        for index, (row, out, step) in enumerate(zip(rows, outs, steps[1:], strict=True)):
             if f"block{index}" in built:
-                self.blocks.append(
-                    InvertedResidual(before, out, ratio, make, stride=step.stride, dilation=step.dilation)
-                )
+                shape = {"kernel_size": row.kernel_size, "stride": step.stride, "dilation": step.dilation}
+                self.blocks.append(InvertedResidual(before, out, row.expand_ratio, make, **shape))
             before = out
         self.last = make(before, last, 1) if "last" in built else None
-        _initialize(self)
+        initialize(self)
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:
         """Map an image (N, in_chans, H, W) to the wanted feature maps by name."""
@@ -114,39 +115,35 @@ class MobileNetV2(nn.Module):
         x = self.stem(image)
         maps = {"stem": x} if "stem" in wanted else {}
         for index, block in enumerate(self.blocks):
-            x, wide = block(x)
-            found = {f"block{index}.expand": wide, f"block{index}": x}
+            x, wide, filtered = block(x)
+            found = {f"block{index}.expand": wide, f"block{index}.depthwise": filtered, f"block{index}": x}
             maps |= {name: value for name, value in found.items() if name in wanted}
         if self.last is not None:
             maps["last"] = self.last(x)
         return maps
 
 
-def _check(width: float, form: str, rounding: str, last_rule: str) -> None:
-    if not width > 0:
-        raise BadValue(f"width={width}; a number above 0 is required")
-    for name, value, table in (
-        ("form", form, FORMS),
-        ("rounding", rounding, ROUNDING),
-        ("last_rule", last_rule, LAST_RULE),
-    ):
+def _check_rules(rounding: str, last_rule: str) -> None:
+    for name, value, table in (("rounding", rounding, ROUNDING), ("last_rule", last_rule, LAST_RULE)):
         if value not in table:
             raise BadValue(f"{name}={value!r}; one of {', '.join(map(repr, table))} is required")
 
 
-def _available(stem: int, rows: Sequence[tuple[int, int, int]], steps: Sequence[Step], last: int) -> list[Feature]:
+def _channels(width: float, rows: Sequence[Group], rounding: str, last_rule: str) -> list[int]:
+    """Return the channels of the stem, of each block and of the last convolution."""
+    rounded = ROUNDING[rounding]
+    blocks = [rounded(row.channels * width) for row in rows]
+    return [rounded(STEM * width), *blocks, LAST_RULE[last_rule](width, rounded)]
+
+
+def _available(
+    stem: int, rows: Sequence[Group], outs: Sequence[int], steps: Sequence[Step], last: int
+) -> list[Feature]:
     found = [Feature("stem", stem, steps[0].total)]
-    for index, (ratio, out, _) in enumerate(rows):
-        before = found[-1]
-        if ratio > 1:
-            found.append(Feature(f"block{index}.expand", before.channels * ratio, before.stride))
-        found.append(Feature(f"block{index}", out, steps[index + 1].total))
+    for index, (row, out, step) in enumerate(zip(rows, outs, steps[1:], strict=True)):
+        before, wide = found[-1], found[-1].channels * row.expand_ratio
+        if row.expand_ratio > 1:
+            found.append(Feature(f"block{index}.expand", wide, before.stride))
+        found.append(Feature(f"block{index}.depthwise", wide, step.total))
+        found.append(Feature(f"block{index}", out, step.total))
     return [*found, Feature("last", last, found[-1].stride)]
-
-
-def _initialize(backbone: nn.Module) -> None:
-    for module in backbone.modules():  # as torchvision does
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out")
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)

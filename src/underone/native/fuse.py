@@ -1,7 +1,7 @@
 """Find what is computed together: convolutions with their functions, depthwise pairs and triples, residual sums."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -42,19 +42,22 @@ class Convolution:
     node: Node
     attrs: Mapping[str, Any]
     pads: tuple[int, int, int, int]  # top, left, bottom, right
+    taps: tuple[tuple[int, int], tuple[int, int]]  # rows and columns of the weight that ever meet the image
     depthwise: bool
+    groups: int = 1  # of a convolution that is not depthwise
     finish: Finish = field(default_factory=Finish)
 
     @property
     def kernel(self) -> tuple[int, int]:
         """Height and width of the window."""
-        height, width = self.attrs["kernel"]
-        return height, width
+        (top, bottom), (left, right) = self.taps
+        return bottom - top, right - left
 
     @property
     def is_plain_product(self) -> bool:
         """Whether it is a 1x1 convolution that keeps the map's size."""
-        return not self.depthwise and self.kernel == (1, 1) and self.attrs["strides"] == (1, 1) and not any(self.pads)
+        one = self.kernel == (1, 1) and self.attrs["strides"] == (1, 1) and not any(self.pads)
+        return one and not self.depthwise and self.groups == 1
 
 
 @dataclass(frozen=True)
@@ -106,13 +109,16 @@ class Fuser:
             return None
         attrs = dict(attributes("Conv", node.attrs, [x.shape, w.shape]))
         depthwise = attrs["group"] > 1 and attrs["group"] == x.shape[1] == w.shape[0]
-        if (attrs["group"] != 1 and not depthwise) or 0 in self.types[node.outputs[0]].shape:
+        if 0 in self.types[node.outputs[0]].shape:
             return None
-        (top, bottom), (left, right) = window_pads(x.shape[2:], w.shape[2:], attrs)
-        attrs["kernel"] = tuple(w.shape[2:])
+        outs = self.types[node.outputs[0]].shape[2:]
+        pairs = window_pads(x.shape[2:], w.shape[2:], attrs)
+        axes = zip(x.shape[2:], outs, w.shape[2:], attrs["strides"], attrs["dilations"], pairs, strict=True)
+        (rows, (top, bottom)), (columns, (left, right)) = (_met(*axis) for axis in axes)
         if min(top, left, bottom, right) < 0 or max(top, left, bottom, right) > 4096:
             return None
-        return Convolution(node, attrs, (top, left, bottom, right), depthwise)
+        groups = 1 if depthwise else attrs["group"]
+        return Convolution(node, attrs, (top, left, bottom, right), (rows, columns), depthwise, groups)
 
     def finished(self, name: str) -> tuple[Finish, str, tuple[Node, ...]]:
         """Take the function behind a tensor with it, if nothing else reads in between.
@@ -136,12 +142,13 @@ class Fuser:
                 return Finish(function="silu"), product.outputs[0], (gate, product)
         return Finish(), name, ()
 
-    def chain(self, node: Node, ready: Mapping[str, int]) -> Chain | None:
+    def chain(self, node: Node, ready: Mapping[str, int], taken: Container[int] = ()) -> Chain | None:
         """Find what is computed together with a convolution.
 
         Args:
             node: the first convolution.
             ready: position of the node that makes each tensor, for the residual.
+            taken: ids of nodes that belong to other chains: of two convolutions that are added, one takes the sum.
         """
         first = self.convolution(node)
         if first is None:
@@ -149,32 +156,32 @@ class Fuser:
         first, name, nodes = self._with_finish(first)
         found = Chain(node.inputs[0], name, nodes)
         if first.depthwise:
-            return self._projected(replace(found, depthwise=first), ready)
+            return self._projected(replace(found, depthwise=first), ready, taken)
         second = self.convolution(self.only_reader(name)) if first.is_plain_product else None
         wider = self.types[node.inputs[0]].shape[1] <= self.types[name].shape[1]
         if second is None or not second.depthwise or not wider:
-            return self._summed(replace(found, project=first), ready)
+            return self._summed(replace(found, project=first), ready, taken)
         second, name, more = self._with_finish(second)
         return self._projected(
-            replace(found, expand=first, depthwise=second, result=name, nodes=(*nodes, *more)), ready
+            replace(found, expand=first, depthwise=second, result=name, nodes=(*nodes, *more)), ready, taken
         )
 
     def _with_finish(self, conv: Convolution) -> tuple[Convolution, str, tuple[Node, ...]]:
         finish, name, nodes = self.finished(conv.node.outputs[0])
         return replace(conv, finish=finish), name, (conv.node, *nodes)
 
-    def _projected(self, chain: Chain, ready: Mapping[str, int]) -> Chain:
+    def _projected(self, chain: Chain, ready: Mapping[str, int], taken: Container[int]) -> Chain:
         last = self.convolution(self.only_reader(chain.result))
         if last is None or not last.is_plain_product:
             return chain
         last, name, nodes = self._with_finish(last)
-        return self._summed(replace(chain, project=last, result=name, nodes=(*chain.nodes, *nodes)), ready)
+        return self._summed(replace(chain, project=last, result=name, nodes=(*chain.nodes, *nodes)), ready, taken)
 
-    def _summed(self, chain: Chain, ready: Mapping[str, int]) -> Chain:
+    def _summed(self, chain: Chain, ready: Mapping[str, int], taken: Container[int]) -> Chain:
         """Take the residual sum with it when the other operand is a map of the same size that exists by then."""
         last = chain.project
         node = self.only_reader(chain.result)
-        if last is None or last.finish != Finish() or node is None or node.op != "Add":
+        if last is None or last.finish != Finish() or node is None or node.op != "Add" or id(node) in taken:
             return chain
         other = next((n for n in node.inputs if n != chain.result), "")
         same = (
@@ -186,6 +193,24 @@ class Fuser:
         return replace(
             chain, project=replace(last, finish=finish), added=other, result=name, nodes=(*chain.nodes, node, *nodes)
         )
+
+
+def _met(
+    size: int, out: int, kernel: int, stride: int, dilation: int, pads: tuple[int, int]
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Leave out the taps of one axis that meet nothing but padding (wide dilations on small maps).
+
+    Returns:
+        The first tap that stays and the one behind the last, and the padding for these.
+    """
+    before = pads[0]
+    met = [t for t in range(kernel) if -(out - 1) * stride <= t * dilation - before < size] if kernel < 4096 else []
+    if not met or len(met) == kernel:
+        return (0, kernel), pads
+    first, last = met[0], met[-1]
+    ahead = before - first * dilation
+    behind = (out - 1) * stride + (last - first) * dilation + 1 - size - ahead
+    return ((first, last + 1), (ahead, behind)) if min(ahead, behind) >= 0 else ((0, kernel), pads)
 
 
 def finish_of(node: Node, types: Types) -> Finish | None:
@@ -206,8 +231,8 @@ def finish_of(node: Node, types: Types) -> Finish | None:
 
 def window_attrs(conv: Convolution) -> dict[str, Any]:
     """Give the attributes of a step's window."""
-    names: Sequence[str] = ("kernel", "strides", "dilations")
-    return {name: list(conv.attrs[name]) for name in names} | {"pads": list(conv.pads)}
+    names: Sequence[str] = ("strides", "dilations")
+    return {name: list(conv.attrs[name]) for name in names} | {"kernel": list(conv.kernel), "pads": list(conv.pads)}
 
 
 def as_float(array: Any) -> Any:

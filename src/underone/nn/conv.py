@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ..errors import BadValue
 
-Padding = Literal["symmetric", "tf_same"]
+Padding = Literal["symmetric", "tf_same", "keras"]
 
 
 class Conv2dSame(nn.Conv2d):
@@ -24,6 +24,20 @@ class Conv2dSame(nn.Conv2d):
         return super().forward(padded)
 
 
+class Conv2dBottomRight(nn.Conv2d):
+    """A convolution that pads below and right only, whatever the size.
+
+    Keras' MobileNet V1 does so with a stride.
+    Constructed like `nn.Conv2d`, without `padding`. Input (N, I, H, W), output (N, O, H // s, W // s): a map of odd
+    size gives one pixel less than by the other rules.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  the name that nn.Conv2d gives it
+        """Pad, then convolve."""
+        below, right = ((self.kernel_size[i] - 1) * self.dilation[i] + 1 - self.stride[i] for i in (0, 1))
+        return super().forward(F.pad(input, (0, right, 0, below)))
+
+
 def same_pads(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[int, int]:
     """Return TensorFlow's SAME padding (before, after) of one axis.
 
@@ -33,6 +47,10 @@ def same_pads(size: int, kernel: int, stride: int, dilation: int = 1) -> tuple[i
     extent = (kernel - 1) * dilation + 1
     total = max(extent - (size % stride or stride), 0)
     return total // 2, total - total // 2
+
+
+# The class of a strided convolution by padding rule
+PADDED: dict[str, type[nn.Conv2d]] = {"symmetric": nn.Conv2d, "tf_same": Conv2dSame, "keras": Conv2dBottomRight}
 
 
 def conv2d(
@@ -46,7 +64,7 @@ def conv2d(
     bias: bool = False,
     padding: Padding = "symmetric",
 ) -> nn.Conv2d:
-    """Build a convolution whose output has ceil(size / stride) pixels, by either padding rule.
+    """Build a convolution whose output has ceil(size / stride) pixels, floor with ``keras``.
 
     Args:
         in_channels: channels I, divisible by `groups`.
@@ -56,16 +74,18 @@ def conv2d(
         dilation: of both axes.
         groups: I for a depthwise convolution.
         bias: whether it adds a bias.
-        padding: ``symmetric``, or ``tf_same``: TensorFlow's rule, another one only with a stride.
+        padding: ``symmetric``, ``tf_same`` (TensorFlow's rule) or ``keras`` (below and right only): they differ only
+            with a stride.
 
     Raises:
         BadValue: the kernel size is even, or the padding is unknown.
     """
     if kernel_size % 2 == 0:
         raise BadValue(f"kernel_size={kernel_size}; an odd size is required")
-    if padding not in ("symmetric", "tf_same"):
-        raise BadValue(f"padding={padding!r}; 'symmetric' or 'tf_same' is required")
+    if padding not in PADDED:
+        raise BadValue(f"padding={padding!r}; one of {', '.join(map(repr, PADDED))} is required")
     shape: dict[str, Any] = {"stride": stride, "dilation": dilation, "groups": groups, "bias": bias}
-    if padding == "tf_same" and stride > 1:
-        return Conv2dSame(in_channels, out_channels, kernel_size, **shape)
+    kind = PADDED[padding]
+    if kind is not nn.Conv2d and stride > 1:
+        return kind(in_channels, out_channels, kernel_size, **shape)
     return nn.Conv2d(in_channels, out_channels, kernel_size, padding=dilation * (kernel_size // 2), **shape)

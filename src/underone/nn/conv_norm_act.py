@@ -20,7 +20,7 @@ class ConvNormAct(nn.Module):
         stride: of both axes.
         dilation: of both axes.
         groups: I for a depthwise convolution.
-        padding: ``symmetric`` (PyTorch) or ``tf_same``.
+        padding: ``symmetric`` (PyTorch), ``tf_same`` or ``keras``.
         bn_eps: epsilon of the batch norm: 1e-5 in PyTorch, 1e-3 in TensorFlow's MobileNets.
         activation: makes the activation; `nn.Identity` for a linear block.
     """

@@ -7,20 +7,28 @@ from torch import Tensor, nn
 
 
 class Expanded(NamedTuple):
-    """What an inverted residual gives: its output, and the wide map inside it that detectors read."""
+    """What an inverted residual gives: its output, and the wide maps inside it that detectors read.
+
+    Attributes:
+        output: (N, O, H', W').
+        expansion: (N, wide, H, W), before the depthwise convolution.
+        depthwise: (N, wide, H', W'), after it.
+    """
 
     output: Tensor
     expansion: Tensor
+    depthwise: Tensor
 
 
 class InvertedResidual(nn.Module):
-    """1x1 expansion, 3x3 depthwise, linear 1x1 projection; the input is added when the shape stays.
+    """1x1 expansion, depthwise, linear 1x1 projection; the input is added when the shape stays.
 
     Args:
         in_channels: channels I.
         out_channels: channels O.
         expand_ratio: the wide map has expand_ratio * I channels; 1: no expansion, the map is the input itself.
         make: makes a conv-norm-activation block, for example `ConvNormAct`.
+        kernel_size: of the depthwise convolution.
         stride: of the depthwise convolution.
         dilation: of the depthwise convolution.
 
@@ -34,6 +42,7 @@ class InvertedResidual(nn.Module):
         expand_ratio: int,
         make: Callable[..., nn.Module],
         *,
+        kernel_size: int = 3,
         stride: int = 1,
         dilation: int = 1,
     ) -> None:
@@ -41,11 +50,12 @@ class InvertedResidual(nn.Module):
         wide = in_channels * expand_ratio
         self.adds_input = stride == 1 and in_channels == out_channels
         self.expand = make(in_channels, wide, 1) if expand_ratio > 1 else None
-        self.depthwise = make(wide, wide, 3, stride=stride, dilation=dilation, groups=wide)
+        self.depthwise = make(wide, wide, kernel_size, stride=stride, dilation=dilation, groups=wide)
         self.project = make(wide, out_channels, 1, activation=nn.Identity)
 
     def forward(self, x: Tensor) -> Expanded:
-        """Map (N, I, H, W) to the output (N, O, H', W') and the expansion (N, expand_ratio * I, H, W)."""
+        """Map (N, I, H, W) to the output and the two maps inside."""
         wide = x if self.expand is None else self.expand(x)
-        y = self.project(self.depthwise(wide))
-        return Expanded(x + y if self.adds_input else y, wide)
+        filtered = self.depthwise(wide)
+        y = self.project(filtered)
+        return Expanded(x + y if self.adds_input else y, wide, filtered)

@@ -5,14 +5,19 @@ Source: Vasu et al. (arXiv 2206.04040), section 3.2; the rule of the branches is
 
 import copy
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm as AnyBatchNorm
 
 from ..errors import BadValue
+from .batch_fold import Branches, foldable, forward_folded
 from .conv import conv2d
 from .folded_block import FoldedBlock
 from .folding import Kernel, bn_kernel, conv_bn_kernel, pad_kernel, sum_kernels, with_kernel
 from .squeeze_excite import SqueezeExcite
+
+TrainingForm = Literal["plain", "moments"]
 
 
 class ConvNorm(nn.Module):
@@ -32,6 +37,11 @@ class ConvNorm(nn.Module):
         y: Tensor = self.bn(self.conv(x))
         return y
 
+    @property
+    def parts(self) -> tuple[nn.Conv2d, AnyBatchNorm]:
+        """The convolution and the batch norm."""
+        return self.conv, self.bn
+
 
 class MobileOneBlock(nn.Module):
     """The sum of parallel branches, then optionally squeeze and excitation, then an activation.
@@ -49,6 +59,10 @@ class MobileOneBlock(nn.Module):
         num_branches: the paper's k, 1 or more.
         use_se: whether the sum goes through `SqueezeExcite`.
         activation: makes the activation.
+
+    Attributes:
+        training_form: ``plain``, or ``moments``: in training mode all branches of a batch are folded into one
+            convolution. The same but for rounding; `use_training_forms` sets it.
 
     Raises:
         BadValue: num_branches is below 1, or kernel_size is even.
@@ -81,17 +95,39 @@ class MobileOneBlock(nn.Module):
         self.skip = nn.BatchNorm2d(in_channels) if keeps_shape else None
         self.se = SqueezeExcite(out_channels) if use_se else None
         self.act = activation()
+        self.training_form: TrainingForm = "plain"
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, I, H, W) to (N, O, ceil(H / stride), ceil(W / stride))."""
+        folds = self.training_form == "moments" and self._in_training(x)
+        total = forward_folded(x, self._parallel) if folds else self._plain(x)
+        if self.se is not None:
+            total = self.se(total)
+        elif folds and type(self.act) is nn.ReLU:
+            return total.relu_()  # the gradient of a convolution does not need its output
+        y: Tensor = self.act(total)
+        return y
+
+    @property
+    def can_fold_batches(self) -> bool:
+        """Whether `training_form` may be ``moments``: depthwise blocks, and dense ones with small windows."""
+        return foldable(self._main)
+
+    def _in_training(self, x: Tensor) -> bool:
+        """Whether every batch norm takes the statistics of the batch, and there are some."""
+        return all(norm.training for norm in self._parallel.norms) and x[:, 0].numel() > self._main.stride[0] ** 2
+
+    def _plain(self, x: Tensor) -> Tensor:
         total: Tensor = self.branches[0](x)
         for branch in (*list(self.branches)[1:], self.scale, self.skip):
             if branch is not None:
                 total = total + branch(x)
-        if self.se is not None:
-            total = self.se(total)
-        y: Tensor = self.act(total)
-        return y
+        return total
+
+    @property
+    def _parallel(self) -> Branches:
+        convs = [branch.parts for branch in self.branches if isinstance(branch, ConvNorm)]
+        return Branches(convs, None if self.scale is None else self.scale.parts, self.skip)
 
     def folded(self) -> FoldedBlock:
         """Return a new block with one convolution in place of all branches."""

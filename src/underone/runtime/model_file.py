@@ -12,7 +12,8 @@ import onnx
 
 from ..compare import Verdict
 from ..errors import BadFile, BadValue, Unsupported
-from ..graph.onnx_file import LARGEST_FILE, SPEC_KEY, metadata_of, parse, verdict_of
+from ..files import MappedFile, map_file
+from ..graph.onnx_file import LARGEST_FILE, SPEC_KEY, Content, metadata_of, parse, verdict_of
 from ..spec import InputSpec, ModelSpec, OutputSpec, Shape
 
 T = TypeVar("T", InputSpec, OutputSpec)
@@ -33,6 +34,7 @@ class ModelFile:
     Attributes:
         name: the path, or ``the model`` for bytes; for errors.
         content: what engines open: the bytes, or the path when weights lie in files beside it.
+        mapped: the file that the bytes are a view of; None: they are a copy.
         spec: what the network is; of a foreign file names, shapes and dtypes only.
         weights: dtype of most of its weights, for example ``float32``.
         ours: whether the file brings a spec.
@@ -40,11 +42,12 @@ class ModelFile:
     """
 
     name: str
-    content: bytes | Path
+    content: Content | Path
     spec: ModelSpec
     weights: str
     ours: bool = False
     verdict: Verdict | None = None
+    mapped: MappedFile | None = None
 
 
 def open_model(source: Source) -> ModelFile:
@@ -62,8 +65,9 @@ def open_model(source: Source) -> ModelFile:
     source = _path_or_bytes(source)
     path = None if isinstance(source, bytes) else source
     name = "the model" if path is None else str(path)
-    content = source if isinstance(source, bytes) else _read(source)
-    model = parse(content, name)
+    mapped = None if isinstance(source, bytes) else map_file(source, LARGEST_FILE)
+    content: Content = source if mapped is None else mapped.content  # type: ignore[assignment]
+    model, _ = parse(content, name)
     metadata = metadata_of(model, name)
     external = [t for t in model.graph.initializer if t.data_location == onnx.TensorProto.EXTERNAL]
     _check_external(external, path, name)
@@ -74,6 +78,7 @@ def open_model(source: Source) -> ModelFile:
         _weights_dtype(model.graph),
         ours=SPEC_KEY in metadata,
         verdict=_verdict(content, metadata, name),
+        mapped=mapped,
     )
 
 
@@ -91,21 +96,11 @@ def _path_or_bytes(source: Any) -> Path | bytes:
     raise BadValue(f"{shown} is no file; the path of an ONNX file, its bytes, or an open binary file is required{hint}")
 
 
-def _verdict(content: bytes, metadata: Mapping[str, str], name: str) -> Verdict | None:
+def _verdict(content: Content, metadata: Mapping[str, str], name: str) -> Verdict | None:
     try:
         return verdict_of(content, metadata, name)
     except BadFile:  # as good as none: no reason to refuse the network
         return None
-
-
-def _read(path: Path) -> bytes:
-    try:
-        size = path.stat().st_size
-        if size > LARGEST_FILE:
-            raise BadFile(f"{path} has {size:,} bytes; at most {LARGEST_FILE:,} are read")
-        return path.read_bytes()
-    except OSError as error:
-        raise BadFile(f"{path} cannot be read: {error.strerror or error}") from error
 
 
 def _check_external(tensors: list[onnx.TensorProto], path: Path | None, name: str) -> None:

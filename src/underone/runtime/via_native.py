@@ -7,6 +7,7 @@ import numpy as np
 
 from .. import _native
 from ..errors import BadFile, ShapeError, Unsupported
+from ..files import MappedFile
 from ..graph import Graph, read_onnx
 from ..native import Program, choose_isa, lower
 from .backends import Array
@@ -25,6 +26,7 @@ class Native:
     name: str
     threads: int
     precision: str
+    mapped: MappedFile | None = None  # what the graph's constants are views of
     plans: dict[Sizes, _native.Plan] = field(default_factory=dict)
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -39,7 +41,7 @@ class Native:
 
     def clone(self) -> "Native":
         """Return an adapter with plans of its own, on the same graph."""
-        return Native(self.graph, self.name, self.threads, self.precision)
+        return Native(self.graph, self.name, self.threads, self.precision, self.mapped)
 
     def profile(self, inputs: Mapping[str, Array], rounds: int) -> Profile:
         """Time every step; the least of all rounds counts. One image, or the whole of a fixed batch."""
@@ -84,7 +86,15 @@ class Native:
         return self.plans[sizes]
 
     def _compiled(self, sizes: Sizes) -> _native.Plan:
-        program = self._lowered(sizes)
+        if self.mapped is not None:
+            self.mapped.check()
+        try:
+            return self._made(self._lowered(sizes))
+        finally:
+            if self.mapped is not None:
+                self.mapped.release()
+
+    def _made(self, program: Program) -> _native.Plan:
         isa = choose_isa()
         try:
             return _native.Plan(*program.arguments(), isa=isa, precision=self.precision, threads=self.threads)
@@ -102,7 +112,7 @@ def open_model(file: ModelFile, threads: int, precision: str) -> Native:
         Unsupported: an operator or a form of one that the engine does not have.
     """
     graph = read_onnx(file.content, file.name)
-    engine = Native(graph, file.name, threads, precision)
+    engine = Native(graph, file.name, threads, precision, file.mapped)
     sizes = tuple(tuple(1 if i == 0 and d is None else d for i, d in enumerate(v.shape)) for v in graph.inputs)
     if all(d is not None for size in sizes for d in size):
         try:

@@ -43,7 +43,7 @@ def open_model(file: ModelFile, threads: int, precision: str) -> OnnxRuntime:  #
     options.inter_op_num_threads = 1
     # its threads wait in a busy loop for more work inside a run, but never between two runs
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    content = str(file.content) if isinstance(file.content, Path) else file.content
+    content = str(file.content) if isinstance(file.content, Path) else bytes(file.content)
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors have no common base class

@@ -1,6 +1,7 @@
 """Run with OpenVINO on the processor."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -78,10 +79,10 @@ def open_model(file: ModelFile, threads: int, precision: str) -> OpenVino:
         "INFERENCE_PRECISION_HINT": _HINTS[precision],
     }
     try:
-        if isinstance(file.content, bytes):
-            model = core.read_model(model=file.content, weights=b"")
-        else:
+        if isinstance(file.content, Path):
             model = core.read_model(model=str(file.content))
+        else:
+            model = core.read_model(model=bytes(file.content), weights=b"")
     except RuntimeError as error:
         raise BadFile(f"{file.name}: openvino refuses it: {_reason(error)}") from error
     return OpenVino(model, config, file.name, [output.name for output in file.spec.outputs])

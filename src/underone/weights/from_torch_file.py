@@ -14,7 +14,7 @@ from .store import Weights
 SUFFIXES = (".pth", ".tar", ".pt", ".ckpt", ".bin")
 
 # where training scripts keep the weights, averaged ones first: they are the ones meant for use
-_WRAPPERS = ("state_dict_ema", "model_ema", "ema_state_dict", "state_dict", "model_state_dict", "model")
+_WRAPPERS = ("state_dict_ema", "model_ema", "ema_state_dict", "ema", "state_dict", "model_state_dict", "model")
 _LARGEST = 1 << 32  # bytes once unpacked
 _AVERAGED_COUNTER = "n_averaged"  # torch.optim.swa_utils.AveragedModel counts its updates beside the weights
 

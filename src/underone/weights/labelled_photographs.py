@@ -6,7 +6,8 @@ Twenty photographs check a conversion; they are no ImageNet score.
 
 from dataclasses import dataclass
 
-from ..files import IndexPackage, PinnedFile
+from ..files import PinnedFile
+from ..sources import IndexPackage
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BadValue, WeightsMismatch
@@ -39,7 +40,7 @@ def load_strict(model: "nn.Module", weights: Mapping[str, NDArray[Any]], name: s
         )
     with torch.no_grad():
         for key, array in weights.items():
-            state[key].copy_(torch.from_numpy(array))
+            state[key].copy_(torch.from_numpy(np.require(array, requirements="W")))
 
 
 def save_weights(model: "nn.Module", path: str | Path) -> Path:

@@ -1,102 +1,36 @@
 """Tell from names and shapes alone which network a checkpoint holds, in which layout and form."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Literal
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from ..errors import BadFile, WeightsMismatch
 from ..spec import IMAGENET_PREPARATION, Preparation
-from . import key_maps
-from .rename import Rule, rename
+from .arrays import Array, complete_norms, turn_for
+from .layout import Family, Layout
+from .layouts import LAYOUTS
+from .networks import CHANNELS, nearest_network
+from .rename import rename, split
 from .store import Weights
 
-Form = Literal["training", "folded"]
-Family = Literal["mobileone", "mobilenet_v2"]
 
-
-@dataclass(frozen=True)
-class Layout:
-    """One way to name the tensors of one family of networks.
+class Row(NamedTuple):
+    """One tensor of a file that was read.
 
     Attributes:
-        source: who writes it.
-        family: the networks it is for.
-        form: what the names are of.
-        marker: names that no other layout has together.
-        rules: from its names to ours; none: they are ours.
-        interpolation: how the source prepares a picture for its ImageNet weights; None where the file says.
+        theirs: its name in the file.
+        ours: its name here.
+        change: the order of the axes before and after; "" where it stays.
+        shape: here.
     """
 
-    source: str
-    family: Family
-    form: Form
-    marker: tuple[str, ...]
-    rules: tuple[Rule, ...] = ()
-    interpolation: Literal["bilinear", "bicubic"] | None = None
-
-
-LAYOUTS = (
-    Layout("underone", "mobileone", "training", ("backbone.stem.branches.0.conv.weight",)),
-    Layout("underone", "mobileone", "folded", ("backbone.stem.conv.bias", "backbone.stages.0.0.conv.bias")),
-    Layout("underone", "mobilenet_v2", "training", ("backbone.stem.bn.weight", "backbone.blocks.0.project.bn.weight")),
-    Layout("underone", "mobilenet_v2", "folded", ("backbone.stem.conv.bias", "backbone.blocks.0.project.conv.bias")),
-    Layout(
-        "Apple", "mobileone", "training", ("stage0.rbr_conv.0.conv.weight",),
-        key_maps.APPLE_MOBILEONE, "bilinear",
-    ),
-    Layout(
-        "Apple", "mobileone", "folded", ("stage0.reparam_conv.weight",),
-        key_maps.APPLE_MOBILEONE_FOLDED, "bilinear",
-    ),
-    Layout(
-        "timm", "mobileone", "training", ("stem.conv_kxk.0.conv.weight",),
-        key_maps.TIMM_MOBILEONE, "bilinear",
-    ),
-    Layout(
-        "timm", "mobileone", "folded", ("stem.reparam_conv.weight",),
-        key_maps.TIMM_MOBILEONE_FOLDED, "bilinear",
-    ),
-    Layout(
-        "mmpretrain", "mobileone", "training", ("backbone.stage0.branch_conv_list.0.conv.weight",),
-        key_maps.MMPRETRAIN_MOBILEONE, "bilinear",
-    ),
-    Layout(
-        "mmpretrain", "mobileone", "folded", ("backbone.stage0.branch_reparam.weight",),
-        key_maps.MMPRETRAIN_MOBILEONE_FOLDED, "bilinear",
-    ),
-    Layout(
-        "torchvision", "mobilenet_v2", "training", ("features.0.0.weight", "features.18.0.weight"),
-        key_maps.TORCHVISION_MOBILENET_V2, "bilinear",
-    ),
-    Layout(
-        "timm", "mobilenet_v2", "training", ("conv_stem.weight", "blocks.0.0.conv_dw.weight"),
-        key_maps.TIMM_MOBILENET_V2, "bicubic",
-    ),
-)  # fmt: skip
-
-# The blocks whose output channels tell the variants of a family apart, and those channels.
-# mobileone.md 3.5 (mmpretrain, timm); MobileNet V2: the TF-slim checkpoints
-_TELLING = {
-    "mobileone": tuple(f"backbone.stages.{n}.1" for n in range(4)),
-    "mobilenet_v2": (
-        "backbone.stem",
-        *(f"backbone.blocks.{n}.project" for n in (0, 1, 3, 6, 10, 13, 16)),
-        "backbone.last",
-    ),
-}
-CHANNELS: dict[str, tuple[Family, tuple[int, ...]]] = {
-    "mobileone_s0": ("mobileone", (48, 128, 256, 1024)),
-    "mobileone_s1": ("mobileone", (96, 192, 512, 1280)),
-    "mobileone_s2": ("mobileone", (96, 256, 640, 2048)),
-    "mobileone_s3": ("mobileone", (128, 320, 768, 2048)),
-    "mobileone_s4": ("mobileone", (192, 448, 896, 2048)),
-    "mobilenet_v2_035": ("mobilenet_v2", (16, 8, 8, 16, 24, 32, 56, 112, 1280)),
-    "mobilenet_v2_050": ("mobilenet_v2", (16, 8, 16, 16, 32, 48, 80, 160, 1280)),
-    "mobilenet_v2_075": ("mobilenet_v2", (24, 16, 24, 24, 48, 72, 120, 240, 1280)),
-    "mobilenet_v2_100": ("mobilenet_v2", (32, 16, 24, 32, 64, 96, 160, 320, 1280)),
-    "mobilenet_v2_130": ("mobilenet_v2", (40, 24, 32, 40, 80, 128, 208, 416, 1664)),
-    "mobilenet_v2_140": ("mobilenet_v2", (48, 24, 32, 48, 88, 136, 224, 448, 1792)),
-}
+    theirs: str
+    ours: str
+    change: str
+    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -105,10 +39,13 @@ class Recognised:
 
     Attributes:
         layout: how its tensors were named.
-        model: name of the network in our table.
+        model: name of the network in our table, the nearest one where the channels are no network's.
         weights: its arrays under our names.
         num_classes: rows of its classifier; None: it has none.
         in_chans: channels of its input picture.
+        options: what `create_model` needs beside the name: ``channels``, where they are no network's of the table.
+        rows: every tensor that was read.
+        notes: what was left out or completed, in sentences.
     """
 
     layout: Layout
@@ -116,95 +53,143 @@ class Recognised:
     weights: Weights
     num_classes: int | None
     in_chans: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+    rows: tuple[Row, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def imagenet(self) -> bool:
-        """Whether it is taken for an ImageNet-1k classifier: a source's own layout with 1000 classes and RGB input."""
-        return self.layout.interpolation is not None and self.num_classes == 1000 and self.in_chans == 3
+        """Whether it is taken for an ImageNet-1k classifier: a source's own layout, its number of classes, RGB."""
+        own = self.layout.preparation is None
+        return not own and self.num_classes == self.layout.classes and self.in_chans == 3
 
     @property
     def preparation(self) -> Preparation | None:
         """How the source prepares a picture for it; None where the layout does not say."""
-        if not self.imagenet:
+        how = self.layout.preparation
+        if how is None or self.in_chans != 3 or not (self.imagenet or self.layout.arrays == "tensorflow"):
             return None
-        return preparation_for(self.layout.source, self.model, self.layout.interpolation or "bilinear")
+        return how.model_copy(update={"crop_ratio": crop_ratio(self.layout.source, self.model)})
 
 
-def preparation_for(source: str, model: str, interpolation: Literal["bilinear", "bicubic"]) -> Preparation:
-    """Return the preparation of a source's ImageNet weights: short side resized, centre crop, ImageNet mean and std.
+def crop_ratio(source: str, model: str) -> float:
+    """Return the share that the centre crop keeps when a source evaluates its ImageNet weights.
 
-    The centre crop keeps 0.9 in timm's evaluation of Apple's S1 to S4, 0.875 everywhere else (timm's
-    `pretrained_cfg`; Apple states none; torchvision's and mmpretrain's 224 of 256).
+    0.9 in timm's evaluation of Apple's S1 to S4, 0.875 everywhere else (timm's `pretrained_cfg`; Apple states none;
+    torchvision's and mmpretrain's 224 of 256).
     """
     wide = source in ("Apple", "timm") and model in ("mobileone_s1", "mobileone_s2", "mobileone_s3", "mobileone_s4")
-    ratio = 0.9 if wide else 0.875
-    return IMAGENET_PREPARATION.model_copy(update={"crop_ratio": ratio, "interpolation": interpolation})
+    return 0.9 if wide else 0.875
 
 
-def recognise(weights: Weights, where: str, model: str | None = None) -> Recognised:
+def preparation_for(source: str, model: str, interpolation: str) -> Preparation:
+    """Return the usual preparation of ImageNet weights: short side resized, centre crop, ImageNet mean and std."""
+    changes = {"crop_ratio": crop_ratio(source, model), "interpolation": interpolation}
+    return IMAGENET_PREPARATION.model_copy(update=changes)
+
+
+def recognise(
+    weights: Weights, where: str, model: str | None = None, layouts: Sequence[Layout] = LAYOUTS
+) -> Recognised:
     """Tell what a checkpoint holds.
 
     Args:
         weights: arrays under the names of the file.
         where: the file, for errors.
         model: the network, if the file itself says so; told from the channels otherwise.
+        layouts: that are tried.
 
     Raises:
         BadFile: the names are of no layout we know, or the shapes of no network.
         WeightsMismatch: single names do not fit the layout; all are listed.
     """
-    layout = layout_of(weights, where)
-    ours = _renamed(weights, layout, where)
-    ends = ".branches.0.conv.weight" if layout.family == "mobileone" and layout.form == "training" else ".conv.weight"
-    head, stem = ours.get("head.weight"), ours.get(f"backbone.stem{ends}")
+    family = CHANNELS[model].family if model is not None and model in CHANNELS else None
+    layout = layout_of(weights, where, layouts, family)
+    rows, notes = _rows(weights, layout, where)
+    ours = {row.ours: _turned(weights[row.theirs], row.ours, layout) for row in rows}
+    if layout.rules and layout.form == "training":
+        ours, completed = complete_norms(ours, layout.bn_eps)
+        notes += [f"{completed} batch norms were folded in part or lack scale or shift: completed"] * bool(completed)
+    network = nearest_network(ours, layout.family, layout.form)
+    if network is None:
+        raise BadFile(
+            f"{where}: {layout.source}'s {layout.family}, but with the channels of no network: {_known(layout)}"
+        )
+    head = ours.get("head.weight")
     return Recognised(
         layout,
-        model or _model_of(ours, layout, ends, where),
+        model or network.name,
         ours,
         num_classes=None if head is None or head.ndim == 0 else head.shape[0],
-        in_chans=3 if stem is None or stem.ndim != 4 else stem.shape[1],
+        in_chans=network.in_chans,
+        options=network.options,
+        rows=rows,
+        notes=tuple(notes),
     )
 
 
-def layout_of(names: Collection[str], where: str) -> Layout:
+def layout_of(
+    names: Collection[str], where: str, layouts: Sequence[Layout] = LAYOUTS, family: Family | None = None
+) -> Layout:
     """Find the layout whose marker stands among the names.
 
     Raises:
         BadFile: none does.
     """
-    for layout in LAYOUTS:
-        if all(key in names for key in layout.marker):
-            return layout
-    known = ", ".join(sorted({f"{layout.source} {layout.family}" for layout in LAYOUTS}))
+    for layout in layouts:
+        if family in (None, layout.family):
+            known = {_plain_name(name, layout) for name in names} if layout.prefix else names
+            if all(key in known for key in layout.marker):
+                return layout
+    known_sources = ", ".join(sorted({f"{layout.source} {layout.family}" for layout in layouts}))
     shown = ", ".join(list(names)[:3]) or "none"
-    raise BadFile(f"{where}: tensor names of no known layout (it begins: {shown}); known: {known}")
+    raise BadFile(f"{where}: tensor names of no known layout (it begins: {shown}); known: {known_sources}")
 
 
-def _renamed(weights: Weights, layout: Layout, where: str) -> Weights:
-    if not layout.rules:
-        return dict(weights)
+def _plain_name(name: str, layout: Layout) -> str:
+    """Take off what may stand before and behind the names of a layout."""
+    return re.sub(f"^(?:{layout.prefix})", "", name).removesuffix(":0") if layout.prefix else name
+
+
+def _rows(weights: Weights, layout: Layout, where: str) -> tuple[tuple[Row, ...], list[str]]:
+    """Rename every tensor of the network; say what is left out."""
+    plain = {_plain_name(name, layout): name for name in weights}
+    if len(plain) < len(weights):
+        raise WeightsMismatch(f"{where}: two tensors have one name once {layout.prefix!r} is taken off")
+    notes = _take_averages(plain)
+    fitting, others = split(plain, layout.rules) if layout.others == "left out" else (list(plain), [])
+    if others:
+        shown = ", ".join(sorted(others, key=lambda name: -weights[plain[name]].size)[:3])  # the largest
+        notes.append(
+            f"{len(others)} tensors are no part of {layout.family}, left out: {shown}{', …' * (len(others) > 3)}"
+        )
     try:
-        return {new: weights[old] for old, new in rename(weights, layout.rules).items()}
+        names = rename(fitting, layout.rules) if layout.rules else {name: name for name in plain}
     except WeightsMismatch as error:
         raise WeightsMismatch(f"{where} looks like {layout.source}'s {layout.family}, but: {error}") from error
+    return tuple(_row(weights[plain[name]], plain[name], ours, layout) for name, ours in names.items()), notes
 
 
-def _model_of(weights: Weights, layout: Layout, ends: str, where: str) -> str:
-    found = _channels(weights, layout.family, ends)
-    for model, (family, channels) in CHANNELS.items():
-        if family == layout.family and channels == found:
-            return model
-    raise BadFile(
-        f"{where}: {layout.source}'s {layout.family} with the channels {found}; "
-        f"the networks of that family have {_known(layout.family)}"
-    )
+def _take_averages(plain: dict[str, str]) -> list[str]:
+    """Let names stand for their moving averages, which are meant for use, where a file has them."""
+    averages = [name for name in plain if name.endswith(_AVERAGE)]
+    for name in averages:
+        plain[name.removesuffix(_AVERAGE)] = plain.pop(name)
+    return [f"{len(averages)} weights are taken from their moving averages"] * bool(averages)
 
 
-def _channels(weights: Mapping[str, object], family: Family, ends: str) -> tuple[int, ...]:
-    """Read the output channels of the telling blocks; 0 for one that is absent."""
-    shapes = [getattr(weights.get(block + ends), "shape", ()) for block in _TELLING[family]]
-    return tuple(shape[0] if shape else 0 for shape in shapes)
+_AVERAGE = "/ExponentialMovingAverage"  # tf.train.ExponentialMovingAverage
 
 
-def _known(family: Family) -> str:
-    return "; ".join(f"{model} {channels}" for model, (of, channels) in CHANNELS.items() if of == family)
+def _row(array: Array, theirs: str, ours: str, layout: Layout) -> Row:
+    turn = turn_for(ours, array, layout.arrays)
+    return Row(theirs, ours, turn.name if turn else "", tuple(_turned(array, ours, layout).shape))
+
+
+def _turned(array: Array, ours: str, layout: Layout) -> Array:
+    turn = turn_for(ours, array, layout.arrays)
+    return np.ascontiguousarray(turn.turn(array)) if turn else array
+
+
+def _known(layout: Layout) -> str:
+    return "; ".join(f"{name} {of.channels}" for name, of in CHANNELS.items() if of.family == layout.family)

@@ -62,6 +62,15 @@ def rename(keys: Iterable[str], rules: Sequence[Rule]) -> dict[str, str]:
     return renamed
 
 
+def split(keys: Iterable[str], rules: Sequence[Rule]) -> tuple[list[str], list[str]]:
+    """Part the keys into those that fit a rule and those that fit none."""
+    fitting: list[str] = []
+    others: list[str] = []
+    for key in keys:
+        (fitting if any(_apply(rule, key) is not None for rule in rules) else others).append(key)
+    return fitting, others
+
+
 def _collisions(renamed: dict[str, str]) -> list[str]:
     owner: dict[str, str] = {}
     return [

@@ -1,0 +1,69 @@
+"""The commands of training and scoring, behind `underone train` and `underone eval`."""
+
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import BadValue
+from . import show
+
+if TYPE_CHECKING:
+    from ..evaluation import ClassScore
+    from ..training import TrainingResult
+
+
+def train_recipe(
+    recipe: str, changes: Sequence[str], data: Path, output: Path, resume: bool, **options: Any
+) -> "TrainingResult":
+    """Train with a bar for the epoch that runs; only the first process of several draws."""
+    from ..training import train
+
+    with show.training(quiet=not leads()) as progress:
+        return train(
+            recipe, data, output, resume=resume, progress=progress, **options, **dict(map(_key_value, changes))
+        )
+
+
+def leads() -> bool:
+    """Tell whether this process, of those that a launcher started, is the one that prints."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _key_value(text: str) -> tuple[str, Any]:
+    """Read ``key=value``; the value as YAML writes numbers, lists and so on."""
+    import yaml
+
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise BadValue(f"{text!r} was given; key=value is required, for example epochs=20")
+    try:
+        return key, _number(value) if (read := yaml.safe_load(value)) == value else read
+    except yaml.YAMLError as error:
+        raise BadValue(f"{text!r}: the value cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def _number(text: str) -> Any:
+    """Read what YAML takes for text, such as 1e-4."""
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def evaluate_model(model: Path, data: Path, backend: str, threads: int | None, precision: str | None) -> "ClassScore":
+    """Score a file of any form, with a bar."""
+    from ..evaluation import evaluate
+
+    with show.bar() as progress:
+        return evaluate(
+            model, data, backend=backend, threads=threads, precision=precision,
+            progress=lambda done, total: progress("pictures", done, total),
+        )  # fmt: skip
+
+
+def next_command(result: "TrainingResult") -> str:
+    """Say what to do with the weights."""
+    weights = Path(result.weights)
+    return f"underone reparam {shlex.quote(str(weights))} -o {shlex.quote(str(weights.with_suffix('.onnx')))}"

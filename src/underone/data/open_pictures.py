@@ -1,0 +1,82 @@
+"""Data by its path: which reader it is for, and which part is for what."""
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..errors import BadFile
+from .from_csv import from_csv
+from .from_folder import from_folder
+from .from_hugging_face import from_hugging_face
+from .from_tar import from_tar
+from .pictures import Pictures
+
+TRAIN, VALIDATION, TEST = ("train", "training"), ("validation", "val", "valid"), ("test",)
+
+
+class Splits(NamedTuple):
+    """The parts of a data set: to learn from, to choose by, to state a figure on."""
+
+    train: Pictures
+    validation: Pictures
+    test: Pictures | None
+
+
+def open_pictures(source: Any, classes: Sequence[str] | None = None) -> Pictures:
+    """List pictures with their classes.
+
+    Args:
+        source: a folder of class folders, a .csv table, a .tar shard, a folder or shell pattern of shards, a
+            `datasets.Dataset`, or a folder that its `save_to_disk` wrote.
+        classes: names by class index; None: as the data has them.
+
+    Raises:
+        BadFile: there is no such data, or it is damaged or empty.
+        BadValue: it has other classes.
+    """
+    if not isinstance(source, str | PathLike):
+        return from_hugging_face(source)
+    path = Path(source)
+    if path.suffix == ".csv":
+        return from_csv(path, classes)
+    if path.suffix == ".tar" or any(mark in path.name for mark in "*?["):
+        shards = sorted(path.parent.glob(path.name))
+        if not shards:
+            raise BadFile(f"{path}: there is no such file")
+        return from_tar(shards, classes)
+    if (path / "dataset_info.json").is_file():
+        return from_hugging_face(path)
+    shards = sorted(path.glob("*.tar")) if path.is_dir() else []
+    return from_tar(shards, classes) if shards else from_folder(path, classes)
+
+
+def open_splits(root: str | PathLike[str]) -> Splits:
+    """List the parts of ``root/train``, ``root/validation`` (or val) and, where there is one, ``root/test``.
+
+    Each part is a folder of classes or of shards, or a table ``train.csv`` and so on. The classes are those of the
+    training part.
+
+    Raises:
+        BadFile: a part is missing, damaged or empty.
+        BadValue: a part has a class that the training part has not.
+    """
+    root = Path(root)
+    train = open_pictures(_part(root, TRAIN))
+    validation = open_pictures(_part(root, VALIDATION), train.classes)
+    has_test = any(_exists(root, name) for name in TEST)
+    return Splits(train, validation, open_pictures(_part(root, TEST), train.classes) if has_test else None)
+
+
+def _part(root: Path, names: Sequence[str]) -> Path:
+    for name in names:
+        found = _exists(root, name)
+        if found:
+            return found
+    raise BadFile(
+        f"{root} has no part {' or '.join(names)}; {root / names[0]} (a folder) or {names[0]}.csv is required"
+    )
+
+
+def _exists(root: Path, name: str) -> Path | None:
+    return next((path for path in (root / name, root / f"{name}.csv") if path.exists()), None)

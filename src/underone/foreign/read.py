@@ -1,0 +1,121 @@
+"""Read a file of another framework: the reader is chosen by content first, then by suffix."""
+
+import glob
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import Unsupported
+from .foreign_file import ForeignFile
+
+_HEAD = 64  # bytes at the start of a file that tell what it is
+_TABLE_END = bytes.fromhex("57fb808b247547db")  # of a sorted string table
+
+
+@dataclass(frozen=True)
+class Format:
+    """One row of the table of readers.
+
+    Attributes:
+        name: of the format.
+        matches: whether a file is one, from its first 64 bytes and its path.
+        read: the reader.
+    """
+
+    name: str
+    matches: Callable[[bytes, Path], bool]
+    read: Callable[[Path], ForeignFile]
+
+
+def _suffix(*suffixes: str) -> Callable[[bytes, Path], bool]:
+    return lambda _, path: path.suffix.lower() in suffixes
+
+
+def _tflite(path: Path) -> ForeignFile:
+    from .from_tflite import read_tflite
+
+    return read_tflite(path)
+
+
+def _keras(path: Path) -> ForeignFile:
+    from .from_keras import read_keras
+
+    return read_keras(path)
+
+
+def _caffe(path: Path) -> ForeignFile:
+    from .from_caffe import read_caffe
+
+    return read_caffe(path)
+
+
+def _frozen_graph(path: Path) -> ForeignFile:
+    from .from_tensorflow import read_frozen_graph
+
+    return read_frozen_graph(path)
+
+
+def _saved_model(path: Path) -> ForeignFile:
+    from .from_tensorflow import read_saved_model
+
+    return read_saved_model(path)
+
+
+def _checkpoint(path: Path) -> ForeignFile:
+    from .from_tensorflow import read_checkpoint
+
+    return read_checkpoint(path)
+
+
+def _is_saved_model(_: bytes, path: Path) -> bool:
+    return path.name == "saved_model.pb" or (path / "saved_model.pb").is_file()
+
+
+def _is_checkpoint(_: bytes, path: Path) -> bool:
+    """Whether a path is a checkpoint, part of one, what the names of its parts begin with, or a folder with one."""
+    if path.is_file():
+        with path.open("rb") as file:
+            file.seek(max(path.stat().st_size - len(_TABLE_END), 0))
+            return path.suffix in (".index", ".meta") or ".data-" in path.name or file.read() == _TABLE_END
+    parts = path.parent.glob(f"{glob.escape(path.name)}-?????-of-?????") if path.name else ()
+    return (path.parent / f"{path.name}.index").is_file() or any(parts) or any(path.glob("*.index"))
+
+
+def _is_keras(head: bytes, path: Path) -> bool:
+    return head.startswith(b"\x89HDF\r\n\x1a\n") or (head.startswith(b"PK") and path.suffix.lower() == ".keras")
+
+
+FORMATS: tuple[Format, ...] = (
+    Format("TFLite", lambda head, _: head[4:8] == b"TFL3", _tflite),
+    Format("Keras", _is_keras, _keras),
+    Format("Caffe", lambda _, path: path.suffix.lower() == ".caffemodel" or ".prototxt" in path.name, _caffe),
+    Format("TensorFlow SavedModel", _is_saved_model, _saved_model),
+    Format("TensorFlow checkpoint", _is_checkpoint, _checkpoint),
+    Format("TensorFlow frozen graph", _suffix(".pb"), _frozen_graph),
+)
+
+
+def read_foreign(path: Path | str) -> ForeignFile:
+    """Read a file of TensorFlow, Keras, Caffe or TFLite, without that framework.
+
+    Args:
+        path: of a file; of a folder for a SavedModel; the prefix or the index for a TensorFlow checkpoint.
+
+    Raises:
+        BadFile: it cannot be read, or is damaged; the file and the offset are named.
+        Unsupported: no reader knows it.
+    """
+    path = Path(path)
+    found = find_format(path)
+    if found is None:
+        raise Unsupported(f"{path} is no file of {', '.join(f.name for f in FORMATS)}")
+    return found.read(path)
+
+
+def find_format(path: Path) -> Format | None:
+    """Give the row of the table that knows a file, or None."""
+    head = b""
+    if path.is_file():
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    return next((f for f in FORMATS if f.matches(head, path)), None)

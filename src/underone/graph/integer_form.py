@@ -1,0 +1,113 @@
+"""Pass: a convolution between DequantizeLinear and QuantizeLinear becomes QLinearConv, which sums whole numbers.
+
+In floating point the order of a sum decides on which side of a rounding a value falls, and each rounding that falls
+otherwise moves the next layers; the integer form has one answer on every engine.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .graph import Graph, Node, unused_name
+from .passes import drop_unused
+
+
+def integer_convolutions(graph: Graph) -> Graph:
+    """Write every convolution of quantised tensors that is rounded at once as QLinearConv.
+
+    Its operand and its weight come from DequantizeLinear with fixed scales, the weight from a constant; its bias is a
+    constant; its only reader is a QuantizeLinear, or a Clip before one. Any other convolution stays.
+    """
+    return drop_unused(_Rewriting(graph).graph_of())
+
+
+@dataclass(frozen=True)
+class _Match:
+    """A convolution and what stands around it."""
+
+    conv: Node
+    x: Node
+    weight: Node
+    clip: Node | None
+    rounding: Node
+
+
+class _Rewriting:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.constants = dict(graph.constants)
+        self.makers = {name: node for node in graph.nodes for name in node.outputs}
+        self.reads = Counter(n for node in graph.nodes for n in node.inputs) + Counter(v.name for v in graph.outputs)
+        self.readers = {name: node for node in graph.nodes for name in node.inputs}  # the only one where `reads` is 1
+        self.taken = {*self.makers, *self.constants, *(v.name for v in graph.inputs)}
+
+    def graph_of(self) -> Graph:
+        matches = [m for n in self.graph.nodes if n.op == "Conv" and (m := self.match(n)) is not None]
+        written = {id(m.rounding): self.rewritten(m) for m in matches}
+        nodes = [new for node in self.graph.nodes for new in written.get(id(node), [node])]
+        return replace(self.graph, nodes=tuple(nodes), constants=self.constants)
+
+    def match(self, conv: Node) -> _Match | None:
+        x, weight = (self.dequantised(name) for name in conv.inputs[:2])
+        if x is None or weight is None or weight.inputs[0] not in self.graph.constants:
+            return None
+        if any(n not in self.graph.constants for n in conv.inputs[2:]) or self.graph.constants[x.inputs[1]].size != 1:
+            return None
+        clip = self.only_reader(conv.outputs[0], "Clip")
+        rounding = self.only_reader((clip or conv).outputs[0], "QuantizeLinear")
+        if rounding is None or len(rounding.inputs) != 3 or not self.one_fixed_scale(rounding):
+            return None
+        return _Match(conv, x, weight, clip, rounding)
+
+    def dequantised(self, name: str) -> Node | None:
+        """Give the DequantizeLinear that makes a tensor, with fixed scale and zero point; None for any other."""
+        node = self.makers.get(name)
+        if node is None or node.op != "DequantizeLinear" or len(node.inputs) != 3:
+            return None
+        return node if all(n in self.graph.constants for n in node.inputs[1:]) else None
+
+    def one_fixed_scale(self, node: Node) -> bool:
+        return all(n in self.graph.constants and self.graph.constants[n].size == 1 for n in node.inputs[1:])
+
+    def only_reader(self, name: str, op: str) -> Node | None:
+        node = self.readers.get(name) if self.reads[name] == 1 else None
+        return node if node is not None and node.op == op else None
+
+    def rewritten(self, m: _Match) -> list[Node]:
+        bias = [self.whole_bias(m)] if len(m.conv.inputs) > 2 else []
+        operands = (*m.x.inputs, *m.weight.inputs, *m.rounding.inputs[1:], *bias)
+        bounds = self.whole_bounds(m)
+        name = m.rounding.outputs[0]
+        if bounds is None:
+            return [Node("QLinearConv", operands, (name,), m.conv.attrs, m.conv.name)]
+        inner = self.new_name(f"{name}/unlimited")
+        limits = {"min": float(bounds[0]), "max": float(bounds[1])}
+        return [
+            Node("QLinearConv", operands, (inner,), m.conv.attrs, m.conv.name),
+            Node("Clip", (inner,), (name,), limits, m.clip.name if m.clip else ""),
+        ]
+
+    def whole_bias(self, m: _Match) -> str:
+        bias, scales = self.constants[m.conv.inputs[2]], [self.constants[n.inputs[1]] for n in (m.x, m.weight)]
+        step = scales[0].astype(np.float64) * scales[1].astype(np.float64)
+        limits = np.iinfo(np.int32)
+        whole = np.clip(np.rint(bias.astype(np.float64) / step), limits.min, limits.max).astype(np.int32)
+        name = self.new_name(f"{m.conv.inputs[2]}/whole")
+        self.constants[name] = whole
+        return name
+
+    def whole_bounds(self, m: _Match) -> tuple[int, int] | None:
+        """Give the bounds of the Clip in quantised values; None where the type has the same."""
+        scale, zero = (self.constants[n] for n in m.rounding.inputs[1:])
+        info = np.iinfo(zero.dtype)
+        given = (m.clip.attrs.get("min", -np.inf), m.clip.attrs.get("max", np.inf)) if m.clip else (-np.inf, np.inf)
+        low, high = (
+            float(np.clip(np.rint(v / float(scale.item())) + int(zero.item()), info.min, info.max)) for v in given
+        )
+        return None if (low, high) == (info.min, info.max) else (int(low), int(high))
+
+    def new_name(self, wanted: str) -> str:
+        name = unused_name(wanted, self.taken)
+        self.taken.add(name)
+        return name

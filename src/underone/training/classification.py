@@ -1,0 +1,120 @@
+"""The task of telling classes apart: model, loss, score."""
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..data import Pictures
+from ..errors import BadValue
+from ..evaluation import ClassScore, score_classes
+from ..evaluation.of_torch import answer_of
+from ..runtime import load
+from ..spec import ModelSpec
+from ..zoo import create_model
+from .augmentation import mix
+from .batches import Batch, normalizer
+from .recipe import Recipe
+
+_EVALUATION_BATCH = 32
+
+
+class Classification:
+    """What the loop needs to know about this task.
+
+    Args:
+        recipe: how to train.
+        pictures: the training set.
+        device: of the network.
+    """
+
+    metric = "top1"  # the score that decides which weights are kept
+
+    def __init__(self, recipe: Recipe, pictures: Pictures, device: torch.device) -> None:
+        self.recipe, self.device = recipe, device
+        self.classes = len(pictures.classes)
+        if self.classes < 2:
+            raise BadValue(f"the training set has {self.classes} class; 2 or more are required")
+        self.model = _build(recipe, pictures.classes).to(device)
+        self.spec = cast(ModelSpec, self.model.spec)
+        how = self.spec.input.preparation
+        assert how is not None, "every model of three channels has a preparation"
+        self._normalize = normalizer(how, device)
+        self._teacher = _Teacher(recipe.teacher, self.spec, self.classes) if recipe.teacher else None
+
+    def inputs(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return images (N, 3, H, W) and smooth targets (N, classes), both float32 on the device."""
+        images = self._normalize(batch.images)
+        targets = F.one_hot(batch.targets, self.classes).to(self.device, torch.float32)
+        return mix(images, targets, self.recipe, batch.seed)
+
+    def loss(self, logits: Tensor, images: Tensor, targets: Tensor) -> Tensor:
+        """Return the sum of the pictures' losses: cross entropy, and the teacher's answers where there is one."""
+        smoothing = self.recipe.label_smoothing
+        hard = F.cross_entropy(logits.float(), targets, label_smoothing=smoothing, reduction="sum")
+        if self._teacher is None:
+            return hard
+        soft = self._teacher.loss(logits.float(), images, self.recipe.temperature)
+        return hard * (1 - self.recipe.teacher_share) + soft * self.recipe.teacher_share
+
+    def right(self, logits: Tensor, targets: Tensor) -> int:
+        """Return how many pictures of a batch have the largest logit at the largest target."""
+        return int((logits.argmax(1) == targets.argmax(1)).sum())
+
+    def evaluate(self, model: nn.Module, pictures: Pictures) -> ClassScore:
+        """Score a model in eval mode on pictures prepared as its spec says."""
+        return score_classes(answer_of(model), pictures, self.spec.input, batch=_EVALUATION_BATCH)
+
+
+class _Teacher:
+    """A network whose answers are learnt, run on the student's own augmented pictures."""
+
+    def __init__(self, file: str, student: ModelSpec, classes: int) -> None:
+        self._net = load(file)
+        spec = self._net.spec
+        if spec.outputs[0].shape[1:] not in ((), (classes,)):
+            raise BadValue(f"the teacher {file} gives {spec.outputs[0].shape}, the data has {classes} classes")
+        if spec.input.preparation != student.input.preparation and not _same_values(spec, student):
+            raise BadValue(f"the teacher {file} takes pictures of another range or mean than {student.name}")
+        self._size = spec.input.size
+
+    def loss(self, logits: Tensor, images: Tensor, temperature: float) -> Tensor:
+        """Return the summed divergence of the softened answers, times the temperature squared (Hinton et al.)."""
+        wanted = [fixed or own for fixed, own in zip(self._size, images.shape[-2:], strict=True)]
+        if wanted != list(images.shape[-2:]):
+            images = F.interpolate(images, wanted, mode="bilinear", antialias=True)
+        answers = torch.from_numpy(np.concatenate(list(self._answers(images.cpu().numpy())))).to(logits.device)
+        return F.kl_div(
+            F.log_softmax(logits / temperature, 1), F.log_softmax(answers / temperature, 1),
+            reduction="sum", log_target=True,
+        ) * temperature**2  # fmt: skip
+
+    def _answers(self, images: np.ndarray[Any, Any]) -> Iterator[np.ndarray[Any, Any]]:
+        fixed = self._net.spec.input.shape[0]
+        for part in [images] if fixed is None else np.split(images, len(images)):
+            yield next(iter(self._net.run(part).values()))
+
+
+def _same_values(teacher: ModelSpec, student: ModelSpec) -> bool:
+    theirs, ours = teacher.input.preparation, student.input.preparation
+    return bool(
+        theirs and ours and (theirs.range, theirs.mean, theirs.std, theirs.color)
+        == (ours.range, ours.mean, ours.std, ours.color)
+    )  # fmt: skip
+
+
+def _build(recipe: Recipe, classes: tuple[str, ...]) -> nn.Module:
+    torch.manual_seed(recipe.seed)
+    model = create_model(recipe.model, weights=recipe.weights, num_classes=len(classes), labels=classes)
+    if recipe.dropout is not None:
+        cast(nn.Dropout, model.dropout).p = recipe.dropout
+    spec = cast(ModelSpec, model.spec)
+    if spec.form != "training":
+        raise BadValue(f"{recipe.weights} holds a folded network, which cannot be trained; give the training form")
+    size = recipe.test_size or recipe.size
+    image = spec.input.model_copy(update={"shape": (None, spec.input.shape[1], size, size)})
+    model.spec = spec.model_copy(update={"inputs": (image,)})  # type: ignore[assignment]
+    return model

@@ -1,0 +1,110 @@
+"""Plots and picture sheets of a run."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from ..data import Pictures
+from ..errors import BadFile, MissingExtra
+from ..evaluation import ClassScore
+from ..files import atomic_write
+from ..image import Pixels, read_image
+from .recipe import Recipe
+from .schedules import Rates, stage_at
+
+_TILE, _TEXT, _COLUMNS, _MOST = 160, 22, 8, 32  # pixels, pixels, tiles, tiles
+
+
+def sheet(path: Path, pictures: Sequence[Pixels], texts: Sequence[str], wrong: Sequence[bool] = ()) -> None:
+    """Write pictures side by side with a line under each; red where `wrong` says so."""
+    shown = list(zip(pictures, texts, wrong or [False] * len(texts), strict=False))[:_MOST]
+    rows = -(-len(shown) // _COLUMNS)
+    page = Image.new("RGB", (min(len(shown), _COLUMNS) * _TILE, rows * (_TILE + _TEXT)), "white")
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(13)
+    for number, (pixels, text, bad) in enumerate(shown):
+        x, y = number % _COLUMNS * _TILE, number // _COLUMNS * (_TILE + _TEXT)
+        tile = Image.fromarray(pixels)
+        tile.thumbnail((_TILE - 4, _TILE - 4))
+        page.paste(tile, (x + (_TILE - tile.width) // 2, y + (_TILE - tile.height) // 2))
+        draw.text((x + 4, y + _TILE + 2), text[:24], "#b91c1c" if bad else "#111827", font)
+    page.save(path, "JPEG", quality=88)
+
+
+def mistakes(path: Path, score: ClassScore, pictures: Pictures) -> None:
+    """Write the pictures that a classifier is most wrong about; nothing where it is always right."""
+    names = {pictures.name(i): i for i in range(len(pictures))} if score.worst else {}
+    found, texts = [], []
+    for mistake in score.worst:
+        try:
+            found.append(read_image(pictures.read(names[mistake.picture])))
+            texts.append(f"{mistake.target}: {mistake.answer} {mistake.score:.0%}")
+        except BadFile:  # removed since
+            continue
+    if found:
+        with atomic_write(path) as temporary:
+            sheet(temporary, found, texts, [True] * len(found))
+
+
+def schedule(path: Path, epochs: Sequence[float], rates: Sequence[Rates], recipe: Recipe) -> None:
+    """Draw learning rate, weight decay and picture size over the epochs."""
+    figure, (first, second, third) = _figure(3)
+    first.plot(epochs, [r.lr for r in rates], color="#2563eb")
+    second.plot(epochs, [r.weight_decay for r in rates], color="#0d9488")
+    third.step(range(recipe.epochs), [stage_at(recipe, e).size for e in range(recipe.epochs)], color="#d97706")
+    for axes, title in zip((first, second, third), ("learning rate", "weight decay", "picture size (px)"), strict=True):
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel("epoch")
+        axes.set_ylim(bottom=0)
+    _save(figure, path)
+
+
+def results(path: Path, history: Sequence[Mapping[str, float]]) -> None:
+    """Draw loss and accuracy of every epoch."""
+    figure, (left, right) = _figure(2)
+    epochs = [row["epoch"] for row in history]
+    for axes, train, validation, title in (
+        (left, "train_loss", "val_loss", "loss"),
+        (right, "train_top1", "val_top1", "top-1 (%)"),
+    ):
+        axes.plot(epochs, [row[train] for row in history], color="#9ca3af", marker=".", label="training")
+        axes.plot(epochs, [row[validation] for row in history], color="#2563eb", marker=".", label="validation")
+        axes.set_title(title, fontsize=10)
+        axes.set_xlabel("epoch")
+        axes.legend(frameon=False)
+    _save(figure, path)
+
+
+def confusion(path: Path, score: ClassScore, title: str) -> None:
+    """Draw which class is taken for which, in percent of the right class."""
+    matrix = np.array(score.confusion, float)
+    shares = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    side = max(4.0, min(16.0, 0.5 * len(matrix) + 2))
+    figure, (axes,) = _figure(1, (side, side))
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
+    if len(matrix) <= 25:
+        for row, column in np.ndindex(matrix.shape):
+            if matrix[row, column]:
+                color = "white" if shares[row, column] > 50 else "#111827"
+                axes.text(column, row, int(matrix[row, column]), ha="center", va="center", color=color, fontsize=8)
+        axes.set_xticks(range(len(matrix)), score.classes, rotation=60, ha="right")
+        axes.set_yticks(range(len(matrix)), score.classes)
+    axes.set_xlabel("said")
+    axes.set_ylabel("right")
+    axes.set_title(title, fontsize=10)
+    _save(figure, path)
+
+
+def _figure(count: int, size: tuple[float, float] | None = None) -> tuple[Any, Sequence[Any]]:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtra("the plots of a run", "matplotlib", "report") from error
+    figure = Figure(figsize=size or (4.2 * count, 3.0), layout="constrained")
+    return figure, np.atleast_1d(figure.subplots(1, count)).tolist()
+
+
+def _save(figure: Any, path: Path) -> None:
+    figure.savefig(path, dpi=110, format="png")

@@ -1,0 +1,145 @@
+"""Recipe: everything that decides how a network is trained, in one frozen record."""
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from ..errors import BadValue, UnknownName
+from ..spec import Frozen
+
+SMOKE_BATCH = 8
+
+
+class Stage(Frozen):
+    """A part of the run with its own picture size and strength of augmentation.
+
+    Attributes:
+        until: share of the epochs at which it ends, 0 < until <= 1.
+        size: height and width of the training pictures in pixels.
+        strength: factor of the policy's magnitudes, 0 to 1.
+    """
+
+    until: float = Field(gt=0, le=1)
+    size: int = Field(ge=32, le=2048)
+    strength: float = Field(1.0, ge=0, le=1)
+
+
+class Recipe(Frozen):
+    """How a network is trained.
+
+    Attributes:
+        name: of the recipe.
+        source: where it comes from.
+        expected: what it should give, and who says so.
+        cost: what a run takes.
+        unverified: fields whose values could not be checked against the source.
+        task: what is learnt.
+        model: name in the zoo.
+        weights: start: a tag, a path, or None for random.
+        epochs: passes over the training set.
+        batch: pictures of one step, of all processes together.
+        accumulate: parts that a process computes its share of a step in, to save memory.
+        optimizer: ``sgd`` or ``adamw``.
+        lr: learning rate after the warm-up, for the stated batch.
+        lr_end: at the end of the cosine.
+        warmup_epochs: linear rise from 0.
+        momentum: of SGD.
+        nesterov: kind of momentum.
+        head_lr: factor of the learning rate for the head.
+        weight_decay: at the start.
+        weight_decay_end: at the end of the same cosine; None: constant.
+        decay_norms: whether batch norms and biases decay as well.
+        clip_norm: largest gradient norm; None: any.
+        label_smoothing: share of the target spread over all classes.
+        ema: decay of the averaged weights, which are validated and kept; None: none are.
+        size: of the training pictures after the last stage's rule; stages override it.
+        test_size: of the validation pictures; None: `size`.
+        stages: the curriculum of sizes and strengths; empty: `size` and full strength.
+        min_scale: smallest share of a picture that a random crop keeps.
+        policy: ``none``, ``autoaugment`` (its ImageNet policy) or ``randaugment``.
+        mixup: alpha of mixup; 0: off.
+        cutmix: alpha of cutmix; 0: off.
+        dropout: before the head; None: as the model has it.
+        teacher: file of a network whose answers are learnt too (any that `load` takes); None: none.
+        teacher_share: weight of the teacher's answers in the loss.
+        temperature: that softens both answers.
+        precision: of the forward pass under autocast.
+        channels_last: memory layout of the network.
+        compile: whether `torch.compile` is used.
+        sync_norms: whether batch norms see the batch of all processes.
+        seed: of order, augmentation and fresh weights.
+        max_unreadable: share of the pictures that may be unreadable before the run stops.
+    """
+
+    name: str
+    source: str = ""
+    expected: str = ""
+    cost: str = ""
+    unverified: tuple[str, ...] = ()
+    task: Literal["classify"] = "classify"
+    model: str = "mobileone_s0"
+    weights: str | None = None
+    epochs: int = Field(10, ge=1)
+    batch: int = Field(64, ge=1)
+    accumulate: int = Field(1, ge=1)
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    lr: float = Field(0.1, gt=0)
+    lr_end: float = Field(0.0, ge=0)
+    warmup_epochs: float = Field(0.0, ge=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    nesterov: bool = False
+    head_lr: float = Field(1.0, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    weight_decay_end: float | None = Field(None, ge=0)
+    decay_norms: bool = True
+    clip_norm: float | None = Field(None, gt=0)
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    ema: float | None = Field(None, gt=0, lt=1)
+    size: int = Field(224, ge=32, le=2048)
+    test_size: int | None = Field(None, ge=32, le=2048)
+    stages: tuple[Stage, ...] = ()
+    min_scale: float = Field(0.08, gt=0, le=1)
+    policy: Literal["none", "autoaugment", "randaugment"] = "none"
+    mixup: float = Field(0.0, ge=0)
+    cutmix: float = Field(0.0, ge=0)
+    dropout: float | None = Field(None, ge=0, lt=1)
+    teacher: str | None = None
+    teacher_share: float = Field(0.5, ge=0, le=1)
+    temperature: float = Field(1.0, gt=0)
+    precision: Literal["float32", "bfloat16", "float16"] = "float32"
+    channels_last: bool = False
+    compile: bool = False
+    sync_norms: bool = False
+    seed: int = Field(0, ge=0)
+    max_unreadable: float = Field(0.01, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _check_stages(self) -> Self:
+        ends = [stage.until for stage in self.stages]
+        if ends and (ends != sorted(set(ends)) or ends[-1] != 1):
+            raise ValueError(f"the stages end at {ends}; rising shares that end at 1 are required")
+        return self
+
+    def changed(self, **changes: Any) -> "Recipe":
+        """Return the recipe with other values, checked.
+
+        Args:
+            changes: new values by field; texts are read as numbers and so on where the field wants them.
+
+        Raises:
+            UnknownName: no such field.
+            BadValue: a value outside what the field takes.
+        """
+        for key in changes:
+            if key not in type(self).model_fields:
+                raise UnknownName("recipe key", key, type(self).model_fields)
+        try:
+            return type(self).model_validate({**self.model_dump(), **changes})
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(map(str, first["loc"])) or "recipe"
+            raise BadValue(f"{key}={first['input']!r}: {first['msg']}") from error
+
+    def smoke(self) -> "Recipe":
+        """Return the same recipe for a try of seconds: one epoch of small pictures in small batches."""
+        return self.changed(name=f"{self.name}_smoke", epochs=1, batch=SMOKE_BATCH, size=64, stages=(), warmup_epochs=0)

@@ -1,0 +1,133 @@
+"""The recipes by name: a literal table. Each says where it comes from, what to expect, and what it costs."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..errors import BadFile, UnknownName
+from .recipe import Recipe, Stage
+
+# Sizes and strengths are recalled, not read; the epochs at which they change are measured off the paper's figure 4
+_CURRICULUM = (
+    Stage(until=38 / 300, size=160, strength=0.3),
+    Stage(until=113 / 300, size=192, strength=0.6),
+    Stage(until=1, size=224, strength=1.0),
+)
+
+MOBILEONE_IN1K = Recipe(
+    name="mobileone_in1k",
+    source="Vasu et al., CVPR 2023, section 3.3 and supplementary: SGD, cosine, annealed weight decay, EMA",
+    expected="S0 71.4, S1 75.9, S2 77.4, S3 78.1, S4 79.4 % top-1 on ImageNet-1k (the paper's; not run by us)",
+    cost="300 epochs, 1.5 million steps of 256 pictures; the paper: one machine with 8 GPUs",
+    unverified=("stages", "momentum", "policy"),
+    model="mobileone_s0",
+    epochs=300,
+    batch=256,
+    lr=0.1,
+    weight_decay=1e-4,
+    weight_decay_end=1e-5,
+    label_smoothing=0.1,
+    ema=0.9995,
+    stages=_CURRICULUM,
+)
+
+MOBILENET_V2_IN1K = Recipe(
+    name="mobilenet_v2_in1k",
+    source="torchvision, references/classification: MobileNet V2 (StepLR there; here its cosine form)",
+    expected="71.9 % top-1 on ImageNet-1k is torchvision's figure for its own schedule; not run by us",
+    cost="300 epochs, 1.5 million steps of 256 pictures",
+    unverified=("lr_end",),
+    model="mobilenet_v2_100",
+    epochs=300,
+    batch=256,
+    lr=0.045,
+    weight_decay=4e-5,
+)
+
+FINETUNE = Recipe(
+    name="finetune",
+    source="ours",
+    expected="depends on the pictures",
+    cost="a MobileNet V2 at 224 px takes about 0.06 s a picture and epoch on one core",
+    model="mobilenet_v2_100",
+    weights="DEFAULT",
+    epochs=12,
+    batch=32,
+    lr=0.01,
+    nesterov=True,
+    head_lr=5.0,
+    warmup_epochs=0.5,
+    weight_decay=1e-4,
+    decay_norms=False,
+    label_smoothing=0.1,
+    ema=0.99,
+    min_scale=0.35,
+    policy="none",
+)
+
+SCRATCH = Recipe(
+    name="scratch",
+    source="ours: the MobileOne recipe for a small set of pictures",
+    expected="depends on the pictures",
+    cost="depends on the pictures",
+    model="mobileone_s0",
+    epochs=60,
+    batch=64,
+    lr=0.1,
+    nesterov=True,
+    warmup_epochs=2,
+    weight_decay=5e-4,
+    weight_decay_end=5e-5,
+    decay_norms=False,
+    label_smoothing=0.1,
+    ema=0.995,
+    size=128,
+    min_scale=0.25,
+    policy="randaugment",
+)
+
+DISTILL = SCRATCH.changed(
+    name="distill",
+    source="Hinton et al. (arXiv 1503.02531): softened answers of a teacher beside the labels",
+    teacher_share=0.7,
+    temperature=2.0,
+)
+
+RECIPES: Mapping[str, Recipe] = {r.name: r for r in (MOBILEONE_IN1K, MOBILENET_V2_IN1K, FINETUNE, SCRATCH, DISTILL)}
+
+
+def recipe_of(name: str) -> Recipe:
+    """Return a recipe by its name, by ``name_smoke``, or from the ``recipe.yaml`` of a run.
+
+    Raises:
+        UnknownName: no such recipe.
+        BadFile: the file is no recipe.
+    """
+    if name.endswith((".yaml", ".yml", ".json")):
+        return read_recipe(Path(name))
+    if name.endswith("_smoke") and name.removesuffix("_smoke") in RECIPES:
+        return RECIPES[name.removesuffix("_smoke")].smoke()
+    if name not in RECIPES:
+        raise UnknownName("recipe", name, RECIPES)
+    return RECIPES[name]
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a recipe that was written as YAML.
+
+    Raises:
+        BadFile: not readable, or no recipe; the first fault is named.
+    """
+    import yaml
+
+    try:
+        values = yaml.safe_load(path.read_text("utf-8"))
+        return Recipe.model_validate(values)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
+        raise BadFile(f"{path} is no recipe: {str(error).splitlines()[0]}") from error
+
+
+def write_recipe(recipe: Recipe, path: Path) -> None:
+    """Write a recipe as YAML, its fields in the order of the class."""
+    import yaml
+
+    path.write_text(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False), "utf-8")

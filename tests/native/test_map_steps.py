@@ -1,0 +1,304 @@
+"""Pools, resampling, concatenations, shuffles, grouped convolutions and matrix products, on maps and beside them."""
+
+import numpy as np
+import pytest
+
+from underone.compare import difference
+from underone.graph import Graph, Node, Value, run_reference
+from underone.native import lower
+from underone.native.composites import join_gelu
+
+native = pytest.importorskip("underone._native", reason="the compiled part is not installed")
+
+LIMITS = {"float32": 1e-10, "bfloat16": 1e-4}
+ISAS = [*native.isas(), *(["avx512_bf16"] if native.has_dots() else []), *(["amx"] if native.has_amx() else [])]
+SETTINGS = [(isa, precision) for precision in LIMITS for isa in ISAS if isa in native.isas() or precision == "bfloat16"]
+
+
+@pytest.fixture(params=SETTINGS, ids=lambda s: f"{s[0]}-{s[1]}")
+def setting(request):
+    return request.param
+
+
+class Net:
+    """A small network, written node by node; the last node's first output is the output."""
+
+    def __init__(self, *shape, seed=0):
+        self.rng = np.random.default_rng(seed)
+        self.nodes, self.constants, self.shape = [], {}, shape
+
+    def constant(self, *shape, scale=1.0):
+        name = f"c{len(self.constants)}"
+        self.constants[name] = _short(self.rng.normal(0, scale, shape))
+        return name
+
+    def number(self, value):
+        name = f"c{len(self.constants)}"
+        self.constants[name] = np.float32(value)
+        return name
+
+    def node(self, op, *inputs, outputs=1, **attrs):
+        names = tuple(f"t{len(self.nodes)}_{i}" for i in range(outputs))
+        self.nodes.append(Node(op, inputs, names, attrs))
+        return names if outputs > 1 else names[0]
+
+    def conv(self, x, channels, out, kernel=1, group=1, **attrs):
+        ks = (kernel, kernel) if isinstance(kernel, int) else kernel
+        weight = self.constant(out, channels // group, *ks, scale=(channels // group * ks[0] * ks[1]) ** -0.5)
+        return self.node("Conv", x, weight, self.constant(out), group=group, **attrs)
+
+
+def _short(values):
+    """Numbers that are the same in bfloat16: what is measured is the arithmetic."""
+    return (values.astype(np.float32).view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)
+
+
+def check(net, last, setting, threads=1, factor=1.0, steps=None, absent=()):
+    """Compare a network with the reference, twice, the second time on memory full of NaN."""
+    isa, precision = setting
+    outputs = last if isinstance(last, tuple) else (last,)
+    graph = Graph(tuple(net.nodes), (Value("x", net.shape),), tuple(Value(n, ()) for n in outputs), net.constants)
+    program = lower(graph, {"x": net.shape})
+    found_steps = [s.op for s in program.steps]
+    if steps is not None:
+        assert found_steps == steps
+    assert not set(absent) & set(found_steps), found_steps
+    plan = native.Plan(*program.arguments(), isa=isa, precision=precision, threads=threads)
+    x = _short(np.random.default_rng(7).normal(0, 1, net.shape))
+    wanted = run_reference(graph, {"x": x}, np.float64)
+    for _ in range(2):
+        for name, found in zip(outputs, plan.run([x]), strict=True):
+            assert found.shape == wanted[name].shape
+            assert difference(found, wanted[name])[0] <= factor * LIMITS[precision]
+        plan.poison()
+    return plan
+
+
+POOLS = [
+    {"kernel_shape": (3, 3), "strides": (2, 2), "pads": (1, 1, 1, 1)},
+    {"kernel_shape": (3, 3), "strides": (2, 2), "ceil_mode": 1},
+    {"kernel_shape": (2, 2), "strides": (2, 2)},
+    {"kernel_shape": (3, 3), "pads": (1, 1, 1, 1)},
+    {"kernel_shape": (3, 2), "strides": (1, 3), "pads": (2, 0, 1, 1), "dilations": (2, 1)},
+    {"kernel_shape": (2, 2), "auto_pad": "SAME_UPPER", "strides": (2, 2)},
+    {"kernel_shape": (5, 5), "pads": (2, 2, 2, 2)},
+]
+
+
+@pytest.mark.parametrize("window", POOLS, ids=str)
+@pytest.mark.parametrize("op", ["MaxPool", "AveragePool"])
+def test_pools_are_the_reference(setting, op, window):
+    for threads, channels in ((1, 16), (2, 41)):
+        net = Net(1, 24, 13, 10)
+        x = net.conv("x", 24, channels)
+        last = net.node(op, x, **window)
+        check(net, last, setting, threads, steps=["cells.load", "cells.chain", "cells.pool", "cells.store"])
+
+
+def test_average_pools_can_count_the_padding(setting):
+    net = Net(1, 24, 9, 10)
+    x = net.conv("x", 24, 40)
+    last = net.node("AveragePool", x, kernel_shape=(3, 3), strides=(2, 2), pads=(1, 1, 1, 1), count_include_pad=1)
+    check(net, last, setting, absent=["AveragePool"])
+
+
+@pytest.mark.parametrize("rule", ["half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"])
+@pytest.mark.parametrize(("mode", "size"), [("linear", (13, 20)), ("linear", (4, 3)), ("nearest", (14, 15))])
+def test_resampling_is_the_reference(setting, mode, size, rule):
+    net = Net(1, 24, 7, 5)
+    x = net.conv("x", 24, 40)
+    x = net.node("Resize", x, sizes=(0, 0, *size), mode=mode, coordinate_transformation_mode=rule, nearest_mode="floor")
+    last = net.conv(x, 40, 16)
+    check(net, last, setting, 2, factor=2, absent=["Resize"])
+
+
+PARTS = [(32, 64, 32), (16, 48, 32), (19, 40, 7), (8, 8, 8), (64, 5)]
+
+
+@pytest.mark.parametrize("parts", PARTS, ids=str)
+@pytest.mark.parametrize("border", [0, 1])
+def test_maps_side_by_side_are_the_reference(setting, parts, border):
+    for threads in (1, 2):
+        net = Net(1, 20, 9, 7)
+        parted = [net.conv("x", 20, n) for n in parts]
+        joint = net.node("Concat", *parted, axis=1)
+        window = {"kernel": 3, "pads": (1, 1, 1, 1)} if border else {}
+        a = net.conv(joint, sum(parts), 24, **window)
+        b = net.conv(parted[0], parts[0], 16)  # a part is read by itself, too
+        check(net, (a, b), setting, threads, factor=2, absent=["Concat"])
+
+
+def test_growing_concatenations_share_one_map(setting):
+    grown = 4
+    net = Net(1, 32, 12, 11)
+    maps = [net.conv("x", 32, 32)]
+    for _ in range(grown):
+        x = net.node("Concat", *maps, axis=1) if len(maps) > 1 else maps[0]
+        maps.append(net.conv(x, 32 * len(maps), 32, 3, pads=(1, 1, 1, 1)))
+    last = net.node("MaxPool", net.node("Concat", *maps, axis=1), kernel_shape=(12, 11))
+    plan = check(net, last, setting, factor=3, absent=["Concat"])
+    cell = 4 if setting[1] == "float32" else 2
+    everything = 32 * (grown + 1) * 14 * 13 * cell  # with its border
+    assert plan.activation_bytes < 2 * everything + (1 << 20)  # the scratch memory of a product is less than that
+
+
+def test_concatenations_of_one_map_twice_are_the_reference(setting):
+    net = Net(1, 16, 5, 5)
+    x = net.conv("x", 16, 32)
+    y = net.node("Relu", x)
+    last = net.conv(net.node("Concat", x, y, x, axis=1), 96, 16)
+    check(net, last, setting, factor=2, absent=["Concat"])
+
+
+def test_a_concatenation_inside_another_is_the_reference(setting):
+    net = Net(1, 16, 6, 5)
+    a, b, c = (net.conv("x", 16, n) for n in (32, 24, 32))
+    inner = net.node("Concat", a, b, axis=1)
+    outer = net.node("Concat", inner, c, axis=1)
+    check(net, (net.conv(inner, 56, 8), net.conv(outer, 88, 8)), setting, factor=2, absent=["Concat"])
+
+
+@pytest.mark.parametrize(("channels", "groups"), [(64, 2), (58, 2), (48, 3), (20, 4)])
+def test_shuffled_and_split_channels_are_the_reference(setting, channels, groups):
+    net = Net(1, 16, 7, 6)
+    size = (1, groups, channels // groups, 7, 6)
+    x = net.node("Concat", net.conv("x", 16, channels // 2), net.conv("x", 16, channels // 2), axis=1)
+    x = net.node("Transpose", net.node("Reshape", x, shape=size), perm=(0, 2, 1, 3, 4))
+    x = net.node("Reshape", x, shape=(1, channels, 7, 6))
+    a, b = net.node("Split", x, outputs=2, axis=1, split=(channels // 2, channels // 2))
+    c = net.node("Slice", x, starts=(3,), ends=(13,), axes=(1,), steps=(1,))
+    outputs = net.conv(a, channels // 2, 16), net.node("Concat", b, c, axis=1)
+    check(net, outputs, setting, factor=2, absent=["Concat", "Split", "Slice", "Reshape", "Transpose"])
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(
+    ("channels", "out", "groups"), [(64, 64, 4), (48, 96, 2), (24, 24, 3), (32, 64, 32), (40, 20, 5)]
+)
+@pytest.mark.parametrize("stride", [1, 2])
+def test_grouped_convolutions_are_the_reference(setting, channels, out, groups, stride, threads):
+    net = Net(1, 16, 15, 9)
+    x = net.conv("x", 16, channels)
+    x = net.conv(x, channels, out, 3, groups, pads=(1, 1, 1, 1), strides=(stride, stride))
+    check(net, net.node("Relu", x), setting, threads, factor=2, absent=["Conv"])
+
+
+@pytest.mark.parametrize("dilation", [2, 9, 12, 40])
+def test_wide_dilations_on_small_maps_are_the_reference(setting, dilation):
+    net = Net(1, 16, 13, 17)
+    x = net.conv("x", 16, 48)
+    pads = (dilation,) * 4
+    last = net.conv(x, 48, 40, 3, pads=pads, dilations=(dilation, dilation))
+    check(net, net.node("HardSwish", last), setting, 2, factor=2, absent=["Conv"])
+
+
+@pytest.mark.parametrize("size", [(7, 7), (9, 30), (16, 5), (33, 33), (2, 1)])
+@pytest.mark.parametrize("out", [16, 33, 64])
+def test_dense_windows_with_a_residual_are_the_reference(setting, size, out):
+    net = Net(1, 16, *size)
+    a = net.conv("x", 16, out)
+    b = net.conv(a, out, out, 3, pads=(1, 1, 1, 1))
+    check(net, net.node("Relu", net.node("Add", b, a)), setting, factor=2)
+
+
+def test_of_two_convolutions_that_are_added_both_run_on_maps(setting):
+    net = Net(1, 32, 14, 14)
+    x = net.node("Relu", net.conv("x", 32, 32))
+    a = net.conv(net.node("Relu", net.conv(x, 32, 32, 3, pads=(1, 1, 1, 1), strides=(2, 2))), 32, 64)
+    b = net.conv(x, 32, 64, strides=(2, 2))
+    check(net, net.node("Relu", net.node("Add", a, b)), setting, factor=3, absent=["Conv", "cells.add"])
+
+
+@pytest.mark.parametrize("kernel", [3, 5, 7, (7, 1), (1, 17), (2, 40)])
+@pytest.mark.parametrize("stride", [1, 2, 4])
+def test_images_unfolded_by_lines_are_the_reference(setting, kernel, stride):
+    net = Net(1, 3, 45, 50)
+    check(net, net.conv("x", 3, 32, kernel, pads=(3, 2, 0, 5), strides=(stride, stride)), setting)
+
+
+def test_factors_and_shifts_by_channel_are_the_reference(setting):
+    net = Net(1, 16, 6, 7)
+    x = net.conv("x", 16, 40)
+    net.conv(x, 40, 16)  # a second reader: the batch norm cannot be folded
+    spread = net.constant(40)
+    net.constants[spread] = np.abs(net.constants[spread]) + np.float32(0.5)
+    y = net.node("BatchNormalization", x, net.constant(40), net.constant(40), net.constant(40), spread)
+    y = net.node("Mul", net.node("Relu", y), net.constant(1, 40, 1, 1))
+    y = net.node("Sub", net.node("Add", net.constant(40, 1, 1), y), net.number(0.25))
+    last = net.node("Div", y, net.number(1.5))
+    check(
+        net,
+        (last, net.nodes[1].outputs[0]),
+        setting,
+        factor=4,
+        absent=["BatchNormalization", "Mul", "Add", "Sub", "Div"],
+    )
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(
+    ("rows", "depth", "columns"), [(1, 16, 16), (5, 3, 7), (14, 64, 32), (29, 40, 100), (300, 50, 33)]
+)
+def test_products_with_a_constant_are_the_reference(setting, rows, depth, columns, threads):
+    net = Net(2, rows, depth)
+    y = net.node("MatMul", "x", net.constant(depth, columns, scale=depth**-0.5))
+    y = net.node("Add", net.constant(columns), y)
+    a = net.node("Mul", y, net.node("Sigmoid", y))
+    b = net.node("Add", net.node("MatMul", a, net.constant(columns, columns, scale=columns**-0.5)), a)
+    steps = ["cells.matmul", "cells.matmul"]
+    check(net, b, setting, threads, steps=steps)
+
+
+@pytest.mark.parametrize("attrs", [{}, {"transA": 1}, {"transB": 1}, {"alpha": 0.5, "transA": 1, "transB": 1}], ids=str)
+def test_gemm_of_many_rows_is_the_reference(setting, attrs):
+    net = Net(*((20, 37) if attrs.get("transA") else (37, 20)))
+    weight = net.constant(*((18, 20) if attrs.get("transB") else (20, 18)))
+    check(net, net.node("Gemm", "x", weight, net.constant(18), **attrs), setting, steps=["cells.matmul"])
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize(("tokens", "heads", "depth"), [(9, 2, 8), (50, 3, 16), (197, 1, 20)])
+def test_attention_is_the_reference(setting, tokens, heads, depth, threads):
+    net = Net(2, tokens, heads * depth)
+    qkv = net.node("MatMul", "x", net.constant(heads * depth, 3 * heads * depth, scale=(heads * depth) ** -0.5))
+    parts = net.node("Reshape", qkv, shape=(2, tokens, 3, heads, depth))
+    parts = net.node("Split", net.node("Transpose", parts, perm=(2, 0, 3, 1, 4)), outputs=3, axis=0, split=(1, 1, 1))
+    q, k, v = (net.node("Squeeze", p, axes=(0,)) for p in parts)
+    scale = net.number(depth**-0.25)
+    k = net.node("Mul", net.node("Transpose", k, perm=(0, 1, 3, 2)), scale)
+    y = net.node("Softmax", net.node("MatMul", net.node("Mul", q, scale), k), axis=-1)
+    y = net.node("Transpose", net.node("MatMul", y, v), perm=(0, 2, 1, 3))
+    y = net.node("Reshape", y, shape=(2, tokens, heads * depth))
+    last = net.node("MatMul", y, net.constant(heads * depth, 24))
+    check(net, last, setting, threads, absent=["MatMul", "Softmax", "Split", "Mul"])
+
+
+def test_broadcast_products_are_the_reference(setting):
+    net = Net(3, 1, 10, 12)
+    y = net.node("MatMul", "x", net.constant(2, 12, 9))
+    check(net, net.node("Softmax", y, axis=-1), setting, 2, steps=["cells.matmul"])
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_gelu_in_many_nodes_is_one(turned):
+    net = Net(2, 5, 16)
+    y = net.node("MatMul", "x", net.constant(16, 16))
+    inner = net.node("Mul", net.number(0.5**0.5), y) if turned else net.node("Div", y, net.number(2**0.5))
+    erf = net.node("Add", net.number(1.0), net.node("Erf", inner))
+    half = net.node("Mul", y, net.number(0.5)) if turned else ""
+    last = net.node("Mul", half or net.node("Mul", y, erf), erf if half else net.number(0.5))
+    graph = Graph(tuple(net.nodes), (Value("x", net.shape),), (Value(last, ()),), net.constants)
+    ops = [n.op for n in join_gelu(graph).nodes]
+    assert ops == (["MatMul", "Mul", "Erf", "Add", "Mul", "Mul"] if turned else ["MatMul", "Gelu"])
+
+
+def test_gelu_behind_a_product_is_the_reference(setting):
+    net = Net(3, 7, 16)
+    y = net.node("MatMul", "x", net.constant(16, 40))
+    check(net, net.node("Gelu", y), setting, steps=["cells.matmul"])
+
+
+def test_numbers_without_axes_stay_numbers(setting):
+    net = Net(1, 5, 8)
+    net.constants["first"] = np.array(0, np.int64)
+    check(net, net.node("Gather", "x", "first", axis=1), setting)

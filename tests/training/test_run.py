@@ -1,0 +1,263 @@
+"""Runs: they learn, they survive being cut off anywhere, and they leave what people look at."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.numpy import load_file
+
+import underone as uo
+from underone.errors import BadFile, BadValue, Diverged
+from underone.training import train
+from underone.training.checkpoint import read_state
+
+SCRIPT = """
+import sys, time
+from underone.training import train
+epochs = int(sys.argv[3]) if len(sys.argv) > 3 else 3
+def report(where):
+    print(where.epoch, where.step, flush=True)
+train("finetune", sys.argv[1], sys.argv[2], resume=True, workers=0, save_seconds=0.0, progress=report,
+      model="mobilenet_v2_035", weights=None, epochs=epochs, batch=12, size=32, lr=0.02,
+      head_lr=1.0, ema=0.8, dropout=0.2)
+"""
+
+
+def _weights(folder):
+    return load_file(folder / "weights" / "best.safetensors")
+
+
+def _start(folder, data, tmp_path):
+    script = tmp_path / "run.py"
+    script.write_text(textwrap.dedent(SCRIPT))
+    return subprocess.Popen(
+        [sys.executable, script, data, folder], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def _same(a, b):
+    return a.keys() == b.keys() and all((a[name] == b[name]).all() for name in a)
+
+
+@pytest.fixture(scope="module")
+def whole(colours, tmp_path_factory):
+    """A run that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    done = _start(folder / "run", colours, folder)
+    _, errors = done.communicate(timeout=300)
+    assert done.returncode == 0, errors
+    return folder / "run"
+
+
+def test_run_learns_and_leaves_what_people_look_at(colours, tmp_path, tiny):
+    seen = []
+    result = train("finetune", colours, tmp_path / "run", progress=seen.append, workers=1, **tiny | {"epochs": 12})
+    assert result.validation.top1 > 90
+    assert result.test is not None
+    assert result.test.pictures == 18
+    assert (seen[-1].epoch, seen[-1].step, seen[-1].steps, len(seen)) == (12, 6, 6, 72)
+    files = {path.relative_to(tmp_path / "run").as_posix() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    assert files >= {
+        "recipe.yaml", "env.json", "results.csv", "results.png", "confusion_matrix.png", "train_batch0.jpg",
+        "train_batch2.jpg", "schedule.png", "result.json", "weights/best.safetensors", "last/state.pt",
+    }  # fmt: skip
+    with (tmp_path / "run" / "results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == [str(n) for n in range(1, 13)]
+    assert max(float(row["val_top1"]) for row in rows) == pytest.approx(result.validation.top1, abs=1e-3)
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["best_epoch"] == result.best_epoch
+
+
+def test_kept_weights_fold_export_and_classify(whole, colours, tmp_path):
+    model = uo.create_model("mobilenet_v2_035", weights=whole / "weights" / "best.safetensors")
+    net = uo.load(uo.export(uo.reparameterize(model), tmp_path / "net.onnx"))
+    assert net.spec.input.shape[2:] == (32, 32)
+    assert net.spec.labels == ("blue", "green", "red")
+    stored = json.loads((whole / "result.json").read_text())["test"]
+    answers = [net.classify(path).label.name == path.parent.name for path in sorted((colours / "test").rglob("*.png"))]
+    assert 100 * sum(answers) / len(answers) == pytest.approx(stored["top1"])
+
+
+@pytest.mark.parametrize("steps", [7, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 6, 14))])
+def test_run_killed_at_any_step_goes_on_to_the_same_bits(whole, colours, tmp_path, steps):
+    run = _start(tmp_path / "run", colours, tmp_path)
+    for _ in range(steps + 1):  # the state of step n is on disk when step n + 1 is told
+        run.stdout.readline()
+    run.send_signal(signal.SIGKILL)
+    run.communicate()
+    again = _start(tmp_path / "run", colours, tmp_path)
+    output, errors = again.communicate(timeout=300)
+    assert again.returncode == 0, errors
+    assert len(output.splitlines()) < 18, "the run began anew"
+    assert _same(_weights(tmp_path / "run"), _weights(whole))
+    assert _same_state(read_state(tmp_path / "run"), read_state(whole))
+
+
+def _same_state(a, b):
+    return all(torch.equal(a["model"][name], b["model"][name]) for name in a["model"]) and all(
+        torch.equal(x["momentum_buffer"], y["momentum_buffer"])
+        for x, y in zip(a["optimizer"]["state"].values(), b["optimizer"]["state"].values(), strict=True)
+    )
+
+
+def test_interrupted_run_saves_its_state_first(whole, colours, tmp_path):
+    run = _start(tmp_path / "run", colours, tmp_path)
+    for _ in range(8):
+        run.stdout.readline()
+    run.send_signal(signal.SIGINT)
+    _, errors = run.communicate(timeout=60)
+    assert "KeyboardInterrupt" in errors
+    assert read_state(tmp_path / "run")["step"] >= 8
+
+
+def test_worker_processes_change_nothing(whole, colours, tmp_path, tiny):
+    train("finetune", colours, tmp_path / "run", workers=2, **tiny)
+    assert _same(_weights(tmp_path / "run"), _weights(whole))
+
+
+def test_divergence_names_step_pictures_and_last_state(colours, tmp_path, tiny):
+    with pytest.raises(Diverged, match=r"the loss is nan at step \d+ \(epoch \d, pictures .*\.png, .*\); .*lower lr"):
+        train("finetune", colours, tmp_path / "run", workers=0, save_seconds=0.0, **tiny | {"lr": 1e25, "ema": None})
+    state = read_state(tmp_path / "run")
+    assert all(torch.isfinite(value).all() for value in state["model"].values())
+
+
+def test_full_disk_keeps_the_old_state(colours, tmp_path, tiny, monkeypatch):
+    saved = torch.save
+    calls = []
+
+    def full(state, path):
+        calls.append(state)
+        if len(calls) == 3:
+            Path(path).write_bytes(b"half")
+            raise RuntimeError("PytorchStreamWriter failed writing file: No space left on device")
+        saved(state, path)
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(BadFile, match=r"state\.pt was not written, the old file is untouched: .*No space left"):
+        train("finetune", colours, tmp_path / "run", workers=0, save_seconds=0.0, **tiny)
+    assert read_state(tmp_path / "run")["step"] == 2
+
+
+def test_folder_that_holds_a_run_is_not_overwritten(whole, colours, tiny):
+    with pytest.raises(BadValue, match=r"holds a run already; resume it \(resume=True\), or name another folder"):
+        train("finetune", colours, whole, **tiny)
+    with pytest.raises(BadValue, match=r"is a run with another lr=0\.02 \(now 0\.5\); resume it with its own recipe"):
+        train("finetune", colours, whole, resume=True, **tiny | {"lr": 0.5})
+
+
+def test_finished_run_resumed_gives_its_result_again(whole, colours, tiny):
+    before = _weights(whole)
+    result = train("finetune", colours, whole, resume=True, **tiny)
+    assert result.validation.top1 == json.loads((whole / "result.json").read_text())["validation"]["top1"]
+    assert _same(before, _weights(whole))
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04broken", b"\x80\x04cos\nsystem\n(S'true'\ntR."])
+def test_state_that_is_damaged_is_refused(whole, colours, tmp_path, tiny, content):
+    (tmp_path / "run" / "last").mkdir(parents=True)
+    (tmp_path / "run" / "last" / "state.pt").write_bytes(content)
+    with pytest.raises(BadFile, match=r"is no state of a run that can be read"):
+        train("finetune", colours, tmp_path / "run", resume=True, **tiny)
+
+
+def test_state_of_another_version_is_refused(colours, tmp_path, tiny):
+    (tmp_path / "run" / "last").mkdir(parents=True)
+    torch.save({"version": 99}, tmp_path / "run" / "last" / "state.pt")
+    with pytest.raises(BadFile, match=r"is the state of another version; start anew"):
+        train("finetune", colours, tmp_path / "run", resume=True, **tiny)
+
+
+def test_unreadable_pictures_are_replaced_and_counted(colours, tmp_path, tiny):
+    import shutil
+
+    data = tmp_path / "data"
+    shutil.copytree(colours, data)
+    (data / "train" / "red" / "03.png").write_bytes(b"no picture")
+    result = train("finetune", data, tmp_path / "run", workers=0, **tiny | {"epochs": 1, "max_unreadable": 0.02})
+    listed = json.loads((tmp_path / "run" / "result.json").read_text())["unreadable"]
+    assert [Path(name).name for name in listed] == ["03.png"]
+    assert result.test is not None
+    with pytest.raises(
+        BadFile, match=r"1 of 72 pictures cannot be read, 0 are allowed \(max_unreadable=0\.0\): .*03\.png"
+    ):
+        train("finetune", data, tmp_path / "run2", workers=0, **tiny | {"epochs": 1, "max_unreadable": 0.0})
+
+
+def test_batch_larger_than_the_set_is_refused(colours, tmp_path, tiny):
+    with pytest.raises(BadValue, match=r"the batch is 100, the training set has 72 pictures"):
+        train("finetune", colours, tmp_path / "run", **tiny | {"batch": 100})
+
+
+def test_set_of_one_class_is_refused(colours, tmp_path, tiny):
+    import shutil
+
+    for part in ("train", "validation"):
+        shutil.copytree(colours / part / "red", tmp_path / "one" / part / "red")
+    with pytest.raises(BadValue, match=r"the training set has 1 class; 2 or more are required"):
+        train("finetune", tmp_path / "one", tmp_path / "run", **tiny)
+
+
+def test_accumulated_parts_give_the_gradient_of_the_whole(colours, tmp_path, tiny, monkeypatch):
+    """With batch norms in eval mode the parts of a batch are independent."""
+    monkeypatch.setattr(torch.nn.BatchNorm2d, "train", lambda self, mode=True: torch.nn.Module.train(self, False))
+    states = []
+    for parts in (1, 3):
+        folder = tmp_path / str(parts)
+        train(
+            "finetune",
+            colours,
+            folder,
+            workers=0,
+            **tiny | {"epochs": 1, "accumulate": parts, "dropout": 0.0, "ema": None},
+        )
+        states.append(read_state(folder)["model"])
+    for name, value in states[0].items():
+        torch.testing.assert_close(states[1][name], value, rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_distilled_network_learns_from_the_teacher_alone(whole, colours, tmp_path, tiny):
+    teacher = uo.create_model("mobilenet_v2_035", weights=whole / "weights" / "best.safetensors")
+    file = uo.export(uo.reparameterize(teacher), tmp_path / "teacher.onnx")
+    result = train(
+        "distill", colours, tmp_path / "run", workers=0,
+        **tiny | {"teacher": str(file), "teacher_share": 1.0, "epochs": 12, "policy": "none"},
+    )  # fmt: skip
+    assert result.validation.top1 > 60
+
+
+def test_teacher_of_other_classes_is_refused(colours, tmp_path, tiny):
+    teacher = uo.create_model("mobilenet_v2_035", num_classes=5)
+    file = uo.export(uo.reparameterize(teacher), tmp_path / "teacher.onnx", size=(32, 32))
+    with pytest.raises(BadValue, match=r"the teacher .*teacher\.onnx gives \(.*5\), the data has 3 classes"):
+        train("distill", colours, tmp_path / "run", **tiny | {"teacher": str(file)})
+
+
+@pytest.mark.slow
+def test_worker_killed_under_torchrun_goes_on_with_the_rest(colours, tmp_path):
+    script = tmp_path / "run.py"
+    script.write_text(textwrap.dedent(SCRIPT))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=2"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    run = subprocess.Popen(
+        [*command, script, colours, tmp_path / "run", "8"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    for _ in range(14):
+        run.stdout.readline()
+    children = subprocess.run(["pgrep", "-P", str(run.pid)], capture_output=True, text=True, check=True).stdout.split()
+    os.kill(int(children[-1]), signal.SIGKILL)
+    _, errors = run.communicate(timeout=300)
+    assert run.returncode == 0, errors[-2000:]
+    state = read_state(tmp_path / "run")
+    assert (state["step"], len(state["history"])) == (48, 8)
