@@ -57,7 +57,7 @@ def _wanted(model: Model, cut: Cut) -> tuple[Ref, ...]:
     unknown = [name for name in cut.outputs if name not in model.layers]
     if unknown:
         raise UnknownName("layer", unknown[0], model.layers)
-    return tuple(Ref(name, 0, 0) for name in cut.outputs) or model.outputs
+    return tuple(Ref(name, model.layers[name].first, 0) for name in cut.outputs) or model.outputs
 
 
 class _Walk:
