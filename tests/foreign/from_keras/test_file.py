@@ -71,6 +71,13 @@ def test_files_of_weights_only_give_tensors_and_no_network():
             file.graph()
 
 
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_models_inside_are_given_by_name(name):
+    """Keras 2 counts their calls from 1, Keras 3 from 0; the first one is meant."""
+    graph = read_keras(GOLDEN / name).graph(outputs=["inner"])
+    assert [(v.name, v.shape) for v in graph.outputs] == [("inner", (None, 4, 4, 4))]
+
+
 def test_outputs_inside_are_given_by_layer():
     file = read_keras(GOLDEN / "keras_nested.keras")
     graph = file.graph(outputs=["both"])

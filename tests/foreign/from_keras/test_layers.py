@@ -162,6 +162,17 @@ def test_inputs_that_do_not_fit_are_named(name, shape, line):
         graph_of(name, with_input(name, *shape))
 
 
+@pytest.mark.parametrize(
+    "policy", ["mixed_float16", {"class_name": "DTypePolicy", "config": {"name": "mixed_float16"}}]
+)
+def test_half_precision_is_computed_in_float32_and_said(policy):
+    config = changed("conv", 1, dtype=policy)
+    config["config"]["layers"][0]["config"]["dtype"] = "float16"
+    network = build_network(parse_model(json.dumps(config), "x.keras"), NUMBERS["conv"][0], 3, "x.keras", Cut())
+    assert network.notes == ("computed in float32; the file asks for mixed_float16",)
+    assert [v.dtype for v in network.graph.inputs] == ["float32"]
+
+
 def test_layers_of_ones_own_are_named_and_not_run():
     config = json.loads(json.dumps(CASES["dropout"]["config"]))
     config["config"]["layers"][1]["class_name"] = "Lambda"

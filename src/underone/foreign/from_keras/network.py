@@ -57,7 +57,7 @@ def _wanted(model: Model, cut: Cut) -> tuple[Ref, ...]:
     unknown = [name for name in cut.outputs if name not in model.layers]
     if unknown:
         raise UnknownName("layer", unknown[0], model.layers)
-    return tuple(Ref(name, 0, 0) for name in cut.outputs) or model.outputs
+    return tuple(Ref(name, model.layers[name].first, 0) for name in cut.outputs) or model.outputs
 
 
 class _Walk:
@@ -76,7 +76,7 @@ class _Walk:
             raise BadFile(f"{settings.owner} takes the shape {raw!r:.60}; sizes or null are required")
         shape: Shape = tuple(raw)
         dtype = settings.raw("dtype")
-        return self.builder.input(layer.name, shape, dtype if dtype in ("uint8", "int32", "float16") else "float32")
+        return self.builder.input(layer.name, shape, dtype if dtype in ("uint8", "int32") else "float32")
 
     def run(self, model: Model, outer: Path, given: Sequence[str], refs: Sequence[Ref]) -> list[str]:
         """Give the tensors `refs` of a model that is given the tensors `given`."""
@@ -141,8 +141,17 @@ class _Walk:
             return self.run(layer.model, path, given, layer.model.outputs)
         settings = self.settings(layer)
         row = row_of(layer.kind, settings)
+        self.note_precision(settings)
         call = Call(self.builder, "/".join(path), settings, self.arrays(layer, path, settings), inputs, self.keras)
         return [row.rule(call)]
+
+    def note_precision(self, settings: Settings) -> None:
+        """Say when the file asks for arithmetic that is not float32."""
+        policy = settings.raw("dtype")
+        config = policy.get("config") if isinstance(policy, dict) else None
+        name = config.get("name") if isinstance(config, dict) else policy
+        if isinstance(name, str) and "float16" in name:
+            self.builder.note(f"computed in float32; the file asks for {name}")
 
     def arrays(self, layer: Layer, path: Path, settings: Settings) -> dict[str, Array]:
         """Give the arrays of a layer by the kinds that its class has, in Keras' order."""
