@@ -7,7 +7,7 @@ from underone import errors
 
 def test_every_error_is_an_underone_error_and_a_builtin():
     classes = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, errors.UnderOneError)]
-    assert len(classes) == 10
+    assert len(classes) == 11
     for kind in classes:
         assert kind.__doc__
         assert kind is errors.UnderOneError or len(kind.__mro__) > len(errors.UnderOneError.__mro__)

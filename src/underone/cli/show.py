@@ -17,13 +17,10 @@ if TYPE_CHECKING:
     from ..bench import Record
     from ..compare import Verdict
     from ..conversion import Conversion
-<<<<<<< HEAD
     from ..evaluation import ClassScore
     from ..training import TrainingResult
     from ..training.run import Progress as Training
-=======
     from ..runtime import Layer, Profile
->>>>>>> part3
     from ..zoo import ModelInfo
 
 out = Console(highlight=False, soft_wrap=False)
