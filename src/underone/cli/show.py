@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from ..compare import Verdict
     from ..conversion import Conversion
     from ..evaluation import ClassScore
+    from ..runtime import Layer, Profile
     from ..training import TrainingResult
     from ..training.run import Progress as Training
-    from ..runtime import Layer, Profile
     from ..zoo import ModelInfo
 
 out = Console(highlight=False, soft_wrap=False)
