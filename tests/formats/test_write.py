@@ -25,6 +25,7 @@ from underone.formats import export, write
 from underone.graph import Graph, Node, Value, read_onnx, read_verdict, to_onnx
 from underone.image import photograph, prepare
 from underone.models.build import build_model
+from underone.nn.conv import Conv2dSame
 from underone.spec import IMAGENET_PREPARATION
 from underone.trace import trace
 
@@ -203,9 +204,15 @@ def test_file_takes_pictures_of_any_size(tmp_path: Path, name: str) -> None:
 def test_network_that_takes_no_other_size_is_refused(tmp_path: Path) -> None:
     model = trained(build_model("mobilenet_v2_035", padding="tf_same", num_classes=3, form="folded"))
     with pytest.raises(
-        Unsupported, match=r"does not take pictures of any size: backbone\.stem.* give a height and a wid"
+        Unsupported, match=r"does not take pictures of any size: its padding, 'tf_same', .* give a height and a wid"
     ):
         export(model, tmp_path / "open.onnx", size=(None, None))
+
+
+def test_module_without_a_spec_that_takes_no_other_size_is_refused(tmp_path: Path) -> None:
+    model = torch.nn.Sequential(Conv2dSame(3, 4, 3, stride=2)).eval()
+    with pytest.raises(Unsupported, match=r"pictures of any size: .* is another operation for another size; give a h"):
+        export(model, tmp_path / "open.onnx", input_shape=(3, None, None))
 
 
 @pytest.mark.parametrize(("arguments", "message"), [

@@ -6,6 +6,7 @@ import torch
 
 import underone as uo
 from underone.compare import difference
+from underone.errors import Unsupported
 
 
 @pytest.fixture(params=["mobilenet_v1_025", "mobilenet_v2_035"])
@@ -32,3 +33,10 @@ def test_written_network_pads_by_its_rule(by_rule, tmp_path):
             assert difference(answers[padding], network(torch.from_numpy(image)).numpy())[0] <= 1e-9
     for rule, other in (("symmetric", "tf_same"), ("symmetric", "keras"), ("tf_same", "keras")):
         assert difference(answers[rule], answers[other])[0] > 1e-6  # another rule would be noticed
+
+
+@pytest.mark.parametrize("padding", ["tf_same", "keras"])
+def test_rule_that_depends_on_the_size_needs_one(tmp_path, padding):
+    network = uo.create_model("mobilenet_v1_025", padding=padding)
+    with pytest.raises(Unsupported, match=f"any size: its padding, '{padding}', is another one .* give a height and a"):
+        uo.export(network, tmp_path / "net.onnx", size=(None, 64))

@@ -5,7 +5,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BadValue
+from ..errors import BadValue, Unsupported
 from ..graph import Graph, read_onnx
 from ..spec import ModelSpec, Shape
 from .forms import Form, of_graph, of_module
@@ -39,6 +39,7 @@ def _read_module(model: "nn.Module", size: Any, input_shape: Any) -> tuple[Graph
 
     spec = spec_of(model)
     shape = _shape(spec, size, input_shape)
+    _require_size(spec, shape)
     graph = trace(model, _with_usual_size(spec, shape), shape)
     blocks = foldable_blocks(model)
     if blocks:
@@ -48,6 +49,15 @@ def _read_module(model: "nn.Module", size: Any, input_shape: Any) -> tuple[Graph
             stacklevel=4,  # who called export
         )
     return graph, of_module(model, graph.spec)
+
+
+def _require_size(spec: ModelSpec, shape: Shape | None) -> None:
+    """Refuse at once what a trace would find after minutes: a padding rule that follows the size of every map."""
+    if spec.padding in ("tf_same", "keras") and shape is not None and None in shape[2:]:
+        raise Unsupported(
+            f"{spec.name} does not take pictures of any size: its padding, {spec.padding!r}, is another one for "
+            "another size; give a height and a width"
+        )
 
 
 def _with_usual_size(spec: ModelSpec, shape: Shape | None) -> ModelSpec:

@@ -105,17 +105,25 @@ def _source(nodes: Mapping[str, TfNode], variables: Variables, signature: Signat
 
 def _keys(nodes: Mapping[str, TfNode]) -> dict[str, str]:
     """Give the key in the checkpoint of each variable: what the graph itself would restore into it."""
-    found = {}
+    found: dict[str, str] = {}
+    lists: dict[str, list[str]] = {}
+    restores = {name: _restored(nodes, node, lists) for name, node in nodes.items() if node.op == "RestoreV2"}
     for node in nodes.values():
         if node.op in ("Assign", "AssignVariableOp") and len(node.inputs) == 2:
-            variable, restored = (_origin(nodes, name) for name in node.inputs)
-            restore, number = split_tensor(restored)
-            if restore in nodes and nodes[restore].op == "RestoreV2" and len(nodes[restore].inputs) == 3:
-                texts = nodes.get(_origin(nodes, nodes[restore].inputs[1]))
-                keys = texts.texts() if texts is not None and texts.op == "Const" else []
-                if number < len(keys):
-                    found[variable] = keys[number]
+            variable, value = (_origin(nodes, name) for name in node.inputs)
+            restore, number = split_tensor(value)
+            if number < len(restores.get(restore, ())):
+                found[variable] = restores[restore][number]
     return found
+
+
+def _restored(nodes: Mapping[str, TfNode], restore: TfNode, lists: dict[str, list[str]]) -> list[str]:
+    """Give the keys of what a RestoreV2 gives, in the order of its outputs; `lists` are those that were read before."""
+    source = _origin(nodes, restore.inputs[1]) if len(restore.inputs) == 3 else ""
+    if source not in lists:
+        texts = nodes.get(source)
+        lists[source] = texts.texts() if texts is not None and texts.op == "Const" else []
+    return lists[source]
 
 
 def _origin(nodes: Mapping[str, TfNode], tensor: str) -> str:

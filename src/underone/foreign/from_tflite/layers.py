@@ -60,9 +60,22 @@ def pooled(op: Any) -> Callable[[Call], Made]:
 
     def make(call: Call) -> Made:
         kernel = (call.option(4), call.option(3))
-        return pool(call.builder, op, call.x(), kernel, _window(call, None), call.name)
+        made = pool(call.builder, op, call.x(), kernel, _window(call, None), call.name)
+        return _ties_up(call, made, kernel) if op == "AveragePool" else made
 
     return make
+
+
+def _ties_up(call: Call, mean: str, kernel: tuple[int, int]) -> str:
+    """Let the mean of n bytes that lies between two of them become the upper one, as LiteRT has it.
+
+    Such means are common, for they are whole multiples of 1 / n; a quarter of that moves no other.
+    """
+    how = call.result.scaled
+    if not call.translation.kept or how is None or call.result.dtype != "|u1":
+        return mean
+    quarter = np.array(how.scale[0] / (4 * kernel[0] * kernel[1]), np.float32)
+    return call.builder.add("Add", [mean, call.builder.constant(f"{call.name}/up", quarter)], f"{call.name}/ties_up")
 
 
 def fully_connected(call: Call) -> Made:
