@@ -2,6 +2,7 @@
 // loops over cells elsewhere.
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include "amx.h"
 #include "cell_loops.h"
@@ -99,6 +100,7 @@ template <class Cell>
 class Cells : public Arithmetic {
  public:
   static constexpr int parts = Cell::parts;
+  using Element = std::conditional_t<parts == 1, float, uint16_t>;  // of a cell
   using Values = typename Cell::Values;
 
   Cells() { lanes = Cell::lanes; }
@@ -166,16 +168,20 @@ class Cells : public Arithmetic {
     const int first = std::min(out_width, ceil_div(w.left, w.stride_x)), reach = width - taps + w.left;
     const int last = reach < 0 ? first : std::max(first, std::min(out_width, reach / w.stride_x + 1));
     const auto copy = taps == 4 ? unfold_lines<4> : taps == 8 ? unfold_lines<8> : taps == 16 ? unfold_lines<16> : unfold_lines<Cell::lanes>;
-    static const float nothing[32] = {};
+    static const Element nothing[32] = {};
+    static thread_local std::vector<Element> rounded;  // the lines that are read now; float32 is read where it is
+    if (parts == 2) rounded.resize(size_t(lines) * (width + 32));
     for (int kb = 0; kb * lanes < k_count; kb++)
       for (int y = 0; y < rows; y++) {
-        const float *from[8], *inside[8];
+        const Element *from[8], *inside[8];
         size_t step[8];
         for (int i = 0; i < lines; i++) {
           const int line = kb * lines + i, iy = (y0 + y) * w.stride_y - w.top + line % w.height * w.dilation_y;
           const bool met = line < channels * w.height && unsigned(iy) < unsigned(height);
           step[i] = met ? size_t(w.stride_x) : 0;
-          from[i] = met ? image + (size_t(line / w.height) * height + iy) * width : nullptr;
+          const float* const row = met ? image + (size_t(line / w.height) * height + iy) * width : nullptr;
+          if constexpr (parts == 1) from[i] = row;
+          else from[i] = met ? round_line(row, width, rounded.data() + size_t(i) * (width + 32)) : nullptr;
           inside[i] = met ? from[i] + (long(first) * w.stride_x - w.left) : nothing;
         }
         char* to = operand + (size_t(kb) * stride + size_t(y) * out_width) * kCell;
@@ -186,27 +192,36 @@ class Cells : public Arithmetic {
   }
 
   // Output columns [first, last) of some lines, with zeros for what lies outside.
-  static void unfold_edge(const Window& w, const float* const* from, int taps, int width, int first, int last, char* to) {
+  static void unfold_edge(const Window& w, const Element* const* from, int taps, int width, int first, int last, char* to) {
     for (int x = first; x < last; x++) {
-      alignas(64) float values[32] = {};
+      Element* const cell = reinterpret_cast<Element*>(to + size_t(x) * kCell);
+      std::memset(cell, 0, kCell);
       for (int i = 0; i < Cell::lanes / taps; i++)
         for (int t = 0; from[i] && t < w.width; t++) {
           const int ix = x * w.stride_x - w.left + t;
-          if (unsigned(ix) < unsigned(width)) values[i * taps + t] = from[i][ix];
+          if (unsigned(ix) < unsigned(width)) cell[i * taps + t] = from[i][ix];
         }
-      save_in_order(values, to + size_t(x) * kCell);
     }
   }
 
   // Every pixel's cell is made of as many lines as fit, each `taps` floats from where it stands.
   template <size_t taps>
-  static void unfold_lines(const float* const* from, const size_t* step, int count, char* to) {
-    for (size_t x = 0; x < size_t(count); x++, to += kCell) {
-      alignas(64) float values[32];
-      float* const cell = parts == 1 ? reinterpret_cast<float*>(to) : values;
-      for (size_t i = 0; i < size_t(Cell::lanes) / taps; i++) std::memcpy(cell + i * taps, from[i] + x * step[i], taps * 4);
-      if (parts > 1) save_in_order(values, to);
+  static void unfold_lines(const Element* const* from, const size_t* step, int count, char* to) {
+    for (size_t x = 0; x < size_t(count); x++, to += kCell)
+      for (size_t i = 0; i < size_t(Cell::lanes) / taps; i++)
+        std::memcpy(to + i * taps * sizeof(Element), from[i] + x * step[i], taps * sizeof(Element));
+  }
+
+  // A line of the image in bfloat16.
+  static const uint16_t* round_line(const float* from, int width, uint16_t* to) {
+    typedef uint16_t Halves __attribute__((vector_size(32)));
+    for (int x = 0; x < width; x += 16) {
+      alignas(64) float values[16] = {};
+      std::memcpy(values, from + x, size_t(std::min(16, width - x)) * 4);
+      const Halves h = __builtin_convertvector(Bfloat16::rounded(read(values)) >> 16, Halves);
+      std::memcpy(to + x, &h, 32);
     }
+    return to;
   }
 
   // Element by element: for dilations, and for windows wider than a cell.
