@@ -78,6 +78,19 @@ def test_folding_by_batch_gives_output_gradients_and_statistics_of_the_branches(
     assert folding.state_dict().keys() == plain.state_dict().keys()
 
 
+@pytest.mark.parametrize("name", ["dense with skip", "pointwise", "depthwise"])
+def test_every_parameter_has_a_gradient_of_its_own(name):
+    shape, size = SHAPES[name]
+    _, folding = pair(shape, 4, torch.float32)
+    folding(torch.randn(2, shape[0], *size)).square().sum().backward()
+    grads = [p.grad for p in folding.parameters()]
+    want = [grad.clone() for grad in grads]
+    for grad in grads:
+        grad.mul_(2)  # as clipping does
+    for grad, before in zip(grads, want, strict=True):
+        torch.testing.assert_close(grad, 2 * before, rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("name", ["stem", "pointwise", "depthwise", "depthwise stride"])
 def test_float32_is_as_near_to_float64_as_the_branches_are(name):
     shape, size = SHAPES[name]

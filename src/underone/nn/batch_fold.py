@@ -68,40 +68,48 @@ def forward_folded(x: Tensor, branches: Branches) -> Tensor:
         branches: `foldable` convolutions; all batch norms in training mode.
 
     Returns:
-        (N, O, H', W'), in channels-last memory on a CPU, where convolutions of that layout are faster.
+        (N, O, H', W'), in channels-last memory on a CPU, where convolutions of that layout are faster. The stem's is
+        calculated from a copy of its windows: oneDNN 3.12 may read beyond a channels-last picture of three channels.
     """
-    if x.device.type == "cpu":
+    geometry, size = branches.geometry, branches.convs[0][0].weight.shape[2:]
+    dense = geometry.groups == 1 and size != (1, 1)
+    if dense:
+        x = _windows(x, geometry, size)
+    elif x.device.type == "cpu":
         x = x.contiguous(memory_format=torch.channels_last)
-    geometry = branches.geometry
     with full_precision(x):
         weights = torch.stack([conv.weight for conv, _ in branches.convs])  # (k, O, I/groups, kH, kW)
-        moments = synchronised(_moments(x, weights, branches), branches.norms)
+        find = _dense_moments if geometry.groups == 1 else _depthwise_moments
+        moments = synchronised(find(x, weights, branches), branches.norms)
         scales, shift = _normalise(moments, branches.norms)
         kernel = _kernel(scales, weights, branches)
     _update_running(moments, branches.norms)
+    if dense:
+        return F.linear(x.permute(0, 2, 3, 1), _flat(kernel), shift).permute(0, 3, 1, 2)
     return F.conv2d(x, kernel, shift, *geometry)
 
 
-def _moments(x: Tensor, weights: Tensor, branches: Branches) -> Moments:
-    if branches.geometry.groups == 1:
-        return _dense_moments(x, weights, branches)
-    return _depthwise_moments(x, weights, branches)
-
-
 def _dense_moments(x: Tensor, weights: Tensor, branches: Branches) -> Moments:
-    """By the covariance K x K of the values under one window: a branch is one row of K weights."""
-    rows = _windows(x, branches.geometry, weights.shape[3:])  # (M, K)
-    mean, cov = covariance(rows)
+    """By the covariance of what the windows see, K values each: a branch is one row of K weights."""
+    if weights.shape[3:] == (1, 1):
+        down, right = branches.geometry.stride
+        x = x if branches.geometry.stride == (1, 1) else x[:, :, ::down, ::right]
+    mean, cov = covariance(x)  # (K,), (K, K)
     if branches.scale is not None:
         weights = torch.cat([weights, pad_kernel(branches.scale[0].weight, weights.shape[-1])[None]])
-    flat = weights.permute(0, 1, 3, 4, 2).flatten(2)  # (B, O, K)
+    flat = _flat(weights)  # (B, O, K)
     means, variances = flat @ mean, ((flat @ cov) * flat).sum(2)  # (B, O)
     if branches.skip is not None:
         inputs = weights.shape[2]
-        centre = slice(len(mean) // inputs // 2 * inputs, (len(mean) // inputs // 2 + 1) * inputs)
-        means = torch.cat([means, mean[None, centre]])
-        variances = torch.cat([variances, cov.diagonal()[None, centre]])
-    return Moments(means, variances.clamp(min=0), len(rows))
+        first = len(mean) // inputs // 2 * inputs  # of the pixel under the windows' centre
+        means = torch.cat([means, mean[None, first : first + inputs]])
+        variances = torch.cat([variances, cov.diagonal()[None, first : first + inputs]])
+    return Moments(means, variances.clamp(min=0), x[:, 0].numel())
+
+
+def _flat(weights: Tensor) -> Tensor:
+    """Arrange weights (…, I, kH, kW) as (…, kH * kW * I): the order of `_windows`."""
+    return weights.movedim(-3, -1).flatten(-3)
 
 
 def _depthwise_moments(x: Tensor, weights: Tensor, branches: Branches) -> Moments:
@@ -136,22 +144,22 @@ def _window_moments(x: Tensor, weights: Tensor, stride: int) -> tuple[Tensor, Te
 
 
 def _windows(x: Tensor, geometry: Geometry, size: Sequence[int]) -> Tensor:
-    """Return what each output pixel of a dense convolution sees: (N * H' * W', kH * kW * I)."""
-    if tuple(size) == geometry.stride == (1, 1):
-        return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
+    """Return what each output pixel of a dense convolution sees: (N, kH * kW * I, H', W'), channels-last."""
     top, left = geometry.padding
     windows = F.pad(x, (left, left, top, top)).permute(0, 2, 3, 1)  # (N, H, W, I)
     for axis in (0, 1):
         spread = windows.unfold(axis + 1, geometry.dilation[axis] * (size[axis] - 1) + 1, geometry.stride[axis])
         windows = spread[..., :: geometry.dilation[axis]]
-    return windows.permute(0, 1, 2, 4, 5, 3).reshape(-1, size[0] * size[1] * x.shape[1])
+    return windows.permute(0, 1, 2, 4, 5, 3).flatten(3).permute(0, 3, 1, 2)
 
 
 def _normalise(moments: Moments, norms: Sequence[AnyBatchNorm]) -> tuple[Tensor, Tensor]:
     """Return the factor of each branch (B, O), and the sum of what the batch norms add (O,)."""
     eps = moments.var.new_tensor([norm.eps for norm in norms])[:, None]
     scales = torch.stack([norm.weight for norm in norms]) * (moments.var + eps).rsqrt()
-    return scales, (torch.stack([norm.bias for norm in norms]) - scales * moments.mean).sum(0)
+    shifts = torch.stack([norm.bias for norm in norms]) - scales * moments.mean
+    # A product, since the backward pass of a sum would give all biases one gradient in the same memory
+    return scales, torch.ones_like(shifts[:, 0]) @ shifts
 
 
 def _kernel(scales: Tensor, weights: Tensor, branches: Branches) -> Tensor:

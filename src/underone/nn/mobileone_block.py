@@ -103,8 +103,8 @@ class MobileOneBlock(nn.Module):
         total = forward_folded(x, self._parallel) if folds else self._plain(x)
         if self.se is not None:
             total = self.se(total)
-        elif folds and type(self.act) is nn.ReLU:
-            return total.relu_()  # the gradient of a convolution does not need its output
+        elif folds and type(self.act) is nn.ReLU and not total._is_view():
+            return total.relu_()  # the gradient of a convolution does not need its output; a view would be copied
         y: Tensor = self.act(total)
         return y
 
