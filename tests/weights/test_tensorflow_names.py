@@ -1,5 +1,9 @@
 """TensorFlow's names: the same network in every form that its programs write, and what is left out of it."""
 
+import json
+import runpy
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +14,7 @@ from underone.errors import WeightsMismatch
 from underone.weights import read_checkpoint
 from underone.zoo import create_model
 
+GOLDEN = Path(__file__).parents[1] / "golden"
 PARTS = ("gamma", "beta", "moving_mean", "moving_variance")
 
 
@@ -134,3 +139,20 @@ def test_background_class_is_kept(tmp_path, randomize_statistics):
     assert spec.labels[:2] == ("background", "tench")
     assert (len(spec.labels), spec.outputs[0].shape) == (1001, (None, 1001))
     assert (spec.input.preparation.mean, spec.input.preparation.std) == ((0.5,) * 3, (0.5,) * 3)
+
+
+def test_checkpoint_that_tensorflow_wrote_gives_tensorflows_logits():
+    """A network of no table: its channels are read from the checkpoint."""
+    found = read_checkpoint(GOLDEN / "slim_checkpoint/model.ckpt-7")
+    assert found.network.model == "mobilenet_v1_025"  # the nearest
+    assert found.network.options == {"channels": (4, 6, 8, 8, 10, 10, 12, 12, 12, 12, 12, 12, 16, 16)}
+    assert len(found.network.rows) == 137
+    (note,) = found.network.notes
+    assert note.startswith("2 tensors are no part of mobilenet_v1, left out: ")
+    model = create_model("mobilenet_v1_025", weights=found).eval()
+    image = runpy.run_path(str(GOLDEN / "make_named_networks.py"))["image"]().transpose(0, 3, 1, 2)  # (1, 3, 70, 97)
+    logits = np.array(json.loads((GOLDEN / "slim_checkpoint/logits.json").read_text()))
+    with torch.no_grad():
+        nmse, peak = difference(model(torch.from_numpy(image.copy()))[0].numpy(), logits)
+    assert nmse <= 1e-10
+    assert peak <= 1e-4
