@@ -52,6 +52,11 @@ MIXING = [
     [("Transpose", "x", "y", {"perm": (1, 0, 2, 3)})],
     [("Reshape", "x", "y", {"shape": (12, 4)})],
     [("Concat", "x x", "y", {"axis": 0})],
+    [
+        ("Reshape", "x", "r", {"shape": (1, 12, 4)}),
+        ("ReduceMax", "r", "v", {"axes": (1,), "keepdims": 0}),
+        ("MatMul", "v stack", "y", {}),
+    ],
     [("Concat", "x row1", "y", {"axis": 1})],
     [("Slice", "x", "y", {"starts": (-1,), "ends": (9,), "axes": (0,), "steps": (1,)})],
     [("Pad", "x", "y", {"pads": (0, 0, 0, 0, 1, 0, 0, 0)})],

@@ -17,7 +17,7 @@ def integer_convolutions(graph: Graph) -> Graph:
     """Write every convolution of quantised tensors that is rounded at once as QLinearConv.
 
     Its operand and its weight come from DequantizeLinear with fixed scales, the weight from a constant; its bias is a
-    constant; its only reader is a QuantizeLinear, or a Clip before one. Any other convolution stays.
+    constant; its only reader is a QuantizeLinear, or a Clip or Relu before one. Any other convolution stays.
     """
     return drop_unused(_Rewriting(graph).graph_of())
 
@@ -54,7 +54,7 @@ class _Rewriting:
             return None
         if any(n not in self.graph.constants for n in conv.inputs[2:]) or self.graph.constants[x.inputs[1]].size != 1:
             return None
-        clip = self.only_reader(conv.outputs[0], "Clip")
+        clip = self.only_reader(conv.outputs[0], "Clip") or self.only_reader(conv.outputs[0], "Relu")
         rounding = self.only_reader((clip or conv).outputs[0], "QuantizeLinear")
         if rounding is None or len(rounding.inputs) != 3 or not self.one_fixed_scale(rounding):
             return None
@@ -101,7 +101,8 @@ class _Rewriting:
         """Give the bounds of the Clip in quantised values; None where the type has the same."""
         scale, zero = (self.constants[n] for n in m.rounding.inputs[1:])
         info = np.iinfo(zero.dtype)
-        given = (m.clip.attrs.get("min", -np.inf), m.clip.attrs.get("max", np.inf)) if m.clip else (-np.inf, np.inf)
+        attrs = {} if m.clip is None else {"min": 0.0} if m.clip.op == "Relu" else m.clip.attrs
+        given = (attrs.get("min", -np.inf), attrs.get("max", np.inf))
         low, high = (
             float(np.clip(np.rint(v / float(scale.item())) + int(zero.item()), info.min, info.max)) for v in given
         )
