@@ -19,8 +19,31 @@ typedef uint32_t Words __attribute__((vector_size(64)));
 static inline Floats all(float x) { return Floats{} + x; }
 static inline Floats read(const void* p) { Floats v; std::memcpy(&v, p, 64); return v; }
 static inline void write(void* p, Floats v) { std::memcpy(p, &v, 64); }
-static inline Floats at_least(Floats v, Floats low) { return v < low ? low : v; }   // NaN stays
-static inline Floats at_most(Floats v, Floats high) { return v > high ? high : v; }
+
+// a < b ? yes : no in every lane. Of vectors wider than a register, gcc compares one element after the other.
+template <class T, class V, class R>
+static inline R where_below(V a, V b, R yes, R no) {
+#if defined(__AVX512F__)
+  return a < b ? yes : no;
+#else
+#if defined(__AVX2__)
+  constexpr int kBytes = 32;
+#else
+  constexpr int kBytes = 16;
+#endif
+  typedef T Key __attribute__((vector_size(kBytes)));
+  typedef float Piece __attribute__((vector_size(kBytes)));
+  Key left[64 / kBytes], right[64 / kBytes];
+  Piece first[64 / kBytes], second[64 / kBytes];
+  std::memcpy(left, &a, 64), std::memcpy(right, &b, 64), std::memcpy(first, &yes, 64), std::memcpy(second, &no, 64);
+  for (int i = 0; i < 64 / kBytes; i++) first[i] = left[i] < right[i] ? first[i] : second[i];
+  std::memcpy(&yes, first, 64);
+  return yes;
+#endif
+}
+static inline Floats where_below(Floats a, Floats b, Floats yes, Floats no) { return where_below<float>(a, b, yes, no); }
+static inline Floats at_least(Floats v, Floats low) { return where_below(v, low, low, v); }  // NaN stays
+static inline Floats at_most(Floats v, Floats high) { return where_below(high, v, high, v); }
 static inline Floats clamp(Floats v, Floats low, Floats high) { return at_most(at_least(v, low), high); }
 
 // Relative error 2e-7 from -87 to 88; beyond, the values there: a result is finite and positive, so it has a reciprocal.
@@ -54,16 +77,16 @@ static inline Floats sigmoid(Floats x) { return reciprocal(1.0f + exponential(-x
 static inline Floats hyperbolic(Floats x) {  // tanh: an odd polynomial near 0, where the quotient cancels
   const Floats far = 1.0f - 2.0f * reciprocal(exponential(2.0f * x) + 1.0f), s = x * x;
   const Floats near = x * (1.0f + s * (-0.333332819f + s * (0.133314802f + s * (-0.0537397f + s * 0.0206390f))));
-  return (x > 0.5f) | (x < -0.5f) ? far : near;
+  return where_below(all(0.25f), s, far, near);
 }
 // Source: Abramowitz and Stegun 7.1.5 below 0.5, 7.1.26 above (absolute error 1.5e-7).
 static inline Floats error_function(Floats x) {
-  const Floats z = x * x, a = x < 0.0f ? -x : x;
+  const Floats z = x * x, a = where_below(x, all(0), -x, x);
   const Floats near = 1.12837917f * x * (1.0f + z * (-1.0f / 3 + z * (1.0f / 10 + z * (-1.0f / 42 + z * (1.0f / 216 + z * (-1.0f / 1320))))));
   const Floats t = reciprocal(1.0f + 0.3275911f * a);
   const Floats p = t * (0.254829592f + t * (-0.284496736f + t * (1.421413741f + t * (-1.453152027f + t * 1.061405429f))));
   const Floats far = 1.0f - p * exponential(-z);
-  return a < 0.5f ? near : x < 0.0f ? -far : far;
+  return where_below(a, all(0.5f), near, where_below(x, all(0), -far, far));
 }
 
 template <Function kFunction>
@@ -122,7 +145,7 @@ struct Bfloat16 {
     Words u;
     std::memcpy(&u, &f, 64);
     const Words r = u + 0x7fffu + ((u >> 16) & 1u);
-    return (u & 0x7fffffffu) > 0x7f800000u ? (u | 0x400000u) : r;
+    return where_below<int32_t>((Ints)(Words{} + 0x7f800000u), (Ints)(u & 0x7fffffffu), u | 0x400000u, r);
   }
   static void save(void* p, const Values& x) {
     const Words w = (rounded(x.v[0]) >> 16) | (rounded(x.v[1]) & 0xffff0000u);
