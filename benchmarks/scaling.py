@@ -25,6 +25,7 @@ from underone.bench.record import Protocol
 from underone.compare import ROUNDING, Verdict, compare_outputs
 from underone.files import make_folder
 from underone.fold.trial import trial_inputs
+from underone.graph import read_onnx, to_onnx
 from underone.nn.statistics import randomize_statistics
 
 RESULTS = Path(__file__).with_name("scaling")
@@ -40,7 +41,9 @@ def make(name: str, folder: Path) -> Path:
         torch.manual_seed(0)
         model = uo.create_model(name)
         randomize_statistics(model, torch.cat(list(trial_inputs(model, (3, 224, 224)).values())))
-        uo.export(uo.reparameterize(model), path)
+        graph = read_onnx(uo.export(uo.reparameterize(model), path))
+        sizes = {graph.inputs[0].name: (None, 3, None, None)}
+        path.write_bytes(to_onnx(read_onnx(path, input_shapes=sizes)))
     return path
 
 
@@ -113,7 +116,7 @@ def main() -> None:
                     write_records([record], make_folder(RESULTS / f"{batch}x{side}"))
                 figures = (f"{value:.2f}" for value in relative(records)[1:])
                 table.add_row(name, precision, f"{records[0].min_ms:.2f}", *figures)
-    Console().print(table, describe())
+    Console().print(table, str(describe()))
 
 
 if __name__ == "__main__":
