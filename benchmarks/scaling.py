@@ -71,9 +71,10 @@ def measure(path: Path, precision: str, rounds: int) -> list[Record]:
     """Measure all cases of one network in turns."""
     rng = np.random.default_rng(0)
     images = [rng.normal(0, 1, (batch, 3, side, side)).astype(np.float32) for batch, side in CASES]
-    with uo.load(path, "native", threads=1, precision=precision) as net:
-        verdicts = [check(net, image, precision) for image in images]
-        samples = [[call_ms(net, image) for image in images] for _ in range(rounds + 1)][1:]
+    # an engine for each case: one keeps the plans of a few shapes only, and would make them again in every round
+    cases = [(uo.load(path, "native", threads=1, precision=precision), image) for image in images]
+    verdicts = [check(net, image, precision) for net, image in cases]
+    samples = [[call_ms(net, image) for net, image in cases] for _ in range(rounds + 1)][1:]
     machine, now = describe(), datetime.now(UTC).isoformat(timespec="seconds")
     return [
         Record(
