@@ -25,6 +25,7 @@ from underone.bench.record import Protocol
 from underone.compare import ROUNDING, Verdict, compare_outputs
 from underone.files import make_folder
 from underone.fold.trial import trial_inputs
+from underone.graph import read_onnx, to_onnx
 from underone.nn.statistics import randomize_statistics
 
 RESULTS = Path(__file__).with_name("scaling")
@@ -40,7 +41,9 @@ def make(name: str, folder: Path) -> Path:
         torch.manual_seed(0)
         model = uo.create_model(name)
         randomize_statistics(model, torch.cat(list(trial_inputs(model, (3, 224, 224)).values())))
-        uo.export(uo.reparameterize(model), path)
+        graph = read_onnx(uo.export(uo.reparameterize(model), path))
+        sizes = {graph.inputs[0].name: (None, 3, None, None)}
+        path.write_bytes(to_onnx(read_onnx(path, input_shapes=sizes)))
     return path
 
 
@@ -68,9 +71,10 @@ def measure(path: Path, precision: str, rounds: int) -> list[Record]:
     """Measure all cases of one network in turns."""
     rng = np.random.default_rng(0)
     images = [rng.normal(0, 1, (batch, 3, side, side)).astype(np.float32) for batch, side in CASES]
-    with uo.load(path, "native", threads=1, precision=precision) as net:
-        verdicts = [check(net, image, precision) for image in images]
-        samples = [[call_ms(net, image) for image in images] for _ in range(rounds + 1)][1:]
+    # an engine for each case: one keeps the plans of a few shapes only, and would make them again in every round
+    cases = [(uo.load(path, "native", threads=1, precision=precision), image) for image in images]
+    verdicts = [check(net, image, precision) for net, image in cases]
+    samples = [[call_ms(net, image) for net, image in cases] for _ in range(rounds + 1)][1:]
     machine, now = describe(), datetime.now(UTC).isoformat(timespec="seconds")
     return [
         Record(
@@ -113,7 +117,7 @@ def main() -> None:
                     write_records([record], make_folder(RESULTS / f"{batch}x{side}"))
                 figures = (f"{value:.2f}" for value in relative(records)[1:])
                 table.add_row(name, precision, f"{records[0].min_ms:.2f}", *figures)
-    Console().print(table, describe())
+    Console().print(table, str(describe()))
 
 
 if __name__ == "__main__":
