@@ -179,6 +179,24 @@ def test_hugging_face_set_gives_the_same_bytes(tmp_path, class_folder):
         open_pictures(table.remove_columns("image"))
 
 
+@pytest.mark.parametrize(
+    ("members", "reason"),
+    [
+        ({"dataset_info.json": "{}"}, "neither a `Dataset` directory"),
+        ({"dataset_info.json": "{", "state.json": "{}"}, "Expecting property name"),
+        ({"dataset_info.json": "{}", "state.json": "{}"}, "_data_files"),
+    ],
+)
+def test_damaged_hugging_face_folder_is_refused(tmp_path, members, reason):
+    pytest.importorskip("datasets", reason="the package datasets is not installed")
+    folder = tmp_path / "saved"
+    folder.mkdir()
+    for name, text in members.items():
+        (folder / name).write_text(text)
+    with pytest.raises(BadFile, match=rf"saved is no saved data set: .*{reason}"):
+        open_pictures(folder)
+
+
 def test_splits_are_found_under_their_usual_names(tmp_path, class_folder):
     root = tmp_path / "all"
     root.mkdir()

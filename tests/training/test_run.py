@@ -14,7 +14,7 @@ import torch
 from safetensors.numpy import load_file
 
 import underone as uo
-from underone.errors import BadFile, BadValue, Diverged
+from underone.errors import BadFile, BadValue, Diverged, UnknownName
 from underone.training import train
 from underone.training.checkpoint import read_state
 
@@ -164,7 +164,7 @@ def test_finished_run_resumed_gives_its_result_again(whole, colours, tiny):
 def test_state_that_is_damaged_is_refused(whole, colours, tmp_path, tiny, content):
     (tmp_path / "run" / "last").mkdir(parents=True)
     (tmp_path / "run" / "last" / "state.pt").write_bytes(content)
-    with pytest.raises(BadFile, match=r"is no state of a run that can be read"):
+    with pytest.raises(BadFile, match=r"is no state of a run that can be read: it is missing, cut short, or of ano"):
         train("finetune", colours, tmp_path / "run", resume=True, **tiny)
 
 
@@ -194,6 +194,19 @@ def test_unreadable_pictures_are_replaced_and_counted(colours, tmp_path, tiny):
 def test_batch_larger_than_the_set_is_refused(colours, tmp_path, tiny):
     with pytest.raises(BadValue, match=r"the batch is 100, the training set has 72 pictures"):
         train("finetune", colours, tmp_path / "run", **tiny | {"batch": 100})
+
+
+def test_unknown_logger_is_refused(colours, tmp_path, tiny):
+    with pytest.raises(UnknownName, match=r"unknown logger 'tensorbord'\. Did you mean 'tensorboard'\?"):
+        train("finetune", colours, tmp_path / "run", loggers=["tensorbord"], **tiny)
+
+
+def test_launcher_that_says_half_is_refused(colours, tmp_path, tiny, monkeypatch):
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    with pytest.raises(BadValue, match=r"RANK, WORLD_SIZE are set, LOCAL_RANK not; start with torchrun"):
+        train("finetune", colours, tmp_path / "run", **tiny)
 
 
 def test_set_of_one_class_is_refused(colours, tmp_path, tiny):

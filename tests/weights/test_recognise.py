@@ -132,6 +132,14 @@ def test_claimed_channels_that_the_file_cannot_fill_are_refused(block):
         recognise(weights, "file.pth")
 
 
+def test_names_that_differ_in_a_prefix_only_are_refused():
+    names = ("MobilenetV1/Conv2d_0/weights", "MobilenetV1/Conv2d_13_pointwise/weights")
+    twice = {f"{prefix}{name}": np.zeros(1) for name in names for prefix in ("", "FeatureExtractor/")}
+    message = r"file\.pth: two tensors have one name once 'FeatureExtractor/' is taken off"
+    with pytest.raises(WeightsMismatch, match=message):
+        recognise(twice, "file.pth")
+
+
 def test_arrays_without_axes_are_no_network():
     weights = {name: np.zeros(()) for name in arrays(torchvision.models.mobilenet_v2(width_mult=0.35))}
     with pytest.raises(BadFile, match="with the channels of no network"):

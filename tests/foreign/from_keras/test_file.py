@@ -227,7 +227,7 @@ def circle(raw):
         (lambda raw: layer(raw, "tail").update(inbound_nodes=4), "inbound_nodes is 4; a list is required"),
         (lambda raw: layer(raw, "tail").update(inbound_nodes=[]), "model 'tail' is given 0 tensors; it takes 1"),
         (lambda raw: layer(raw, "scores").update(inbound_nodes=[]), "is given 0 tensors; at least 1 are required"),
-        (lambda raw: layer(raw, "shared").update(name=3), "has no name"),
+        (lambda raw: layer(raw, "shared").update(name=3), "a layer of class 'Conv2D' has no name"),
         (lambda raw: raw.update(output_layers=[]), "at least one"),
     ],
 )

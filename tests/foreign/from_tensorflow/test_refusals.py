@@ -146,6 +146,14 @@ ANSWERS = {
         lambda g: (g.const("a", 0), g.node("c", "ConcatV2", "a"), g.node("y", "Add", "x", "c")),
         r"cannot be computed",
     ),
+    "nothing_joined_along_a_computed_axis": (
+        lambda g: (g.const("d", 3), g.node("a", "ArgMax", "x", "d"), g.node("y", "ConcatV2", "a")),
+        r"node 'y' \(ConcatV2\) joins nothing",
+    ),
+    "nothing_packed": (
+        lambda g: (g.node("p", "Pack", axis=0), g.node("y", "Add", "x", "p")),
+        r"node 'p' \(Pack\) joins nothing",
+    ),
     "parts": (lambda g: (g.const("a", 3), g.node("y", "Split", "a", "x", num_split=2)), r"cuts 3 into 2 equal parts"),
     "no_parts": (lambda g: g.node("y", "Unpack", "x", num=0), r"cuts into 0 parts; 1 to 1024 are read"),
     "slice": (

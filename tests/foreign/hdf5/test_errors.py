@@ -126,6 +126,7 @@ def test_damaged_structures_are_named(file, signature, offset, value, line):
 @pytest.mark.parametrize(
     ("at", "value", "line"),
     [
+        (0, b"X", "x.h5, byte 0: no HDF5 file: its signature is missing"),
         (8, b"\x07", "HDF5 superblock of version 7; 0 to 3 are read"),
         (13, b"\x04", "HDF5 with addresses of other than 8 bytes"),
         (24, b"\x01", "or behind other data"),
@@ -158,6 +159,32 @@ def test_missing_messages_are_named():
     data[space.at - 8] = 0  # the message becomes an empty one
     with pytest.raises(BadFile, match="dataset '/dtypes/1' has no message 1"):
         root_of(data).dataset("dtypes/1").read()
+
+
+ATTRIBUTE = 0x0C
+
+
+@pytest.mark.parametrize(
+    ("file", "offset", "line"),
+    [
+        ("old", 0, r"an attribute of version 9 with flags \d"),
+        ("new", 1, r"an attribute of version 3 with flags 9"),
+    ],
+)
+def test_attributes_of_another_form_are_named(file, offset, line):
+    data = bytearray((GOLDEN / f"{file}.h5").read_bytes())
+    at = next(m for m in root_of(data).header if m.kind == ATTRIBUTE).at
+    data[at + offset] = 9
+    with pytest.raises(Unsupported, match=rf"x\.h5, byte {at}: {line}"):
+        root_of(data).attributes  # noqa: B018
+
+
+def test_members_of_one_name_are_named():
+    data = bytearray((GOLDEN / "old.h5").read_bytes())
+    first = data.find(b"SNOD") + 8  # an entry: 8 bytes of the name's place in the heap, then the member's address
+    data[first + 40 : first + 48] = data[first : first + 8]
+    with pytest.raises(BadFile, match=r"x\.h5, byte \d+: a group with the member '\w+' twice, or more than 131072 mem"):
+        list(root_of(data).datasets())
 
 
 def test_messages_that_reach_too_far_are_named():
