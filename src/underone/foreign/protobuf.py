@@ -62,11 +62,6 @@ class Message:
         """Say whether a field is there."""
         return number in self._fields
 
-    @property
-    def numbers_of_fields(self) -> set[int]:
-        """Numbers of the fields that are there."""
-        return set(self._fields)
-
     def integer(self, number: int, default: int = 0) -> int:
         """Give an int32, int64, bool or enum."""
         found = self._last(number, _VARINT)

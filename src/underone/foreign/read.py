@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import Unsupported
+from ..errors import BadFile, Unsupported
 from .foreign_file import ForeignFile
 
 _HEAD = 64  # bytes at the start of a file that tell what it is
@@ -19,16 +19,14 @@ class Format:
     Attributes:
         name: of the format.
         matches: whether a file is one, from its first 64 bytes and its path.
+        suffixes: of files whose content tells nothing; the reader then says what is wrong with them.
         read: the reader.
     """
 
     name: str
     matches: Callable[[bytes, Path], bool]
+    suffixes: tuple[str, ...]
     read: Callable[[Path], ForeignFile]
-
-
-def _suffix(*suffixes: str) -> Callable[[bytes, Path], bool]:
-    return lambda _, path: path.suffix.lower() in suffixes
 
 
 def _tflite(path: Path) -> ForeignFile:
@@ -86,12 +84,12 @@ def _is_keras(head: bytes, path: Path) -> bool:
 
 
 FORMATS: tuple[Format, ...] = (
-    Format("TFLite", lambda head, _: head[4:8] == b"TFL3", _tflite),
-    Format("Keras", _is_keras, _keras),
-    Format("Caffe", lambda _, path: path.suffix.lower() == ".caffemodel" or ".prototxt" in path.name, _caffe),
-    Format("TensorFlow SavedModel", _is_saved_model, _saved_model),
-    Format("TensorFlow checkpoint", _is_checkpoint, _checkpoint),
-    Format("TensorFlow frozen graph", _suffix(".pb"), _frozen_graph),
+    Format("TFLite", lambda head, _: head[4:8] == b"TFL3", (".tflite",), _tflite),
+    Format("Keras", _is_keras, (".h5", ".hdf5", ".keras"), _keras),
+    Format("Caffe", lambda _, path: ".prototxt" in path.name, (".caffemodel",), _caffe),
+    Format("TensorFlow SavedModel", _is_saved_model, (), _saved_model),
+    Format("TensorFlow checkpoint", _is_checkpoint, (), _checkpoint),
+    Format("TensorFlow frozen graph", lambda *_: False, (".pb",), _frozen_graph),  # nothing marks one
 )
 
 
@@ -113,9 +111,17 @@ def read_foreign(path: Path | str) -> ForeignFile:
 
 
 def find_format(path: Path) -> Format | None:
-    """Give the row of the table that knows a file, or None."""
+    """Give the row of the table that knows a file, or None.
+
+    Raises:
+        BadFile: the file is there but cannot be read.
+    """
     head = b""
-    if path.is_file():
-        with path.open("rb") as file:
-            head = file.read(_HEAD)
-    return next((f for f in FORMATS if f.matches(head, path)), None)
+    try:
+        if path.is_file():
+            with path.open("rb") as file:
+                head = file.read(_HEAD)
+        by_content = next((f for f in FORMATS if f.matches(head, path)), None)
+    except OSError as error:
+        raise BadFile(f"{path} cannot be read: {error.strerror or error}") from error
+    return by_content or next((f for f in FORMATS if path.suffix.lower() in f.suffixes), None)

@@ -29,11 +29,14 @@ def read_keras(path: FilePath) -> ForeignFile:
     place in the file. The state of the optimizer is left out.
 
     Raises:
-        BadFile: the file is damaged, hostile, or not what its name says.
+        BadFile: the file cannot be read, is damaged, hostile, or not what its name says.
         Unsupported: it stores weights in a way that is not read.
     """
-    with path.open("rb") as file:
-        zipped = file.read(4) == _ZIP
+    try:
+        with path.open("rb") as file:
+            zipped = file.read(4) == _ZIP
+    except OSError as error:
+        raise BadFile(f"{path} cannot be read: {error.strerror or error}") from error
     return _read_archive(path) if zipped else _read_h5(path)
 
 
