@@ -185,6 +185,9 @@ def test_hugging_face_set_gives_the_same_bytes(tmp_path, class_folder):
         ({"dataset_info.json": "{}"}, "neither a `Dataset` directory"),
         ({"dataset_info.json": "{", "state.json": "{}"}, "Expecting property name"),
         ({"dataset_info.json": "{}", "state.json": "{}"}, "_data_files"),
+        ({"dataset_info.json": "[]", "state.json": "{}"}, ""),
+        ({"dataset_info.json": '{"features": 4}', "state.json": "{}"}, ""),
+        ({"dataset_info.json": "{}", "state.json": '{"_data_files": 3}'}, ""),
     ],
 )
 def test_damaged_hugging_face_folder_is_refused(tmp_path, members, reason):

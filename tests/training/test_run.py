@@ -107,6 +107,19 @@ def _same_state(a, b):
     )
 
 
+def test_folded_blocks_train_as_plain_ones_and_a_resumed_run_keeps_its_forms(colours, tmp_path, tiny):
+    changes = tiny | {"model": "mobileone_s0", "epochs": 1, "dropout": None, "batch": 24}
+    losses = {}
+    for forms in ("auto", "plain"):
+        seen = []
+        train("finetune", colours, tmp_path / forms, workers=0, forms=forms, progress=seen.append, **changes)
+        losses[forms] = seen[0].loss  # later steps of so small a network amplify rounding
+    assert losses["auto"] == pytest.approx(losses["plain"], rel=1e-4)
+    state = read_state(tmp_path / "auto")
+    assert set(state["forms"].values()) == {"plain", "moments"}
+    assert set(read_state(tmp_path / "plain")["forms"].values()) == {"plain"}
+
+
 def test_interrupted_run_saves_its_state_first(whole, colours, tmp_path):
     run = _start(tmp_path / "run", colours, tmp_path)
     for _ in range(8):
@@ -274,3 +287,11 @@ def test_worker_killed_under_torchrun_goes_on_with_the_rest(colours, tmp_path):
     assert run.returncode == 0, errors[-2000:]
     state = read_state(tmp_path / "run")
     assert (state["step"], len(state["history"])) == (48, 8)
+
+
+@pytest.mark.parametrize("variables", [{"WORLD_SIZE": "two"}, {"WORLD_SIZE": "2", "RANK": "x", "LOCAL_RANK": "0"}])
+def test_launcher_variables_that_are_no_numbers_are_refused(colours, tmp_path, tiny, monkeypatch, variables):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(BadValue, match=r"are not whole numbers; start with torchrun"):
+        train("finetune", colours, tmp_path / "run", **tiny)

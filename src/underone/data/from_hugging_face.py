@@ -73,7 +73,7 @@ def from_hugging_face(source: Any) -> TablePictures:
     if not isinstance(source, datasets.Dataset):
         try:
             source = datasets.load_from_disk(str(source))
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:  # what damaged JSON gives
             raise BadFile(f"{source} is no saved data set: {error}") from error
     if not isinstance(source, datasets.Dataset):
         raise BadValue(f"a {type(source).__name__} was given; one split of it is required, such as ['train']")

@@ -69,15 +69,18 @@ def joined_group(device: str) -> Iterator[Group]:
     """Join the group that the launcher's variables RANK, WORLD_SIZE and LOCAL_RANK describe; leave it at the end.
 
     Raises:
-        BadValue: only a part of the variables is set.
+        BadValue: only a part of the variables is set, or one is no number.
     """
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
     given = {name: os.environ[name] for name in names if name in os.environ}
+    if not all(value.isdecimal() for value in given.values()):
+        raise BadValue(f"the launcher's variables {given} are not whole numbers; start with torchrun")
     if int(given.get("WORLD_SIZE", 1)) == 1:
         yield Group()
         return
-    if len(given) < len(names):
-        raise BadValue(f"{', '.join(given)} are set, {', '.join(set(names) - set(given))} not; start with torchrun")
+    missing = [name for name in names if name not in given]
+    if missing:
+        raise BadValue(f"{', '.join(given)} are set, {', '.join(missing)} not; start with torchrun")
     rank, world, local = (int(given[name]) for name in names)
     mine = dist.is_initialized()
     if not mine:

@@ -66,7 +66,9 @@ class Recipe(Frozen):
         precision: of the forward pass under autocast.
         channels_last: memory layout of the network.
         compile: whether `torch.compile` is used.
-        sync_norms: whether batch norms see the batch of all processes.
+        sync_norms: whether batch norms see the batch of all processes; on a CPU only with ``moments`` forms.
+        forms: how MobileOne blocks calculate: ``auto`` folds the branches of a batch where that was measured to be
+            faster, ``plain`` and ``moments`` do it nowhere and wherever possible. The result is the same.
         seed: of order, augmentation and fresh weights.
         max_unreadable: share of the pictures that may be unreadable before the run stops.
     """
@@ -110,6 +112,7 @@ class Recipe(Frozen):
     channels_last: bool = False
     compile: bool = False
     sync_norms: bool = False
+    forms: Literal["auto", "plain", "moments"] = "auto"
     seed: int = Field(0, ge=0)
     max_unreadable: float = Field(0.01, ge=0, le=1)
 

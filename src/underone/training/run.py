@@ -21,6 +21,7 @@ from ..data.open_pictures import Splits
 from ..data.order import steps_of
 from ..errors import BadFile, BadValue, Diverged
 from ..evaluation import ClassScore
+from ..nn.training_form import use_training_forms
 from ..spec import Frozen
 from ..weights import save_weights
 from . import checkpoint, run_folder
@@ -117,10 +118,11 @@ def train(
         The scores of the weights that were best on the validation pictures, and where they are.
 
     Raises:
-        UnknownName: no such recipe, key, model or weights.
+        UnknownName: no such recipe, key, model, weights or logger.
         BadValue: a value that does not fit; the folder holds a run and `resume` is not set, or one of another recipe.
         BadFile: the data or the folder cannot be read or written; too many pictures are unreadable.
         Diverged: the loss or a weight became NaN or infinite.
+        MissingExtra: the package of a logger is not installed.
     """
     recipe = (recipe_of(recipe) if isinstance(recipe, str) else recipe).changed(**changes)
     with joined_group(device) as group:
@@ -156,6 +158,7 @@ class Run:
         self.average = Average(self.model, recipe.ema) if recipe.ema else None
         if recipe.sync_norms and group.world > 1:
             self.model = nn.SyncBatchNorm.convert_sync_batchnorm(self.model)  # type: ignore[no-untyped-call]
+        self.forms = use_training_forms(self.model, recipe.forms)
         self.optimizer = make_optimizer(self.model, recipe)
         self.scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "float16")
         spread = group.spread(self.model, device)
@@ -340,6 +343,7 @@ class Run:
             "average": self.average.model.state_dict() if self.average else None,
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
+            "forms": self.forms,
             "sums": self.sums,
             "history": self.history,
             "best": self.best,
@@ -363,6 +367,7 @@ class Run:
                 + ", ".join(f"{key}={getattr(stored, key)!r} (now {getattr(self.recipe, key)!r})" for key in differing)
                 + "; resume it with its own recipe.yaml, or name another folder"
             )
+        self.forms = use_training_forms(self.model, state["forms"])
         self.model.load_state_dict(state["model"])
         if self.average:
             self.average.model.load_state_dict(state["average"])
