@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+import warnings
 import zipfile
 
 import numpy as np
@@ -99,10 +100,75 @@ def test_truncated_file_is_one_sentence(tmp_path, kept):
     assert "\n" not in str(raised.value)
 
 
-def test_text_with_the_suffix_is_refused(tmp_path):
-    (tmp_path / "w.pth").write_text("not found\n")
-    with pytest.raises(BadFile, match=r"w\.pth"):
+@pytest.mark.parametrize("content", [
+    b"not found\n", b"<!DOCTYPE html>\n<html></html>\n", b"version https://git-lfs.github.com/spec/v1\n", b"0\n", b"a\n",
+    b"J\1", b"\x80\2.", b"\x80\2h\0.", b"\x80\2K\1K\2s.",
+])  # fmt: skip
+def test_text_or_bytes_that_are_no_pickle_are_refused_in_one_line(tmp_path, content):
+    (tmp_path / "w.pth").write_bytes(content)
+    with pytest.raises(
+        BadFile, match=r"w\.pth(: truncated, or no torch file| holds Python code or is damaged)"
+    ) as raised:
         read_torch_file(tmp_path / "w.pth")
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_damaged_bytes_are_refused_or_read_and_nothing_else(tmp_path, zipped):
+    path = tmp_path / "w.pth"
+    torch.save(STATE, path, _use_new_zipfile_serialization=zipped)
+    whole, random, refused = path.read_bytes(), np.random.default_rng(0), 0
+    for _ in range(400):
+        damaged = bytearray(whole)
+        for place in random.integers(len(whole), size=3):
+            damaged[place] = random.integers(256)
+        path.write_bytes(damaged)
+        try:
+            read_torch_file(path)
+        except BadFile:
+            refused += 1
+    assert refused > 40
+
+
+def test_dict_that_holds_itself_is_refused(tmp_path):
+    itself = {}
+    itself["state_dict"] = itself
+    torch.save(itself, tmp_path / "w.pth")
+    with pytest.raises(BadFile, match="no state dict .*'state_dict' is a dict"):
+        read_torch_file(tmp_path / "w.pth")
+
+
+def quantised():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch means to drop them; files with them stay
+        return torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8)
+
+
+@pytest.mark.parametrize("tensor", [
+    torch.zeros(2, device="meta"), torch.zeros(2, dtype=torch.float8_e4m3fn), torch.ones(1).expand(1 << 20), quantised(),
+    torch.sparse_coo_tensor([[0], [0]], [1.0], (2, 2), check_invariants=False),
+], ids=["meta", "float8", "stride 0", "quantised", "sparse"])  # fmt: skip
+def test_tensor_that_is_no_plain_array_is_refused_by_name(tmp_path, tensor):
+    torch.save({"a.weight": tensor}, tmp_path / "w.pth")
+    with pytest.raises(BadFile, match=r"w\.pth: 'a\.weight' is no plain array \(.+\); save tensors") as raised:
+        read_torch_file(tmp_path / "w.pth")
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("state", [
+    {"a": torch.ones(1).expand(1 << 40)},
+    dict.fromkeys(map(str, range(5)), torch.ones(1).expand(1 << 28)),
+    {"a": torch.ones(1).expand(1 << 31, 1 << 31, 1)},
+], ids=["4 TiB", "5 times 1 GiB", "more than 64 bits"])  # fmt: skip
+def test_tensors_that_ask_for_too_much_are_refused_before_any_is_made(tmp_path, state):
+    torch.save(state, tmp_path / "w.pth")
+    with pytest.raises(BadFile, match=r"w\.pth: its tensors take \d+ bytes; at most 4294967296 are read"):
+        read_torch_file(tmp_path / "w.pth")
+
+
+def test_views_are_read_as_they_look(tmp_path):
+    torch.save({"a": torch.arange(6.0).reshape(2, 3).t()[1:]}, tmp_path / "w.pth")
+    assert read_torch_file(tmp_path / "w.pth")["a"].tolist() == [[1, 4], [2, 5]]
 
 
 def test_missing_file_is_said(tmp_path):

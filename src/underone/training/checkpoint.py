@@ -9,6 +9,7 @@ import torch
 
 from ..errors import BadFile
 from ..files import atomic_write, make_folder
+from ..weights.from_torch_file import DAMAGE
 
 FILE = Path("last", "state.pt")
 VERSION = 1
@@ -45,7 +46,7 @@ def read_state(folder: Path) -> dict[str, Any]:
         if not zipfile.is_zipfile(path):  # torch reads bare pickles too
             raise ValueError("it is missing, cut short, or of another kind")
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
+    except (OSError, pickle.UnpicklingError, *DAMAGE) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise BadFile(f"{path} is no state of a run that can be read: {reason}") from error
     if not isinstance(state, dict) or state.get("version") != VERSION:

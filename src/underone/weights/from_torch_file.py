@@ -1,6 +1,8 @@
 """Read the tensors of a .pth, .pth.tar, .pt or .ckpt file, never a program."""
 
+import math
 import pickle
+import struct
 import warnings
 import zipfile
 from pathlib import Path
@@ -16,6 +18,12 @@ SUFFIXES = (".pth", ".tar", ".pt", ".ckpt", ".bin")
 # where training scripts keep the weights, averaged ones first: they are the ones meant for use
 _WRAPPERS = ("state_dict_ema", "model_ema", "ema_state_dict", "ema", "state_dict", "model_state_dict", "model")
 _LARGEST = 1 << 32  # bytes once unpacked
+_DEEPEST = 8  # wrappers inside wrappers
+# what torch.load, whose unpickler checks little, raises on bytes that are no pickle or a damaged one
+DAMAGE = (
+    RuntimeError, EOFError, ValueError, LookupError, ArithmeticError, MemoryError, TypeError, AttributeError,
+    AssertionError, struct.error, zipfile.BadZipFile,
+)  # fmt: skip
 _AVERAGED_COUNTER = "n_averaged"  # torch.optim.swa_utils.AveragedModel counts its updates beside the weights
 
 
@@ -38,7 +46,10 @@ def read_torch_file(path: str | Path) -> Weights:
     if bad or not state:
         held = f"{bad[0]!r} is a {type(state[bad[0]]).__name__}" if bad else "it holds no tensor"
         raise BadFile(f"{path}: no state dict (names → tensors): {held}; save model.state_dict() and give that file")
-    return {name: _to_array(tensor) for name, tensor in _without_module(state).items()}
+    size = sum(map(_bytes_of, state.values()))  # many tensors may share one storage
+    if size > _LARGEST:
+        raise BadFile(f"{path}: its tensors take {size} bytes; at most {_LARGEST} are read")
+    return {name: _to_array(tensor, f"{path}: {name!r}") for name, tensor in _without_module(state).items()}
 
 
 def _load(path: Path) -> Any:
@@ -58,7 +69,7 @@ def _load(path: Path) -> Any:
         ) from error
     except OSError as error:
         raise BadFile(f"{path} cannot be read: {error.strerror or error}") from error
-    except (RuntimeError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise BadFile(f"{path}: truncated, or no torch file: {reason}") from error
 
@@ -73,9 +84,9 @@ def _refuse_inflation(path: Path) -> None:
 
 
 def _unwrap(found: Any) -> dict[str, Any]:
-    for key in _WRAPPERS:
-        if isinstance(found, dict) and isinstance(found.get(key), dict):
-            return _unwrap(found[key])
+    for _ in range(_DEEPEST):  # a pickle may hold itself
+        inner = [found[key] for key in _WRAPPERS if isinstance(found, dict) and isinstance(found.get(key), dict)]
+        found = inner[0] if inner else found
     return dict(found) if isinstance(found, dict) else {"the file": found}
 
 
@@ -89,6 +100,17 @@ def _without_module(state: dict[str, Any]) -> dict[str, Any]:
     return {name.removeprefix("module."): tensor for name, tensor in state.items()} if wrapped else state
 
 
-def _to_array(tensor: Any) -> np.ndarray:
+def _bytes_of(tensor: Any) -> int:
+    return math.prod(tensor.shape) * int(tensor.element_size())
+
+
+def _to_array(tensor: Any, where: str) -> np.ndarray:
     plain = tensor.detach()
-    return np.array((plain.float() if str(plain.dtype) == "torch.bfloat16" else plain).numpy())
+    try:
+        stored = plain.untyped_storage().nbytes()
+        if _bytes_of(plain) > stored:  # strides of 0 make any size of a few bytes
+            raise ValueError(f"its shape {tuple(plain.shape)} stands on {stored} bytes")
+        return np.array((plain.float() if str(plain.dtype) == "torch.bfloat16" else plain).numpy())
+    except (TypeError, ValueError, RuntimeError) as error:  # sparse, quantised, without data, of a type numpy lacks
+        reason = str(error).splitlines()[0].partition(". ")[0]
+        raise BadFile(f"{where} is no plain array ({reason}); save tensors with all their values") from error
