@@ -101,8 +101,8 @@ def test_truncated_file_is_one_sentence(tmp_path, kept):
 
 
 @pytest.mark.parametrize("content", [
-    b"not found\n", b"<!DOCTYPE html>\n<html></html>\n", b"version https://git-lfs.github.com/spec/v1\n", b"0\n", b"a\n",
-    b"J\1", b"\x80\2.", b"\x80\2h\0.", b"\x80\2K\1K\2s.",
+    b"not found\n", b"<!DOCTYPE html>\n<html></html>\n", b"version https://git-lfs.github.com/spec/v1\n", b"0\n",
+    b"a\n", b"J\1", b"\x80\2.", b"\x80\2h\0.", b"\x80\2K\1K\2s.",
 ])  # fmt: skip
 def test_text_or_bytes_that_are_no_pickle_are_refused_in_one_line(tmp_path, content):
     (tmp_path / "w.pth").write_bytes(content)
@@ -134,7 +134,7 @@ def test_dict_that_holds_itself_is_refused(tmp_path):
     itself = {}
     itself["state_dict"] = itself
     torch.save(itself, tmp_path / "w.pth")
-    with pytest.raises(BadFile, match="no state dict .*'state_dict' is a dict"):
+    with pytest.raises(BadFile, match=r"no state dict .*'state_dict' is a dict"):
         read_torch_file(tmp_path / "w.pth")
 
 
@@ -145,8 +145,8 @@ def quantised():
 
 
 @pytest.mark.parametrize("tensor", [
-    torch.zeros(2, device="meta"), torch.zeros(2, dtype=torch.float8_e4m3fn), torch.ones(1).expand(1 << 20), quantised(),
-    torch.sparse_coo_tensor([[0], [0]], [1.0], (2, 2), check_invariants=False),
+    torch.zeros(2, device="meta"), torch.zeros(2, dtype=torch.float8_e4m3fn), torch.ones(1).expand(1 << 20),
+    quantised(), torch.sparse_coo_tensor([[0], [0]], [1.0], (2, 2), check_invariants=False),
 ], ids=["meta", "float8", "stride 0", "quantised", "sparse"])  # fmt: skip
 def test_tensor_that_is_no_plain_array_is_refused_by_name(tmp_path, tensor):
     torch.save({"a.weight": tensor}, tmp_path / "w.pth")
