@@ -14,13 +14,15 @@ import torch
 from safetensors.numpy import load_file
 
 import underone as uo
+from underone.data import open_splits
 from underone.errors import BadFile, BadValue, Diverged, UnknownName
-from underone.training import train
+from underone.training import recipe_of, train
 from underone.training.checkpoint import read_state
+from underone.training.classification import Classification
 
 SCRIPT = """
 import sys, time
-from underone.training import train
+from underone.training import recipe_of, train
 epochs = int(sys.argv[3]) if len(sys.argv) > 3 else 3
 def report(where):
     print(where.epoch, where.step, flush=True)
@@ -249,14 +251,29 @@ def test_accumulated_parts_give_the_gradient_of_the_whole(colours, tmp_path, tin
         torch.testing.assert_close(states[1][name], value, rtol=1e-4, atol=1e-6, msg=name)
 
 
-def test_distilled_network_learns_from_the_teacher_alone(whole, colours, tmp_path, tiny):
+def test_distillation_loss_is_hintons(whole, colours, tmp_path, tiny):
+    teacher = uo.create_model("mobilenet_v2_035", weights=whole / "weights" / "best.safetensors").eval()
+    file = uo.export(uo.reparameterize(teacher), tmp_path / "teacher.onnx")
+    recipe = recipe_of("distill").changed(**tiny | {"teacher": str(file), "teacher_share": 0.75, "temperature": 3.0})
+    task = Classification(recipe, open_splits(colours).train, torch.device("cpu"))
+    torch.manual_seed(0)
+    images, logits = torch.randn(5, 3, 32, 32), torch.randn(5, 3)
+    targets = torch.eye(3)[[0, 1, 2, 0, 1]]
+    with torch.no_grad():
+        shares, answers = (logits / 3).softmax(1), (teacher(images) / 3).softmax(1)
+    divergence = (answers * (answers.log() - shares.log())).sum()
+    hard = torch.nn.functional.cross_entropy(logits, targets, label_smoothing=recipe.label_smoothing, reduction="sum")
+    assert float(task.loss(logits, images, targets)) == pytest.approx(
+        float(0.25 * hard + 0.75 * 9 * divergence), rel=1e-4
+    )
+
+
+def test_distilled_network_trains(whole, colours, tmp_path, tiny):
     teacher = uo.create_model("mobilenet_v2_035", weights=whole / "weights" / "best.safetensors")
     file = uo.export(uo.reparameterize(teacher), tmp_path / "teacher.onnx")
-    result = train(
-        "distill", colours, tmp_path / "run", workers=0,
-        **tiny | {"teacher": str(file), "teacher_share": 1.0, "epochs": 12, "policy": "none"},
-    )  # fmt: skip
-    assert result.validation.top1 > 60
+    train("distill", colours, tmp_path / "run", workers=0, **tiny | {"teacher": str(file), "teacher_share": 1.0})
+    losses = [row["train_loss"] for row in read_state(tmp_path / "run")["history"]]
+    assert losses[-1] < losses[0]
 
 
 def test_teacher_of_other_classes_is_refused(colours, tmp_path, tiny):
