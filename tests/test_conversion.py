@@ -13,7 +13,8 @@ from underone import settings
 from underone.compare import difference
 from underone.errors import BadFile, BadValue, FetchFailed, ParityFailed, WeightsMismatch
 from underone.files import fetch
-from underone.graph import read_verdict
+from underone.formats import write
+from underone.graph import Node, read_verdict, to_onnx
 from underone.weights import LABELLED_PHOTOGRAPHS, LAYOUTS, REAL_FILES, Layout, Rule, read_checkpoint
 
 
@@ -164,8 +165,46 @@ def test_file_of_no_network_of_the_zoo_becomes_a_graph(tmp_path):
 def test_tflite_is_taken_over_as_a_graph(tmp_path):
     made = uo.convert(real("mobilenet_v1_075_uint8_tflite"), tmp_path / "v1.onnx")
     assert (made.road, made.format, made.spec.task) == ("graph", "TFLite", "classify")
+    assert not any("convert it to .onnx" in note for note in made.notes)
     with pytest.raises(BadFile, match="a TFLite file is taken over as a network, not as weights"):
         uo.convert(real("mobilenet_v1_075_uint8_tflite"), tmp_path / "v1.onnx", "mobilenet_v1_075")
+
+
+@pytest.mark.parametrize(("name", "widened"), [("mobilenet_v2_uint8_tflite", True), ("deeplab_uint8_tflite", False)])
+def test_quantised_network_is_held_to_what_rounding_explains(tmp_path, name, widened):
+    made = uo.convert(real(name), tmp_path / "net.onnx")
+    assert made.verdict.passed
+    rows = made.verdict.comparisons
+    assert {row.whole for row in rows} == {not widened}  # scores, and the classes of pixels
+    photo = [row.limits for row in rows if row.on.startswith("photo")]
+    assert {limits.nmse for limits in photo} == {1e-9 if widened else 1e-4}
+    assert {limits.peak for limits in photo} == {1e-4}
+
+
+def last_weight_off(graph):
+    """The planted fault: the weights of the last convolution are one percent too large."""
+    name = [node for node in graph.nodes if node.op == "Conv"][-1].inputs[1]
+    return to_onnx(replace(graph, constants={**graph.constants, name: graph.constants[name] * np.float32(1.01)}))
+
+
+def clipped_input(graph):
+    """The planted fault: what lies outside of a picture's values is cut off, so that a photograph shows nothing."""
+    (image,) = graph.inputs
+    nodes = [replace(node, inputs=tuple("cut" if n == image.name else n for n in node.inputs)) for node in graph.nodes]
+    clip = Node("Clip", (image.name,), ("cut",), {"min": -1.5, "max": 1.5}, "cut")
+    return to_onnx(replace(graph, nodes=(clip, *nodes)))
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2_uint8_tflite", "deeplab_uint8_tflite"])
+@pytest.mark.parametrize("fault", [last_weight_off, clipped_input])
+def test_quantised_network_with_a_fault_is_not_written(tmp_path, monkeypatch, name, fault):
+    source = real(name)
+    monkeypatch.setitem(write.FORMATS, ".onnx", fault)
+    with pytest.raises(
+        ParityFailed, match=r"net\.onnx was not written: export FAILED: .* (nmse|values that differ) \d"
+    ):
+        uo.convert(source, tmp_path / "net.onnx")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("name", "outputs"), [
@@ -182,6 +221,7 @@ def test_onnx_of_others_is_written_as_ours_and_runs_here_as_there(tmp_path, name
         got, want = ours.run(image), theirs.run(image)
     assert list(got) == list(want)
     assert len(got) == outputs
+    assert made.spec.name == source.stem
     for key, array in want.items():
         assert difference(got[key], array)[0] <= 1e-9
 
@@ -202,6 +242,38 @@ def test_what_cannot_be_is_refused_in_one_line(tmp_path):
     with pytest.raises(BadValue, match=r"is taken over as a network, whose weights have no names of ours"):
         uo.convert(tmp_path / "net.onnx", tmp_path / "a.safetensors")
     assert not made.exists()
+
+
+@pytest.mark.parametrize("cut", [{"inputs": ["a"]}, {"outputs": ["b", "c"]}, {"inputs": ["a"], "outputs": ["b", "c"]}])
+def test_cut_that_would_be_ignored_is_refused(tmp_path, cut):
+    given = " and ".join(f"{name}={','.join(names)}" for name, names in cut.items())
+    model = uo.create_model("mobilenet_v1_025")
+    uo.save_weights(model, tmp_path / "w.safetensors")
+    torch.save(model.state_dict(), tmp_path / "w.pth")
+    uo.export(uo.reparameterize(model), tmp_path / "net.onnx")
+    for name in ("w.safetensors", "w.pth"):
+        with pytest.raises(BadValue, match=rf"^{given}: .*{name} holds weights and no network to cut; leave them out"):
+            uo.convert(tmp_path / name, tmp_path / "a.onnx", **cut)
+    with pytest.raises(BadValue, match=rf"^{given}: .*net\.onnx is taken over whole; .* onnx\.utils\.extract_model"):
+        uo.convert(tmp_path / "net.onnx", tmp_path / "a.onnx", **cut)
+    with pytest.raises(
+        BadValue, match=rf"^{given}: .*own network, which to='mobilenet_v1_100' does not take; leave out"
+    ):
+        uo.convert(real("mobilenet_v1_frozen"), tmp_path / "a.onnx", "mobilenet_v1_100", **cut)
+    assert not (tmp_path / "a.onnx").exists()
+
+
+@pytest.mark.parametrize("name", ["mobileone_s0", "mobilenet_v2_100.torchvision_in1k"])
+def test_name_of_the_zoo_is_sent_to_export(tmp_path, name):
+    with pytest.raises(BadValue, match=rf"^{name} is a name of the zoo and no file; `underone export {name} -o FILE`"):
+        uo.convert(name, tmp_path / "a.onnx")
+
+
+@pytest.mark.parametrize("name", ["mobileone_s0.pth", "nothere", "."])
+def test_source_that_is_no_file_is_said(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadFile, match=r"No such file|there is no such file|is a folder without a SavedModel"):
+        uo.convert(name, tmp_path / "a.onnx")
 
 
 def test_names_of_ones_own_are_read(tmp_path, randomize_statistics):

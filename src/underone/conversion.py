@@ -12,13 +12,14 @@ from .errors import BadFile, BadValue, UnknownName, Unsupported, WeightsMismatch
 from .fold import reparameterize
 from .foreign import Cut, ForeignFile, Network, read_foreign
 from .foreign.read import find_format
-from .foreign.task import IMAGENET_CLASSES, with_task
+from .foreign.task import IMAGENET_CLASSES, with_name, with_task
 from .formats import export
 from .formats.compare_roads import compare_roads
 from .graph import Array, Graph, read_onnx, read_verdict
 from .spec import Frozen, ModelSpec
 from .weights import LAYOUTS, Checkpoint, Layout, Row, read_checkpoint, recognise_file, save_weights
-from .zoo import create_model, imagenet_labels
+from .weights.recognise import HELP
+from .zoo import create_model, imagenet_labels, list_models
 
 _SUFFIXES = (".safetensors", ".onnx")
 _FORMS = ".safetensors (weights) or .onnx (network)"
@@ -99,7 +100,8 @@ def convert(
     Raises:
         BadFile: the source is not readable, or of no layout we know and without a network; or the output cannot be
             written.
-        BadValue: the output has another suffix, or is to hold the weights of a graph; a network that is not the file's.
+        BadValue: the output has another suffix, or is to hold the weights of a graph; a network that is not the file's;
+            a cut of a file that holds no network, of ONNX, or beside a network of the zoo; a name of the zoo.
         Unsupported: the file's network has operators that are not implemented.
         UnknownName: no tensor of the file has that name.
         WeightsMismatch: the file does not fit the network.
@@ -108,17 +110,34 @@ def convert(
     source, output = Path(source), Path(output)
     if output.suffix not in _SUFFIXES:
         raise BadValue(f"{output}: the suffix says the form; {_FORMS} is required")
+    cut = Cut(tuple(inputs), tuple(outputs))
     if source.suffix.lower() == ".onnx":
         if to not in (None, "graph"):
             raise BadValue(f"{source} holds a network, which is taken over as it is; leave out to={to!r}")
+        _refuse_cut(cut, f"{source} is taken over whole; leave them out, onnx.utils.extract_model cuts such a file")
         return _write_graph(source, "ONNX", Network(read_onnx(source)), output)
     file = read_foreign(source) if find_format(source) else None
     if file is None:
+        _refuse_name_of_zoo(source)
+        _refuse_cut(cut, f"{source} holds weights and no network to cut; leave them out")
         if to == "graph":
             raise BadValue(f"{source} holds weights and no network; leave out to='graph', or name a network")
         return _write_zoo(_open(read_checkpoint(source, layouts), to), output)
-    cut = Cut(tuple(inputs), tuple(outputs))
+    if to not in (None, "graph"):
+        _refuse_cut(cut, f"they cut the file's own network, which to={to!r} does not take; leave out one or the other")
     return _convert_foreign(source, file, output, "graph" if inputs or outputs else to, cut, layouts)
+
+
+def _refuse_cut(cut: Cut, reason: str) -> None:
+    given = [f"{name}={','.join(names)}" for name, names in (("inputs", cut.inputs), ("outputs", cut.outputs)) if names]
+    if given:
+        raise BadValue(f"{' and '.join(given)}: {reason}")
+
+
+def _refuse_name_of_zoo(source: Path) -> None:
+    name = str(source)
+    if name in (*list_models(), *list_models(weights=True)) and not source.exists():
+        raise BadValue(f"{name} is a name of the zoo and no file; `underone export {name} -o FILE` writes its network")
 
 
 def _convert_foreign(
@@ -126,6 +145,8 @@ def _convert_foreign(
 ) -> Conversion:
     """Take the zoo's road where it leads to the answers of the file's own network, the graph's otherwise."""
     reason = ""
+    if to is None and file.format == "TFLite":
+        to = "graph"  # its weights are those of a folded network
     if to != "graph":
         try:
             opened = _open(recognise_file(source, file, layouts), to)
@@ -135,7 +156,7 @@ def _convert_foreign(
         except (BadFile, BadValue, WeightsMismatch) as error:
             if to is not None or file.build is None:
                 raise
-            reason = f"into no network of the zoo: {str(error).splitlines()[0].partition('; known:')[0]}"
+            reason = f"into no network of the zoo: {str(error).splitlines()[0].partition(HELP)[0]}"
     network = file.network(cut.inputs, cut.outputs)
     notes = (*file.notes, *network.notes, *[reason] * bool(reason))
     graph, assumed = with_task(network.graph, file.format, file.labels)
@@ -245,6 +266,7 @@ def _write_graph(
             f"{output}: {source} is taken over as a network, whose weights have no names of ours; give a name that "
             f"ends in .onnx. {' '.join(network.notes)}"
         )
+    network = network._replace(graph=with_name(network.graph, source))
     verdict = read_verdict(export(network.graph, output))
     return Conversion(
         source=str(source),

@@ -6,8 +6,10 @@ import subprocess
 import sys
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import TensorProto, helper
 from PIL import Image
 
 import underone as uo
@@ -131,12 +133,36 @@ def test_convert_shows_every_tensor(capsys, folder, tmp_path):
 def test_convert_of_a_foreign_file_shows_both_names_and_what_was_left_out(capsys, tmp_path):
     source = fetch_or_skip("emotion_h5")
     out = " ".join(run(capsys, "convert", source, "-o", tmp_path / "emotion.onnx").out.split())
-    assert "(Keras): model_1, taken over as a graph" in out
+    assert f"(Keras): {source.stem}, taken over as a graph" in out
     assert "note: the state of the optimizer (optimizer_weights) is left out" in out
     assert "note: into no network of the zoo" in out
+    assert "preparation: color: GRAY resize: cover" in out
     assert "export: emotion.onnx" in out
     shown = run(capsys, "predict", "--model", tmp_path / "emotion.onnx", photographs_folder(tmp_path), "--top", 2).out
     assert shown.count("%") == 2  # works at once
+
+
+@pytest.mark.parametrize(("name", "kind"), [("w.pth", "PyTorch"), ("w.pb", "TensorFlow frozen graph")])
+def test_info_on_a_file_of_others_says_convert_it_first(capsys, tmp_path, name, kind):
+    (tmp_path / name).write_bytes(bytes(100))
+    err = run(capsys, "info", tmp_path / name, code=1).err
+    assert f"{name} is a file of {kind}; convert it first: underone convert " in err
+    assert f"{name} -o w.onnx" in err
+
+
+def test_predict_with_a_network_without_a_task_names_the_option(capsys, folder, tmp_path):
+    nodes = [helper.make_node("GlobalAveragePool", ["image"], ["pooled"])]
+    image, pooled = (
+        helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, 3, *s])
+        for n, s in (("image", (32, 32)), ("pooled", (1, 1)))
+    )
+    graph = helper.make_graph(nodes, "g", [image], [pooled])
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "net.onnx"
+    )
+    err = run(capsys, "predict", folder / "photos", "--model", tmp_path / "net.onnx", code=1).err
+    assert "with --labels FILE on the command line" in err
+    assert err.count("\n") == 1
 
 
 def test_convert_cuts_a_network_at_named_tensors(capsys, tmp_path):

@@ -1,8 +1,11 @@
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from underone.foreign.builder import Builder
-from underone.foreign.task import with_task
+from underone.foreign.task import with_name, with_task
 from underone.spec import Preparation
 
 
@@ -54,3 +57,16 @@ def test_nothing_is_assumed_for_caffe_and_for_tflite():
     assert graph.spec.inputs[0].preparation is None
     assert notes == ("the file does not say how pictures are prepared, and Caffe has no usual way",)
     assert with_task(network(), "TFLite")[1] == ()  # its reader says more
+
+
+@pytest.mark.parametrize(("own", "path", "name"), [
+    ("torch-jit-export", "a/face.v2.onnx", "face.v2"), ("torch_jit", "a/face.onnx", "face"),
+    ("main_graph", "face.onnx", "face"), ("model_1", "emotion.h5", "emotion"), ("sequential", "emotion.h5", "emotion"),
+    ("", "net.caffemodel", "net"), ("unnamed", "/nets/face/saved_model.pb", "face"),
+    ("mobilenet_1.00_224", "x.h5", "mobilenet_1.00_224"), ("model_of_faces", "x.h5", "model_of_faces"),
+    ("model", "/", "model"),
+])  # fmt: skip
+def test_network_whose_name_says_nothing_is_named_after_its_file(own, path, name):
+    graph = network()
+    graph = replace(graph, spec=graph.spec.model_copy(update={"name": own}))
+    assert with_name(graph, Path(path)).spec.name == name

@@ -202,7 +202,7 @@ def test_classify_is_prepare_run_and_decode(described, backend):
 def test_a_foreign_file_says_what_is_missing(foreign):
     message = (
         r"'unnamed' does not say that its output holds the scores of classes or how a picture becomes its input; "
-        r"say it with net\.as_classifier\(preparation, labels\)"
+        r"say it with net\.as_classifier\(preparation, labels\) in Python, with --labels FILE on the command line"
     )
     with pytest.raises(BadValue, match=message):
         load(foreign).classify(photograph())

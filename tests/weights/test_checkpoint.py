@@ -22,5 +22,17 @@ def test_the_same_weights_are_read_from_both_kinds_of_file(tmp_path):
 
 
 def test_another_suffix_is_refused(tmp_path):
-    with pytest.raises(BadFile, match=r"net\.onnx: no weight file; \.safetensors, \.pth"):
+    (tmp_path / "net.onnx").touch()
+    with pytest.raises(
+        BadFile, match=r"net\.onnx: no weight file by its suffix; \.safetensors, \.pth, .* TensorFlow frozen"
+    ):
         read_checkpoint(tmp_path / "net.onnx")
+
+
+def test_what_is_not_there_or_an_empty_folder_is_said(tmp_path):
+    with pytest.raises(BadFile, match=r"nothere: there is no such file$"):
+        read_checkpoint(tmp_path / "nothere")
+    with pytest.raises(
+        BadFile, match=r"is a folder without a SavedModel \(saved_model\.pb\) or a TensorFlow checkpoint"
+    ):
+        read_checkpoint(tmp_path)

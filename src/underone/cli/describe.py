@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+from ..errors import BadFile
 from ..files import sha256_of
+from ..foreign.read import find_format
 from ..graph import count, read_onnx, read_verdict
 from ..spec import ModelSpec
 from ..weights import read_safetensors
+from ..weights.from_torch_file import SUFFIXES
 
 
 def describe_file(path: Path) -> dict[str, Any]:
@@ -16,7 +19,18 @@ def describe_file(path: Path) -> dict[str, Any]:
         BadFile: the file is of neither kind, or damaged.
         Unsupported: it has operators that cannot be counted.
     """
-    return _weights(path) if path.suffix == ".safetensors" else _network(path)
+    if path.suffix == ".safetensors":
+        return _weights(path)
+    _refuse_foreign(path)
+    return _network(path)
+
+
+def _refuse_foreign(path: Path) -> None:
+    found = find_format(path) if path.suffix.lower() != ".onnx" else None
+    kind = found.name if found else "PyTorch" if path.suffix in SUFFIXES else ""
+    if kind:
+        target = path.with_suffix(".onnx").name
+        raise BadFile(f"{path} is a file of {kind}; convert it first: underone convert {path} -o {target}")
 
 
 def _weights(path: Path) -> dict[str, Any]:

@@ -229,7 +229,8 @@ def conversion(value: "Conversion") -> None:
         table.add_row(*cells, " × ".join(map(str, row.shape)) or "scalar")
     out.print(table)
     prepared = value.spec.inputs[0].preparation if value.spec.inputs else None
-    line(f"{len(value.rows)} tensors; preparation: {prepared if prepared else 'the file does not say'}")
+    line(f"{len(value.rows)} tensors")
+    mapping({"preparation": prepared.model_dump(mode="json") if prepared else "the file does not say"})
     line(*(f"note: {note}" for note in value.notes))
     for proof in (value.parity, value.verdict):
         if proof is not None:

@@ -1,11 +1,18 @@
 """What a foreign network answers and how its pictures are prepared, completed where the file is silent."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 from ..graph import Graph
 from ..spec import InputSpec, ModelSpec, OutputSpec, Preparation
 
 _SYMMETRIC = ("TensorFlow", "Keras")  # their networks take -1 to 1, with few exceptions
+
+# what torch.onnx, tf2onnx, Paddle and Keras call every network
+_NAMELESS = re.compile(
+    r"torch[-_]jit([-_]export)?|main_graph|tf2onnx|paddle-onnx|((model|functional|sequential)(_\d+)?)|unnamed|"
+)
 
 IMAGENET_CLASSES = (1000, 1001)  # without and with a background class
 
@@ -33,6 +40,15 @@ def with_task(graph: Graph, kind: str, labels: tuple[str, ...] | None = None) ->
     if labels and spec.task == "classify" and spec.outputs[0].shape[-1] == len(labels):
         spec = spec.model_copy(update={"labels": labels})
     return replace(graph, spec=spec), notes
+
+
+def with_name(graph: Graph, path: Path) -> Graph:
+    """Name a network after its file, or the folder of its SavedModel, where its own name says nothing."""
+    path = path.absolute()
+    stem = path.parent.name if path.name == "saved_model.pb" else path.stem
+    if not stem or not _NAMELESS.fullmatch(graph.spec.name):
+        return graph
+    return replace(graph, spec=graph.spec.model_copy(update={"name": stem}))
 
 
 def _meaning(graph: Graph, output: OutputSpec, labels: tuple[str, ...] | None) -> str | None:

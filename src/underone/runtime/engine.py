@@ -284,5 +284,6 @@ def _check_classifies(spec: ModelSpec) -> None:
         )
     if missing:
         raise BadValue(
-            f"{spec.name!r} does not say {' or '.join(missing)}; say it with net.as_classifier(preparation, labels)"
+            f"{spec.name!r} does not say {' or '.join(missing)}; say it with net.as_classifier(preparation, labels) "
+            "in Python, with --labels FILE on the command line"
         )

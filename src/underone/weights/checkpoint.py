@@ -55,9 +55,17 @@ def read_checkpoint(path: str | Path, layouts: Sequence[Layout] = LAYOUTS) -> Ch
     if find_format(path) is not None:
         return recognise_file(path, read_foreign(path), layouts)
     if path.suffix not in SUFFIXES:
-        formats = ", ".join(entry.name for entry in FORMATS)
-        raise BadFile(f"{path}: no weight file; .safetensors, {', '.join(SUFFIXES)} are read, and files of {formats}")
+        raise BadFile(_why_not_read(path, [entry.name for entry in FORMATS]))
     return Checkpoint(path, recognise(read_torch_file(path), str(path), None, layouts))
+
+
+def _why_not_read(path: Path, formats: Sequence[str]) -> str:
+    if path.is_dir():
+        return f"{path} is a folder without a SavedModel (saved_model.pb) or a TensorFlow checkpoint (*.index)"
+    if not path.exists():
+        return f"{path}: there is no such file"
+    known = f".safetensors, {', '.join(SUFFIXES)} are read, and files of {', '.join(formats)}"
+    return f"{path}: no weight file by its suffix; {known}"
 
 
 def recognise_file(path: Path, file: "ForeignFile", layouts: Sequence[Layout] = LAYOUTS) -> Checkpoint:
@@ -68,5 +76,8 @@ def recognise_file(path: Path, file: "ForeignFile", layouts: Sequence[Layout] = 
         WeightsMismatch: single tensor names do not fit it.
     """
     if file.format == "TFLite":
-        raise BadFile(f"{path}: a TFLite file is taken over as a network, not as weights; convert it to .onnx")
+        raise BadFile(
+            f"{path}: a TFLite file is taken over as a network, not as weights; convert it to .onnx as it is, "
+            "without the name of a network of ours"
+        )
     return Checkpoint(path, recognise(dict(file.tensors), str(path), None, layouts), file=file)

@@ -101,7 +101,8 @@ def _without_module(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def _bytes_of(tensor: Any) -> int:
-    return math.prod(tensor.shape) * int(tensor.element_size())
+    size: int = math.prod(tensor.shape) * tensor.element_size()
+    return size
 
 
 def _to_array(tensor: Any, where: str) -> np.ndarray:

@@ -16,6 +16,8 @@ from .networks import CHANNELS, nearest_network
 from .rename import rename, split
 from .store import Weights
 
+HELP = "; docs/convert.md, 'Names of your own', says how to make names known"
+
 
 class Row(NamedTuple):
     """One tensor of a file that was read.
@@ -141,9 +143,8 @@ def layout_of(
             known = {_plain_name(name, layout) for name in names} if layout.prefix else names
             if all(key in known for key in layout.marker):
                 return layout
-    known_sources = ", ".join(sorted({f"{layout.source} {layout.family}" for layout in layouts}))
     shown = ", ".join(list(names)[:3]) or "none"
-    raise BadFile(f"{where}: tensor names of no known layout (it begins: {shown}); known: {known_sources}")
+    raise BadFile(f"{where}: tensor names of no known layout (it begins: {shown}){HELP}")
 
 
 def _plain_name(name: str, layout: Layout) -> str:
