@@ -88,6 +88,33 @@ def test_top1_is_recorded():
     assert compare_outputs("photo", want, want, Limits(), top1=True)[0].same_top1 is True
 
 
+def classes(*flipped: int) -> dict[str, np.ndarray]:
+    """A map of 20000 pixels of class 0, but for those."""
+    found = np.zeros((1, 100, 200), np.int64)
+    found.flat[list(flipped)] = 20
+    return {"map": found}
+
+
+def test_whole_numbers_are_judged_by_the_share_that_differs():
+    (near,) = compare_outputs("photo", classes(3, 5), classes(), Limits(unequal=1e-4))
+    (far,) = compare_outputs("photo", classes(3, 5, 7), classes(), Limits(unequal=1e-4))
+    assert (near.nmse, near.whole, near.passed) == (1e-4, True, True)
+    assert (far.nmse, far.whole, far.passed) == (1.5e-4, True, False)
+
+
+def test_whole_numbers_of_another_shape_are_an_error():
+    with pytest.raises(ShapeError, match=r"the output has shape \(20000,\), the reference \(1, 100, 200\)"):
+        compare_outputs("photo", {"map": classes()["map"].ravel()}, classes(), Limits())
+
+
+def test_failing_verdict_of_whole_numbers_says_how_many_differ():
+    rows = compare_outputs("photo", classes(3, 5, 7), classes(), Limits())
+    failed = Verdict(kind="export", subject="a.onnx", reference="torch", comparisons=tuple(rows))
+    with pytest.raises(ParityFailed, match=r"'photo' \(map\): values that differ 1\.5e-04 \(limit 1e-04\)$"):
+        failed.require()
+    assert Verdict.from_json(failed.to_json()) == failed
+
+
 def verdict(nmse: float) -> Verdict:
     rows = (
         Comparison(on="noise", output="logits", nmse=1e-13, peak=1e-6, limits=Limits()),

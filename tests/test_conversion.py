@@ -195,8 +195,10 @@ def clipped_input(graph):
     return to_onnx(replace(graph, nodes=(clip, *nodes)))
 
 
-@pytest.mark.parametrize("name", ["mobilenet_v2_uint8_tflite", "deeplab_uint8_tflite"])
-@pytest.mark.parametrize("fault", [last_weight_off, clipped_input])
+@pytest.mark.parametrize(("name", "fault"), [
+    ("mobilenet_v2_uint8_tflite", last_weight_off), ("mobilenet_v2_uint8_tflite", clipped_input),
+    ("deeplab_uint8_tflite", last_weight_off),
+])  # fmt: skip
 def test_quantised_network_with_a_fault_is_not_written(tmp_path, monkeypatch, name, fault):
     source = real(name)
     monkeypatch.setitem(write.FORMATS, ".onnx", fault)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..compare import Verdict
 from ..errors import BadValue
+from ..graph import read_onnx
 from ..runtime import Engine, load
 from ..spec import Shape
 from .forms import Form, of_engine, of_module
@@ -68,14 +69,14 @@ def _opened(given: Any, backend: str, stack: ExitStack) -> _Side:
             "required"
         )
     engine = stack.enter_context(load(given, backend=backend))
-    return _Side(Path(given).name, of_engine(engine), engine.precision)
+    return _Side(Path(given).name, of_engine(engine, lambda: read_onnx(Path(given))), engine.precision)
 
 
 def _traced(model: Any, shape: Shape | None) -> _Side:
     from ..trace import trace  # torch is needed for torch models only
 
-    spec = trace(model, input_shape=shape).spec
-    return _Side(spec.name, of_module(model, spec), "float32")
+    graph = trace(model, input_shape=shape)
+    return _Side(graph.spec.name, of_module(model, graph), "float32")
 
 
 def _verdict(tested: _Side, reference: _Side) -> Verdict:

@@ -10,7 +10,7 @@ from ..graph import Array, Graph, to_onnx
 from ..runtime.engine import open_engine
 from ..runtime.model_file import open_model
 from ..spec import InputSpec, ModelSpec
-from .parity import limits_on, versions_of
+from .parity import limits_on, versions_of, with_own_rounding
 from .probes import probes
 
 if TYPE_CHECKING:
@@ -36,13 +36,16 @@ def compare_roads(model: "nn.Module", spec: ModelSpec, graph: Graph) -> Verdict 
         return None
     image, output = found
     run = as_function(model, ["logits"])
-    rows: list[Comparison] = []
+    rows, notes = list[Comparison](), list[str]()
     with open_engine(open_model(to_onnx(graph)), "auto", settings.threads(), None) as engine:
         inputs = probes(image)
         for probe, array in inputs.items():
             want = {output: engine.run({image.name: array})[output]}
             got = {output: _like(run({image.name: array})["logits"], want[output])}
-            rows += compare_outputs(f"{probe}, {engine.backend}", got, want, limits_on(probe, "float32"), top1=True)
+            compared = compare_outputs(f"{probe}, {engine.backend}", got, want, limits_on(probe, "float32"), top1=True)
+            judged, widened = with_own_rounding(probe, compared, lambda: graph, array)
+            rows += judged
+            notes += widened
         by = engine.backend
     return Verdict(
         kind="convert",
@@ -50,6 +53,7 @@ def compare_roads(model: "nn.Module", spec: ModelSpec, graph: Graph) -> Verdict 
         reference=f"the file's own network by {by}",
         comparisons=tuple(rows),
         facts={"output": output, "input_shape": list(inputs["zeros"].shape)},
+        notes=tuple(notes),
         versions=versions_of("torch", by),
     )
 

@@ -22,27 +22,29 @@ class Form:
         by: what calculates: ``torch``, ``reference`` or the name of an engine.
         spec: its inputs and outputs.
         run: from arrays by input name to arrays by output name.
+        graph: gives the same network as a Graph, to see what rounding does to it; None: there is none.
     """
 
     by: str
     spec: ModelSpec
     run: Callable[[Mapping[str, Array]], dict[str, Array]]
+    graph: Callable[[], Graph] | None = None
 
 
 def of_graph(graph: Graph) -> Form:
     """Run a Graph in the reference interpreter."""
-    return Form(
-        "reference", with_borders(graph.spec, graph.inputs, graph.outputs), lambda inputs: run_reference(graph, inputs)
-    )
+    spec = with_borders(graph.spec, graph.inputs, graph.outputs)
+    return Form("reference", spec, lambda inputs: run_reference(graph, inputs), lambda: graph)
 
 
-def of_engine(engine: Engine) -> Form:
-    """Run a file on an engine."""
-    return Form(engine.backend, engine.spec, lambda inputs: engine.run(inputs))
+def of_engine(engine: Engine, graph: Callable[[], Graph] | None = None) -> Form:
+    """Run a file on an engine; `graph` reads the same file."""
+    return Form(engine.backend, engine.spec, lambda inputs: engine.run(inputs), graph)
 
 
-def of_module(model: "nn.Module", spec: ModelSpec) -> Form:
-    """Run a torch module; `spec` is that of its traced Graph."""
+def of_module(model: "nn.Module", graph: Graph) -> Form:
+    """Run a torch module; `graph` is its trace."""
     from ..trace import as_function  # torch is needed for torch models only
 
-    return Form("torch", spec, as_function(model, [output.name for output in spec.outputs]))
+    run = as_function(model, [output.name for output in graph.spec.outputs])
+    return Form("torch", graph.spec, run, lambda: graph)

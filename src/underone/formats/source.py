@@ -48,7 +48,7 @@ def _read_module(model: "nn.Module", size: Any, input_shape: Any) -> tuple[Graph
             "reparameterize(model) gives the plain form",
             stacklevel=4,  # who called export
         )
-    return graph, of_module(model, graph.spec)
+    return graph, of_module(model, graph)
 
 
 def _require_size(spec: ModelSpec, shape: Shape | None) -> None:
