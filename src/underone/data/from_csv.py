@@ -9,7 +9,7 @@ from .pictures import FilePictures, columns
 
 FILE_COLUMNS = ("file", "filename", "path", "image")
 LABEL_COLUMNS = ("label", "class", "target")
-_LONGEST_ROW = 1 << 16  # characters of one field: csv's own bound is of that kind
+LONGEST_FIELD = 1 << 16  # characters of one field: csv's own bound is of that kind
 
 
 def from_csv(path: Path, classes: Sequence[str] | None = None) -> FilePictures:
@@ -36,10 +36,10 @@ def from_csv(path: Path, classes: Sequence[str] | None = None) -> FilePictures:
 def _rows(path: Path) -> list[tuple[str, str]]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            csv.field_size_limit(_LONGEST_ROW)
+            csv.field_size_limit(LONGEST_FIELD)
             table = csv.DictReader(file)
-            file_column = _column(path, table.fieldnames, FILE_COLUMNS)
-            label_column = _column(path, table.fieldnames, LABEL_COLUMNS)
+            file_column = column(path, table.fieldnames, FILE_COLUMNS)
+            label_column = column(path, table.fieldnames, LABEL_COLUMNS)
             rows = [(row[file_column], row[label_column]) for row in table]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise BadFile(f"{path} is no table that can be read: {error}") from error
@@ -53,7 +53,12 @@ def _rows(path: Path) -> list[tuple[str, str]]:
     return rows
 
 
-def _column(path: Path, header: Sequence[str] | None, known: Sequence[str]) -> str:
+def column(path: Path, header: Sequence[str] | None, known: Sequence[str]) -> str:
+    """Return the first of the `known` names that the header has.
+
+    Raises:
+        BadFile: it has none of them.
+    """
     for name in known:
         if name in (header or ()):
             return name

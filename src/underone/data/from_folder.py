@@ -31,7 +31,7 @@ def from_folder(root: Path, classes: Sequence[str] | None = None) -> FilePicture
         )
     rows = []
     for name in found:
-        paths = _pictures_below(root / name)
+        paths = pictures_below(root / name)
         if not paths:
             raise BadFile(f"{root / name}: the class {name!r} has no picture; remove the folder or fill it")
         rows += [(os.path.relpath(path, root), names.index(name)) for path in paths]
@@ -47,7 +47,8 @@ def _class_folders(root: Path) -> list[str]:
     return found
 
 
-def _pictures_below(folder: Path) -> list[str]:
+def pictures_below(folder: Path) -> list[str]:
+    """List the paths of the pictures below a folder, sorted; hidden files and folders are left out."""
     suffixes = Image.registered_extensions()
     found = []
     for at, folders, files in os.walk(folder):

@@ -1,0 +1,87 @@
+"""COCO: one JSON file with pictures, categories and boxes."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import BadFile
+from .boxed import Box, BoxedPictures, list_boxes, read_text, require_below
+
+_LARGEST = 1 << 30  # bytes; instances_train2017.json has 448 million
+_PARTS = ("images", "annotations", "categories")
+
+
+def from_coco(path: Path, classes: Sequence[str] | None = None, root: Path | None = None) -> BoxedPictures:
+    """List the pictures of a COCO file.
+
+    Args:
+        path: JSON with ``images``, ``annotations`` and ``categories``. ``bbox`` is x, y, width, height in pixels.
+        classes: names by class index; None: the categories in the order of their ids.
+        root: folder of the pictures; None: the first that has the first picture: beside the file, in ``images`` there,
+            or, for ``annotations/instances_PART.json``, ``PART`` or ``images/PART`` beside ``annotations``.
+
+    Raises:
+        BadFile: not readable, no COCO file, an id that is given twice or names nothing, or no such pictures.
+        BadValue: a category with boxes that `classes` does not name.
+    """
+    raw = _read(path)
+    labels = {i: str(c.get("name", i)) for i, c in _by_id(path, raw, "categories").items()}
+    images = {i: require_below(path, str(c.get("file_name", ""))) for i, c in _by_id(path, raw, "images").items()}
+    found: dict[int, list[Box]] = {i: [] for i in images}
+    for number, annotation in enumerate(raw["annotations"]):
+        at, box = _box(path, number, annotation, labels)
+        if at not in found:
+            raise BadFile(f"{path}: annotation {number} is of the picture {at!r}, which is not listed")
+        found[at].append(box)
+    rows = [(name, found[i]) for i, name in images.items()]
+    names = [labels[i] for i in sorted(labels)] if classes is None else classes
+    return list_boxes(path, root or _folder(path, rows), rows, names)
+
+
+def _read(path: Path) -> Mapping[str, list[Any]]:
+    try:
+        raw = json.loads(read_text(path, _LARGEST))
+    except (ValueError, RecursionError) as error:
+        raise BadFile(f"{path} is no JSON: {error}") from error
+    if not isinstance(raw, dict) or not all(isinstance(raw.get(part), list) for part in _PARTS):
+        raise BadFile(f"{path} is no COCO file; an object with the lists {', '.join(_PARTS)} is required")
+    return raw
+
+
+def _by_id(path: Path, raw: Mapping[str, list[Any]], part: str) -> dict[int, Mapping[str, Any]]:
+    found: dict[int, Mapping[str, Any]] = {}
+    for number, entry in enumerate(raw[part]):
+        key = entry.get("id") if isinstance(entry, dict) else None
+        if not isinstance(key, int) or key in found:
+            raise BadFile(f"{path}: entry {number} of {part} has the id {key!r}; a whole number of its own is required")
+        found[key] = entry
+    return found
+
+
+def _box(path: Path, number: int, annotation: Any, labels: Mapping[int, str]) -> tuple[Any, Box]:
+    try:
+        x, y, width, height = map(float, annotation["bbox"])
+        label = labels[annotation["category_id"]]
+        area = float(annotation.get("area", width * height))
+        picture, crowd = annotation["image_id"], bool(annotation.get("iscrowd", 0))
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise BadFile(
+            f"{path}: annotation {number} has no bbox of four numbers, image_id and known category_id "
+            f"({type(error).__name__}: {error})"
+        ) from error
+    if not isinstance(picture, int) or not math.isfinite(area):
+        raise BadFile(f"{path}: annotation {number} has the image_id {picture!r} and the area {area}")
+    return picture, Box((x, y, x + width, y + height), label, crowd=crowd, area=area)
+
+
+def _folder(path: Path, rows: Sequence[tuple[str, Sequence[Box]]]) -> Path:
+    part, above = path.stem.removeprefix("instances_"), path.parent.parent
+    folders = (path.parent, path.parent / "images", above / part, above / "images" / part, above / "images")
+    for folder in folders if rows else ():
+        if (folder / rows[0][0]).is_file():
+            return folder
+    if not rows:
+        return path.parent
+    raise BadFile(f"{path}: the picture {rows[0][0]!r} is in none of {', '.join(map(str, folders))}")
