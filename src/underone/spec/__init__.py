@@ -1,0 +1,21 @@
+"""ModelSpec and the records in it: plain data that travels inside every file we write."""
+
+from .detection import AnchorGrid, DetectionSpec
+from .model import SPEC_VERSION, ModelSpec, Published
+from .record import Frozen, read_record
+from .tensors import IMAGENET_PREPARATION, InputSpec, OutputSpec, Preparation, Shape
+
+__all__ = [
+    "IMAGENET_PREPARATION",
+    "SPEC_VERSION",
+    "AnchorGrid",
+    "DetectionSpec",
+    "Frozen",
+    "InputSpec",
+    "ModelSpec",
+    "OutputSpec",
+    "Preparation",
+    "Published",
+    "Shape",
+    "read_record",
+]
