@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..evaluation import ClassScore
     from ..runtime import Layer, Profile
     from ..training import TrainingResult
-    from ..training.run import Progress as Training
+    from ..training.result import Progress as Training
     from ..zoo import ModelInfo
 
 out = Console(highlight=False, soft_wrap=False)

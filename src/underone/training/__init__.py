@@ -2,6 +2,7 @@
 
 from .recipe import Recipe
 from .recipes import RECIPES, recipe_of
-from .run import TrainingResult, train
+from .result import TrainingResult
+from .run import train
 
 __all__ = ["RECIPES", "Recipe", "TrainingResult", "recipe_of", "train"]

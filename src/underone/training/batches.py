@@ -1,6 +1,6 @@
 """Batches: pictures read, decoded and augmented by worker processes, in an order that any run can take up again."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -12,11 +12,9 @@ from torch.utils.data import DataLoader, Dataset
 from ..data import Pictures
 from ..data.order import Draw, batches
 from ..errors import BadFile
-from ..image import read_image
 from ..spec import Preparation
-from .augmentation import augment
 from .distribution import Group
-from .recipe import Recipe, Stage
+from .recipe import Recipe
 
 _TRIES = 16  # unreadable pictures in a row
 
@@ -28,12 +26,27 @@ class Unreadable(NamedTuple):
     reason: str
 
 
+class Sample(NamedTuple):
+    """A picture as it is learnt.
+
+    Attributes:
+        image: uint8 (3, H, W), augmented.
+        target: what is right about it, of the same shape for every picture.
+    """
+
+    image: Tensor
+    target: Tensor
+
+
+Sampler = Callable[[Pictures, int, int], Sample]  # (pictures, index, seed); BadFile where the picture is unreadable
+
+
 class Batch(NamedTuple):
     """One process's part of a step.
 
     Attributes:
         images: uint8 (N, 3, H, W).
-        targets: int64 (N,).
+        targets: (N, …).
         names: of the pictures.
         seed: of what is random about the batch as a whole.
         unreadable: pictures that were replaced by the next one in the list.
@@ -46,37 +59,43 @@ class Batch(NamedTuple):
     unreadable: tuple[Unreadable, ...]
 
 
-class _Augmented(Dataset[tuple[Tensor, int, str, int, list[Unreadable]]]):
+class _Samples(Dataset["_Drawn"]):
     """Pictures by draw."""
 
-    def __init__(self, pictures: Pictures, recipe: Recipe, stage: Stage) -> None:
-        self.pictures, self.recipe, self.stage = pictures, recipe, stage
+    def __init__(self, pictures: Pictures, sampler: Sampler) -> None:
+        self.pictures, self.sampler = pictures, sampler
 
-    def __getitem__(self, draw: Draw) -> tuple[Tensor, int, str, int, list[Unreadable]]:
-        unreadable = []
+    def __getitem__(self, draw: Draw) -> "_Drawn":
+        unreadable: list[Unreadable] = []
         for tries in range(_TRIES):
             index = (draw.picture + tries) % len(self.pictures)
             try:
-                pixels = read_image(self.pictures.read(index))
+                sample = self.sampler(self.pictures, index, draw.seed)
             except BadFile as error:
                 unreadable.append(Unreadable(self.pictures.name(index), str(error)))
                 continue
-            image = augment(pixels, draw.seed, self.recipe, self.stage)
-            return image, int(self.pictures.targets[index]), self.pictures.name(index), draw.seed, unreadable
+            return _Drawn(sample, self.pictures.name(index), draw.seed, unreadable)
         raise BadFile(
             f"{_TRIES} pictures in a row cannot be read; the first: {unreadable[0].name}: {unreadable[0].reason}"
         )
 
 
+class _Drawn(NamedTuple):
+    sample: Sample
+    name: str
+    seed: int
+    unreadable: list[Unreadable]
+
+
 def epoch_batches(
-    pictures: Pictures, recipe: Recipe, stage: Stage, epoch: int, first: int, group: Group, workers: int
+    pictures: Pictures, recipe: Recipe, sampler: Sampler, epoch: int, first: int, group: Group, workers: int
 ) -> Iterator[Batch]:
     """Give this process's batches of an epoch, from step `first` on.
 
     Args:
         pictures: the training set.
-        recipe: gives batch, seed and augmentation.
-        stage: gives picture size and strength.
+        recipe: gives batch and seed.
+        sampler: reads and augments a picture.
         epoch: from 0.
         first: steps of the epoch that are done.
         group: which process this is.
@@ -84,7 +103,7 @@ def epoch_batches(
     """
     order = batches(len(pictures), recipe.batch, recipe.seed, epoch, first, group.rank, group.world)
     loader = DataLoader(
-        _Augmented(pictures, recipe, stage),
+        _Samples(pictures, sampler),
         batch_sampler=order,
         num_workers=workers,
         collate_fn=_collate,
@@ -94,10 +113,14 @@ def epoch_batches(
     yield from loader
 
 
-def _collate(samples: list[tuple[Tensor, int, str, int, list[Unreadable]]]) -> Batch:
-    images, targets, names, seeds, unreadable = zip(*samples, strict=True)
-    listed = tuple(entry for part in unreadable for entry in part)
-    return Batch(torch.stack(images), torch.tensor(targets), names, seeds[0], listed)
+def _collate(drawn: list[_Drawn]) -> Batch:
+    return Batch(
+        torch.stack([one.sample.image for one in drawn]),
+        torch.stack([one.sample.target for one in drawn]),
+        tuple(one.name for one in drawn),
+        drawn[0].seed,
+        tuple(entry for one in drawn for entry in one.unreadable),
+    )
 
 
 def normalizer(how: Preparation, device: torch.device) -> "partial[Tensor]":

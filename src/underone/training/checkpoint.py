@@ -12,7 +12,7 @@ from ..files import atomic_write, make_folder
 from ..weights.from_torch_file import DAMAGE
 
 FILE = Path("last", "state.pt")
-VERSION = 1
+VERSION = 2
 
 
 def write_state(folder: Path, state: dict[str, Any]) -> Path:

@@ -1,6 +1,9 @@
 """The task of telling classes apart: model, loss, score."""
 
 from collections.abc import Iterator
+from functools import partial
+from os import PathLike
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -8,34 +11,33 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..data import Pictures
+from ..data import Pictures, open_splits
+from ..data.open_pictures import Splits
 from ..errors import BadValue
 from ..evaluation import ClassScore, score_classes
 from ..evaluation.of_torch import answer_of
+from ..files import atomic_write
+from ..image import Pixels, read_image
 from ..runtime import load
 from ..spec import ModelSpec
 from ..zoo import create_model
-from .augmentation import mix
-from .batches import Batch, normalizer
-from .recipe import Recipe
+from . import drawing
+from .augmentation import augment, mix
+from .batches import Batch, Sample, Sampler, normalizer
+from .recipe import Recipe, Stage
+from .result import TrainingResult
 
 _EVALUATION_BATCH = 32
 
 
 class Classification:
-    """What the loop needs to know about this task.
+    """The task; see `Task`."""
 
-    Args:
-        recipe: how to train.
-        pictures: the training set.
-        device: of the network.
-    """
-
-    metric = "top1"  # the score that decides which weights are kept
+    metric = "top1"
 
     def __init__(self, recipe: Recipe, pictures: Pictures, device: torch.device) -> None:
         self.recipe, self.device = recipe, device
-        self.classes = len(pictures.classes)
+        self.names, self.classes = pictures.classes, len(pictures.classes)
         if self.classes < 2:
             raise BadValue(f"the training set has {self.classes} class; 2 or more are required")
         self.model = _build(recipe, pictures.classes).to(device)
@@ -44,6 +46,15 @@ class Classification:
         assert how is not None, "every model of three channels has a preparation"
         self._normalize = normalizer(how, device)
         self._teacher = _Teacher(recipe.teacher, self.spec, self.classes) if recipe.teacher else None
+
+    @staticmethod
+    def open_splits(root: str | PathLike[str]) -> Splits:
+        """List the pictures of each part."""
+        return open_splits(root)
+
+    def sampler(self, stage: Stage) -> Sampler:
+        """Return what reads a picture and augments it."""
+        return partial(_sample, self.recipe, stage)
 
     def inputs(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return images (N, 3, H, W) and smooth targets (N, classes), both float32 on the device."""
@@ -60,13 +71,34 @@ class Classification:
         soft = self._teacher.loss(logits.float(), images, self.recipe.temperature)
         return hard * (1 - self.recipe.teacher_share) + soft * self.recipe.teacher_share
 
-    def right(self, logits: Tensor, targets: Tensor) -> int:
-        """Return how many pictures of a batch have the largest logit at the largest target."""
-        return int((logits.argmax(1) == targets.argmax(1)).sum())
+    def train_figures(self, logits: Tensor, targets: Tensor) -> dict[str, float]:
+        """Return 100 for every picture that has the largest logit at the largest target."""
+        return {"top1": 100.0 * int((logits.argmax(1) == targets.argmax(1)).sum())}
 
     def evaluate(self, model: nn.Module, pictures: Pictures) -> ClassScore:
         """Score a model in eval mode on pictures prepared as its spec says."""
         return score_classes(answer_of(model), pictures, self.spec.input, batch=_EVALUATION_BATCH)
+
+    def figures(self, score: ClassScore) -> dict[str, float]:
+        """Return the columns of the validation."""
+        return {"loss": score.loss, "top1": score.top1, "balanced": score.balanced}
+
+    def shown(self, batch: Batch) -> tuple[list[Pixels], list[str]]:
+        """Return the pictures and their classes."""
+        texts = [self.names[int(target)] for target in batch.targets]
+        return [image.permute(1, 2, 0).numpy() for image in batch.images], texts
+
+    def draw(self, folder: Path, result: TrainingResult, splits: Splits) -> None:
+        """Write the confusion matrix and the worst mistakes."""
+        score, name = (result.test, "test") if result.test else (result.validation, "validation")
+        with atomic_write(folder / "confusion_matrix.png") as path:
+            drawing.confusion(path, score, f"{name}: {score.top1:.1f} % of {score.pictures} right")
+        drawing.mistakes(folder / "val_worst_pred.jpg", result.validation, splits.validation)
+
+
+def _sample(recipe: Recipe, stage: Stage, pictures: Pictures, index: int, seed: int) -> Sample:
+    pixels = read_image(pictures.read(index))
+    return Sample(augment(pixels, seed, recipe, stage), torch.tensor(int(pictures.targets[index])))
 
 
 class _Teacher:

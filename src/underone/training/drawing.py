@@ -61,16 +61,14 @@ def schedule(path: Path, epochs: Sequence[float], rates: Sequence[Rates], recipe
     _save(figure, path)
 
 
-def results(path: Path, history: Sequence[Mapping[str, float]]) -> None:
-    """Draw loss and accuracy of every epoch."""
-    figure, (left, right) = _figure(2)
+def results(path: Path, history: Sequence[Mapping[str, float]], metric: str) -> None:
+    """Draw loss and metric of every epoch, of training and validation where the table has them."""
+    figure, both = _figure(2)
     epochs = [row["epoch"] for row in history]
-    for axes, train, validation, title in (
-        (left, "train_loss", "val_loss", "loss"),
-        (right, "train_top1", "val_top1", "top-1 (%)"),
-    ):
-        axes.plot(epochs, [row[train] for row in history], color="#9ca3af", marker=".", label="training")
-        axes.plot(epochs, [row[validation] for row in history], color="#2563eb", marker=".", label="validation")
+    for axes, name, title in zip(both, ("loss", metric), ("loss", f"{metric} (%)"), strict=True):
+        for part, color, label in (("train", "#9ca3af", "training"), ("val", "#2563eb", "validation")):
+            if f"{part}_{name}" in history[0]:
+                axes.plot(epochs, [row[f"{part}_{name}"] for row in history], color=color, marker=".", label=label)
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("epoch")
         axes.legend(frameon=False)

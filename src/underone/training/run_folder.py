@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -15,15 +15,13 @@ from torch import Tensor, nn
 from ..data.open_pictures import Splits
 from ..errors import MissingExtra, UnknownName
 from ..files import atomic_write, make_folder
+from ..image import Pixels
 from ..weights.store import read_safetensors
 from . import drawing
 from .recipe import Recipe
 from .recipes import write_recipe
+from .result import TrainingResult
 from .schedules import rates_at
-
-if TYPE_CHECKING:
-    from .batches import Batch
-    from .run import TrainingResult
 
 
 class Logger(Protocol):
@@ -50,32 +48,27 @@ def begin(folder: Path, recipe: Recipe, steps: int, splits: Splits) -> None:
         drawing.schedule(path, [m / steps for m in marks], [rates_at(recipe, m, steps) for m in marks], recipe)
 
 
-def draw_batch(folder: Path, number: int, batch: "Batch", classes: Sequence[str]) -> None:
-    """Write the pictures of a batch as the network sees them, with their classes."""
-    texts = [classes[int(target)] for target in batch.targets]
+def draw_batch(folder: Path, number: int, pictures: Sequence[Pixels], texts: Sequence[str]) -> None:
+    """Write the pictures of a batch as the network is taught them, each with a line under it."""
     with atomic_write(folder / f"train_batch{number}.jpg") as path:
-        drawing.sheet(path, [image.permute(1, 2, 0).numpy() for image in batch.images], texts)
+        drawing.sheet(path, pictures, texts)
 
 
-def note_epoch(folder: Path, history: Sequence[Mapping[str, float]], loggers: Sequence[Logger]) -> None:
+def note_epoch(folder: Path, history: Sequence[Mapping[str, float]], metric: str, loggers: Sequence[Logger]) -> None:
     """Write the table and the plot of all epochs so far; tell the loggers the last."""
     with atomic_write(folder / "results.csv") as path, path.open("w", newline="") as file:
         table = csv.DictWriter(file, list(history[0]))
         table.writeheader()
         table.writerows({k: round(v, 6) for k, v in row.items()} for row in history)
     with atomic_write(folder / "results.png") as path:
-        drawing.results(path, history)
+        drawing.results(path, history, metric)
     for logger in loggers:
         logger.log(history[-1])
 
 
-def finish(folder: Path, result: "TrainingResult", splits: Splits, unreadable: Mapping[str, str]) -> None:
-    """Write the scores and the pictures of the kept weights."""
+def finish(folder: Path, result: TrainingResult, unreadable: Mapping[str, str]) -> None:
+    """Write the scores of the kept weights."""
     _write_json(folder / "result.json", result.model_dump(mode="json") | {"unreadable": dict(unreadable)})
-    shown, name = (result.test, "test") if result.test else (result.validation, "validation")
-    with atomic_write(folder / "confusion_matrix.png") as path:
-        drawing.confusion(path, shown, f"{name}: {shown.top1:.1f} % of {shown.pictures} right")
-    drawing.mistakes(folder / "val_worst_pred.jpg", result.validation, splits.validation)
 
 
 def read_best(folder: Path, model: nn.Module) -> dict[str, Tensor]:
