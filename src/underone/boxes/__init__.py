@@ -1,0 +1,23 @@
+"""Boxes as arrays: anchors, codes, overlap, matching and suppression. Numpy only; the sums of every detector.
+
+A box is x1 y1 x2 y2, an anchor is cx cy w h, both as shares of the picture's width and height unless said otherwise.
+"""
+
+from .anchors import anchor_boxes
+from .coding import centres, corners, decode, encode
+from .matching import iou, match
+from .suppression import Found, class_nms, nms, suppress
+
+__all__ = [
+    "Found",
+    "anchor_boxes",
+    "centres",
+    "class_nms",
+    "corners",
+    "decode",
+    "encode",
+    "iou",
+    "match",
+    "nms",
+    "suppress",
+]
