@@ -105,9 +105,5 @@ _WEIGHTS = (".safetensors", ".pth", ".tar", ".pt", ".ckpt", ".bin")
 
 
 def _require_labels_fit(spec: ModelSpec) -> None:
-    for output in spec.outputs:
-        if output.meaning in ("logits", "probabilities"):
-            classes = output.shape[1] if len(output.shape) > 1 else None
-            if classes is not None:
-                spec.require_labels_for(classes)
-            return
+    if spec.classes is not None:
+        spec.require_labels_for(spec.classes)

@@ -69,6 +69,14 @@ class ModelSpec(Frozen):
         """The first input, the only one of every network of the zoo."""
         return self.inputs[0]
 
+    @property
+    def classes(self) -> int | None:
+        """Number of classes that an answer can name, of a detector without "no object"; None where that is unknown."""
+        scores = [o.shape[-1] for o in self.outputs if o.meaning in ("logits", "probabilities") and len(o.shape) > 1]
+        found = scores[0] if scores else None
+        has_background = self.detection is not None and self.detection.background is not None
+        return found - 1 if found is not None and has_background else found
+
     def require_labels_for(self, classes: int) -> None:
         """Do nothing when there are as many labels as `classes`, or none.
 

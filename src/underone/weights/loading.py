@@ -63,6 +63,8 @@ def save_weights(model: "nn.Module", path: str | Path) -> Path:
     weights = {prefix + name: tensor.detach().cpu().numpy() for name, tensor in model.state_dict().items()}
     if "head.bias" in weights:
         spec.require_labels_for(len(weights["head.bias"]))
+    elif spec.classes is not None:
+        spec.require_labels_for(spec.classes)
     return write_safetensors(path, weights, spec)
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadFile, BadValue, MissingExtra
-from ..models.table import canonical
+from ..models.detectors import find_detector, is_detector
+from ..models.table import ALIASES, canonical
 from ..spec import ModelSpec
 from ..weights import Checkpoint, TrainedWeights, Weights, fetch_weights, find_weights, read_checkpoint
 
@@ -23,7 +24,7 @@ def split_tag(
     name, _, tag = name.partition(".")
     if tag and weights is not None and str(weights) != tag:
         raise BadValue(f"the name asks for the weights {tag!r}, the argument for {str(weights)!r}; give one of them")
-    return canonical(name), tag or weights
+    return find_detector(name).name if is_detector(name) else canonical(name), tag or weights
 
 
 def checkpoint_of(name: str, weights: str | PathLike[str] | Checkpoint) -> tuple[TrainedWeights | None, Checkpoint]:
@@ -45,12 +46,15 @@ def arguments_from(
 ) -> dict[str, Any]:
     """Return the arguments that the file decides; refuse those asked for that contradict it."""
     network, spec = checkpoint.network, checkpoint.spec
-    if canonical(network.model) != name:
+    if name not in (network.model, ALIASES.get(network.model)):
         raise BadValue(f"{checkpoint.path} holds {network.model!r}, not {name!r}; ask for that name")
     if features is None and network.num_classes is None and asked["num_classes"] is None:
         raise BadValue(f"{checkpoint.path} has no classifier; pass features_only=True, or num_classes for a new head")
     rules = {key: getattr(spec, key, None) or getattr(network.layout, key) for key in _DEFAULT_RULES}
-    for key, fact in {"in_chans": network.in_chans, **rules}.items():
+    if asked.get("block") == "repvgg":
+        asked = asked | {"block": "mobileone", "num_branches": 1}  # by another name
+    blocks = {key: network.options[key] for key in ("block", "num_branches") if key in network.options}
+    for key, fact in {"in_chans": network.in_chans, **rules, **blocks}.items():
         given = asked.get(key)
         if given is not None and given != fact:
             raise BadValue(f"{key}={given!r}, but {checkpoint.path} has {key}={fact!r}; leave it out, {_CURES[key]}")
@@ -65,6 +69,8 @@ _CURES = {
     "in_chans": "and give the image that many channels",
     "padding": "the weights were trained with that rule",
     "bn_eps": "the weights were trained with that value",
+    "block": "the weights were trained with those blocks",
+    "num_branches": "the weights were trained with that number",
 }
 
 

@@ -3,6 +3,7 @@
 import fnmatch
 import re
 
+from ..models.detectors import DETECTORS, find_detector, is_detector
 from ..models.table import ALIASES, MODELS, canonical
 from ..spec import Frozen, Preparation, Published
 from ..weights import TrainedWeights, weights_of
@@ -18,7 +19,8 @@ def list_models(pattern: str = "*", weights: bool = False) -> list[str]:
     >>> list_models("mobileone_s[01]")
     ['mobileone_s0', 'mobileone_s1']
     """
-    names = [entry.name for model in MODELS for entry in weights_of(model) if entry.fetchable] if weights else MODELS
+    trained = [entry.name for model in MODELS for entry in weights_of(model) if entry.fetchable]
+    names = trained if weights else [*MODELS, *DETECTORS]
     return sorted(fnmatch.filter(names, pattern), key=_natural)
 
 
@@ -54,7 +56,8 @@ class ModelInfo(Frozen):
     Attributes:
         name: in our table.
         aliases: other names that are taken for it.
-        features: one feature map per stride, from 2 to 32; more can be asked for by name.
+        features: one feature map per stride, from 2 to 32; more can be asked for by name. Of a detector: the maps of
+            its backbone that it reads.
         published: figures of others, for 1000 classes at 224 px.
         weights: trained weights; what "DEFAULT" gives is the first that can be fetched.
     """
@@ -72,7 +75,11 @@ def model_info(name: str) -> ModelInfo:
     Raises:
         UnknownName: no such model.
     """
-    name = canonical(name.partition(".")[0])
+    name = name.partition(".")[0]
+    if is_detector(name):
+        entry = find_detector(name)
+        return ModelInfo(name=entry.name, features=entry.taps)
+    name = canonical(name)
     return ModelInfo(
         name=name,
         aliases=tuple(alias for alias, of in ALIASES.items() if of == name),

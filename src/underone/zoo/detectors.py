@@ -1,0 +1,134 @@
+"""Detectors of the zoo: with random weights, on a trained backbone, or those of a file."""
+
+from os import PathLike
+from typing import TYPE_CHECKING, Any, cast
+
+from ..errors import BadFile, BadValue, MissingExtra
+from ..models.detectors import CONVENTIONS, Detector, as_detector_input, detection_for, find_detector, is_detector
+from ..spec import DetectionSpec, ModelSpec
+from ..weights import Checkpoint, TrainedWeights, Weights, load_strict
+from .from_weights import arguments_from, checkpoint_of, completed_spec, of_backbone
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_NUM_CLASSES = 80  # COCO's, of a model with random heads when the caller names none
+_NEW_HEAD = ", new head"
+_OF_BACKBONE = "backbone"  # what stands for the trained weights of the backbone
+
+
+def create_detector(
+    name: str,
+    weights: str | PathLike[str] | Checkpoint | None,
+    num_classes: int | None,
+    in_chans: int | None,
+    options: dict[str, Any],
+) -> "nn.Module":
+    """Create a detector; the arguments are those of `create_model`."""
+    entry = find_detector(name)
+    if weights is None:
+        chosen = {"num_classes": num_classes, "in_chans": in_chans}
+        given = {key: value for key, value in chosen.items() if value is not None}
+        return _build(entry.name, **{"num_classes": _NUM_CLASSES, **given, **options})
+    trained, checkpoint = checkpoint_of(entry.backbone, "DEFAULT" if weights == _OF_BACKBONE else weights)
+    asked = {"num_classes": num_classes, "in_chans": in_chans, **options}
+    if is_detector(checkpoint.network.model):
+        return _of_detector(entry, checkpoint, asked, options)
+    return _on_backbone(entry, checkpoint, trained, asked, options)
+
+
+def _of_detector(
+    entry: Detector, checkpoint: Checkpoint, asked: dict[str, Any], options: dict[str, Any]
+) -> "nn.Module":
+    """Take over a whole detector from a file of ours; with new class heads where other classes are asked for."""
+    stored = checkpoint.spec
+    if stored is None or stored.detection is None:
+        raise BadFile(f"{checkpoint.path}: its spec does not say how its outputs become boxes")
+    decided = arguments_from(entry.name, checkpoint, asked, entry.taps)
+    classes = _classes(stored, checkpoint)
+    new_classes = classes if asked["num_classes"] is None else asked["num_classes"]
+    made_for = _made_for(stored, stored.detection, options)
+    model = _build(entry.name, **made_for | options | decided, num_classes=new_classes)
+    new_heads = new_classes != classes
+    if new_heads:
+        _load_parts(model, checkpoint.network.weights, entry.name)
+    else:
+        load_strict(model, checkpoint.network.weights, entry.name)
+    return _described(model, stored, None if new_heads else stored.labels, new_heads)
+
+
+def _classes(stored: ModelSpec, checkpoint: Checkpoint) -> int:
+    """Return the number of kinds of objects that a file of ours says; its labels must be as many."""
+    if stored.classes is None:
+        raise BadFile(f"{checkpoint.path}: its spec does not say how many classes it has")
+    if stored.labels is not None and len(stored.labels) != stored.classes:
+        raise BadFile(f"{checkpoint.path}: its spec has {len(stored.labels)} labels for {stored.classes} classes")
+    return stored.classes
+
+
+def _made_for(stored: ModelSpec, detection: DetectionSpec, options: dict[str, Any]) -> dict[str, Any]:
+    """Return the size and the anchors of a file; for another size the same kind of anchors."""
+    height, width = stored.input.size
+    if height is None or width is None:
+        raise BadValue(f"{stored.name!r} is stored without the size of its pictures; pass size=(height, width)")
+    if "size" not in options:
+        return {"size": (height, width), "detection": detection}
+    for convention in CONVENTIONS:
+        if detection_for((height, width), convention) == detection:
+            return {"detection": convention}
+    raise BadValue(
+        f"the anchors of {stored.name!r} are of no convention of ours; leave size= out, or pass detection= for it"
+    )
+
+
+def _load_parts(model: "nn.Module", weights: Weights, name: str) -> None:
+    """Load everything but the class heads, which are for other classes."""
+    for part in ("backbone", "extras", "box_heads"):
+        start = f"{part}."
+        arrays = {key.removeprefix(start): array for key, array in weights.items() if key.startswith(start)}
+        load_strict(model.get_submodule(part), arrays, f"{name}, {part}")
+
+
+def _on_backbone(
+    entry: Detector,
+    checkpoint: Checkpoint,
+    trained: TrainedWeights | None,
+    asked: dict[str, Any],
+    options: dict[str, Any],
+) -> "nn.Module":
+    """Put new heads on the trained backbone of a classifier."""
+    decided = arguments_from(entry.backbone, checkpoint, asked, entry.taps)
+    classes = _NUM_CLASSES if asked["num_classes"] is None else asked["num_classes"]
+    model = _build(entry.name, **options | decided, num_classes=classes)
+    backbone = model.get_submodule("backbone")
+    load_strict(backbone, of_backbone(checkpoint.network.weights, backbone), entry.backbone)
+    classifier = completed_spec(cast(ModelSpec, backbone.spec), checkpoint, trained, new_head=False)
+    return _described(model, classifier, None, new_heads=True)
+
+
+def _described(model: "nn.Module", source: ModelSpec, labels: tuple[str, ...] | None, new_heads: bool) -> "nn.Module":
+    """Write into the spec of a detector where its weights come from, and how their pictures are prepared."""
+    built = cast(ModelSpec, model.spec)
+    how = as_detector_input(source.input.preparation) or built.input.preparation
+    origin = source.weights or "random"
+    changed = new_heads and origin != "random" and not origin.endswith(_NEW_HEAD)
+    known = {
+        "inputs": (built.input.model_copy(update={"preparation": how}),),
+        "labels": labels,
+        "weights": origin + _NEW_HEAD if changed else origin,
+        "source": source.source,
+        "licence": source.licence,
+        "published": None if new_heads else source.published,
+    }
+    model.spec = built.model_copy(update=known)  # type: ignore[assignment]
+    return model
+
+
+def _build(name: str, **arguments: Any) -> "nn.Module":
+    try:
+        from ..models.build_detector import build_detector  # torch is needed from here on
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingExtra(f"create_model({name!r})", "torch", "train") from error
+    return build_detector(name, **arguments)
