@@ -35,7 +35,8 @@ def build_model(
         features: names of the wanted feature maps: the backbone alone is returned. None: a classifier.
         output_stride: 8, 16 or 32; below 32 the last layers are dilated.
         form: ``training``, or ``folded``: the plain form directly.
-        options: further arguments of the backbone, for example ``padding`` and ``bn_eps`` of the MobileNets.
+        options: further arguments of the backbone, for example ``padding`` and ``bn_eps`` of the MobileNets,
+            ``block`` and ``num_branches`` of MobileOne.
 
     Returns:
         A `Classifier` that maps (N, in_chans, H, W) to logits (N, num_classes), or a backbone that maps it to feature
@@ -123,10 +124,16 @@ def _resolve(builder: str) -> Callable[..., Any]:
 
 
 def _check_options(name: str, builder: Callable[..., Any], options: dict[str, Any]) -> None:
-    known = set(inspect.signature(builder).parameters) - set(MODELS[name].arguments) - _SET_HERE
+    fixed = set(MODELS[name].arguments) - _FREE
+    known = set(inspect.signature(builder).parameters) - fixed - _SET_HERE
     for option in options:
         if option not in known:
             raise UnknownName(f"option of {name}", option, known)
+    if "num_branches" in options and options.get("block", "mobileone") != "mobileone":
+        raise BadValue(
+            f"num_branches with block={options['block']!r}; only 'mobileone' blocks take a number: leave it out"
+        )
 
 
 _SET_HERE = {"features", "form", "in_chans", "output_stride"}  # arguments of build_model itself
+_FREE = {"num_branches"}  # the same network once it is folded

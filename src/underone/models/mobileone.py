@@ -10,8 +10,9 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from ..errors import BadValue
-from ..nn.mobileone_block import MobileOneBlock, folded_mobileone_block
+from ..errors import BadValue, UnknownName
+from ..nn.families import FAMILIES
+from ..nn.mobileone_block import folded_mobileone_block
 from .feature import Feature, choose
 from .strides import Step, limit_stride
 
@@ -19,7 +20,7 @@ from .strides import Step, limit_stride
 DEPTHS = (2, 8, 10, 1)
 CHANNELS = (64, 128, 256, 512)
 
-FORMS: dict[str, Callable[..., nn.Module]] = {"training": MobileOneBlock, "folded": folded_mobileone_block}
+FORMS = ("training", "folded")
 
 
 class MobileOne(nn.Module):
@@ -27,7 +28,8 @@ class MobileOne(nn.Module):
 
     Args:
         widths: channel multiplier of each of the four stages.
-        num_branches: the paper's k, in the stages; the stem has 1.
+        block: family of the blocks in the training form, a name of `FAMILIES`; all fold into the same network.
+        num_branches: the paper's k, in the stages; the stem has 1. Only ``mobileone`` blocks have it.
         se_blocks: number of blocks with squeeze and excitation, at the end of each stage.
         in_chans: channels of the image.
         output_stride: 8, 16 or 32; below 32 the last stages are dilated.
@@ -40,7 +42,7 @@ class MobileOne(nn.Module):
 
     Raises:
         BadValue: an unknown form or output stride.
-        UnknownName: an unknown feature.
+        UnknownName: an unknown feature or block.
     """
 
     padding = "symmetric"
@@ -50,6 +52,7 @@ class MobileOne(nn.Module):
         self,
         widths: Sequence[float],
         *,
+        block: str = "mobileone",
         num_branches: int = 1,
         se_blocks: Sequence[int] = (0, 0, 0, 0),
         in_chans: int = 3,
@@ -59,22 +62,20 @@ class MobileOne(nn.Module):
         activation: Callable[[], nn.Module] = nn.ReLU,
     ) -> None:
         super().__init__()
-        if form not in FORMS:
-            raise BadValue(f"form={form!r}; 'training' or 'folded' is required")
-        make = partial(FORMS[form], activation=activation)
+        make = partial(_maker(block, form), activation=activation)
         stem = min(CHANNELS[0], int(CHANNELS[0] * widths[0]))
         outs = [int(c * w) for c, w in zip(CHANNELS, widths, strict=True)]
         steps = limit_stride([stride for depth in (1, *DEPTHS) for stride in [2] + [1] * (depth - 1)], output_stride)
         self.features = choose(_available(stem, outs, steps), features)
 
-        self.stem = make(in_chans, stem, 3, stride=2, num_branches=1)
+        self.stem = make(in_chans, stem, 3, stride=2)
         self.stages = nn.ModuleList()
+        make_stage = partial(make, num_branches=num_branches) if block == "mobileone" else make
         taken = 1
         for number, (depth, out, with_se) in enumerate(zip(DEPTHS, outs, se_blocks, strict=True), 1):
             if self._last_stage < number:
                 break
             before = stem if number == 1 else outs[number - 2]
-            make_stage = partial(make, num_branches=num_branches)
             self.stages.append(_stage(make_stage, before, out, steps[taken : taken + depth], with_se))
             taken += depth
 
@@ -90,6 +91,14 @@ class MobileOne(nn.Module):
             x = stage(x)
             maps[f"stage{number}"] = x
         return {feature.name: maps[feature.name] for feature in self.features}
+
+
+def _maker(block: str, form: str) -> Callable[..., nn.Module]:
+    if form not in FORMS:
+        raise BadValue(f"form={form!r}; 'training' or 'folded' is required")
+    if block not in FAMILIES:
+        raise UnknownName("block", block, FAMILIES)
+    return FAMILIES[block] if form == "training" else folded_mobileone_block
 
 
 def _available(stem: int, outs: Sequence[int], steps: Sequence[Step]) -> list[Feature]:

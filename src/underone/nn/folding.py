@@ -51,6 +51,12 @@ def conv_bn_kernel(conv: nn.Conv2d, bn: AnyBatchNorm) -> Kernel:
     return Kernel(exact(conv.weight) * scale[:, None, None, None], bias)
 
 
+def normalized_kernel(weight: Tensor, bn: AnyBatchNorm) -> Kernel:
+    """Return the kernel of a convolution with weight (O, I/groups, kH, kW), float64, and a batch norm after it."""
+    scale, shift = bn_scale_shift(bn)
+    return Kernel(weight * scale[:, None, None, None], shift)
+
+
 def bn_kernel(bn: AnyBatchNorm, groups: int, size: int) -> Kernel:
     """Return the kernel (C, C/groups, size, size) of bn(x), as a convolution with `groups` groups."""
     scale, shift = bn_scale_shift(bn)
@@ -82,19 +88,52 @@ def identity_kernel(channels: int, groups: int, size: int) -> Tensor:
 
 
 def pad_kernel(weight: Tensor, size: int) -> Tensor:
-    """Put a 1x1 weight (O, I, 1, 1) into the centre of a zero weight (O, I, size, size).
+    """Put a weight (O, I, kH, kW) into the centre of a zero weight (O, I, size, size).
 
     The convolution is the same when it pads by dilation * (size // 2), also with strides and dilations.
 
     Raises:
-        ShapeError: the weight is not 1x1, or `size` is even and has no centre.
+        ShapeError: a size is even and has no centre, or the weight is larger than `size`.
     """
-    if weight.shape[2:] != (1, 1) or size % 2 == 0:
+    height, width = weight.shape[2:]
+    if not (height % 2 and width % 2 and size % 2) or max(height, width) > size:
         raise ShapeError(
-            f"got a weight {tuple(weight.shape)} and size {size}; a 1x1 weight and an odd size are required"
+            f"got a weight {tuple(weight.shape)} and size {size}; odd sizes are required, the weight's not above it"
         )
-    margin = size // 2
-    return nn.functional.pad(weight, (margin, margin, margin, margin))  # (O, I, size, size)
+    above, beside = (size - height) // 2, (size - width) // 2
+    return nn.functional.pad(weight, (beside, beside, above, above))  # (O, I, size, size)
+
+
+def compose_kernels(first: Kernel, second: Kernel, groups: int) -> Kernel:
+    """Return the kernel of second(first(x)): Kernel (M, I/groups, a, b), then (O, M/groups, c, d); one is 1x1.
+
+    It holds where the windows of `second` see no zeros but the bias of `first` beyond the border, as a convolution that
+    pads its input gives there. Source: Ding et al., Diverse Branch Block (arXiv 2103.13425), section 3.3.
+    """
+    sums = second.weight.sum((2, 3))  # (O, M/groups)
+    within = sums.view(groups, -1, sums.shape[1])  # (groups, O/groups, M/groups)
+    bias = (within @ first.bias.view(groups, -1, 1)).flatten()  # (O,)
+    return Kernel(compose_weights(first.weight, second.weight, groups), second.bias + bias)
+
+
+def compose_weights(first: Tensor, second: Tensor, groups: int) -> Tensor:
+    """Return the weight (O, I/groups, a * c, b * d) of two convolutions without bias, one of them 1x1.
+
+    Args:
+        first: (M, I/groups, a, b).
+        second: (O, M/groups, c, d).
+        groups: of both.
+
+    Raises:
+        ShapeError: neither is 1x1.
+    """
+    if first.shape[2:] != (1, 1) and second.shape[2:] != (1, 1):
+        raise ShapeError(
+            f"got weights {tuple(first.shape)} and {tuple(second.shape)}; one of them must be 1x1 to be composed"
+        )
+    split = [weight.view(groups, -1, *weight.shape[1:]) for weight in (first, second)]  # (groups, M/groups, …)
+    product = torch.einsum("gmiab,gomcd->goiacbd", *split)
+    return product.flatten(5, 6).flatten(3, 4).flatten(0, 1)
 
 
 def sum_kernels(kernels: Iterable[Kernel]) -> Kernel:

@@ -8,39 +8,16 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm as AnyBatchNorm
 
 from ..errors import BadValue
 from .batch_fold import Branches, foldable, forward_folded
 from .conv import conv2d
+from .conv_norm import ConvNorm
 from .folded_block import FoldedBlock
-from .folding import Kernel, bn_kernel, conv_bn_kernel, pad_kernel, sum_kernels, with_kernel
+from .folding import Kernel, bn_kernel, sum_kernels, with_kernel
 from .squeeze_excite import SqueezeExcite
 
 TrainingForm = Literal["plain", "moments"]
-
-
-class ConvNorm(nn.Module):
-    """One branch: convolution without bias, batch norm.
-
-    Args:
-        conv: the convolution.
-    """
-
-    def __init__(self, conv: nn.Conv2d) -> None:
-        super().__init__()
-        self.conv = conv
-        self.bn = nn.BatchNorm2d(conv.out_channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, I, H, W) to (N, O, H', W')."""
-        y: Tensor = self.bn(self.conv(x))
-        return y
-
-    @property
-    def parts(self) -> tuple[nn.Conv2d, AnyBatchNorm]:
-        """The convolution and the batch norm."""
-        return self.conv, self.bn
 
 
 class MobileOneBlock(nn.Module):
@@ -142,12 +119,9 @@ class MobileOneBlock(nn.Module):
 
     def _kernels(self) -> Iterator[Kernel]:
         size = self._main.kernel_size[0]
-        for branch in self.branches:
-            assert isinstance(branch, ConvNorm)
-            yield conv_bn_kernel(branch.conv, branch.bn)
-        if self.scale is not None:
-            weight, bias = conv_bn_kernel(self.scale.conv, self.scale.bn)
-            yield Kernel(pad_kernel(weight, size), bias)
+        for branch in (*self.branches, self.scale):
+            if isinstance(branch, ConvNorm):
+                yield branch.kernel(size)
         if self.skip is not None:
             yield bn_kernel(self.skip, self._main.groups, size)
 

@@ -35,6 +35,8 @@ class Recipe(Frozen):
         unverified: fields whose values could not be checked against the source.
         task: what is learnt.
         model: name in the zoo.
+        block: family of a MobileOne's blocks: ``plain``, ``repvgg``, ``acnet``, ``dbb`` …; None: the model's own.
+        num_branches: of each MobileOne block; None: as the model has it.
         weights: start: a tag, a path, or None for random.
         epochs: passes over the training set.
         batch: pictures of one step, of all processes together.
@@ -60,6 +62,15 @@ class Recipe(Frozen):
         mixup: alpha of mixup; 0: off.
         cutmix: alpha of cutmix; 0: off.
         dropout: before the head; None: as the model has it.
+        convention: of a detector's anchors and scores, ``tensorflow`` or ``torchvision``; None: as the model has it.
+        scales: of a detector's anchors in shares of the picture, one for each map and one more; empty: as it has them.
+        match_overlap: an anchor learns the box that overlaps it most from this intersection over union on.
+        negatives: background anchors that are learnt for each anchor with an object, the worst first.
+        expand: largest factor that the page around a detector's picture grows by; 1: none.
+        min_iou_crop: whether parts of a detector's pictures are cut out that keep some share of a box.
+        photometric: strength of the change of brightness, contrast and colour, 0 to 1; for detectors.
+        mosaic: share of a detector's pictures that are put together from four.
+        frozen: first parts of the names of weights that do not learn, for example ``backbone.stem``.
         teacher: file of a network whose answers are learnt too (any that `load` takes); None: none.
         teacher_share: weight of the teacher's answers in the loss.
         temperature: that softens both answers.
@@ -78,8 +89,10 @@ class Recipe(Frozen):
     expected: str = ""
     cost: str = ""
     unverified: tuple[str, ...] = ()
-    task: Literal["classify"] = "classify"
+    task: Literal["classify", "detect"] = "classify"
     model: str = "mobileone_s0"
+    block: str | None = None
+    num_branches: int | None = Field(None, ge=1, le=16)
     weights: str | None = None
     epochs: int = Field(10, ge=1)
     batch: int = Field(64, ge=1)
@@ -105,6 +118,15 @@ class Recipe(Frozen):
     mixup: float = Field(0.0, ge=0)
     cutmix: float = Field(0.0, ge=0)
     dropout: float | None = Field(None, ge=0, lt=1)
+    convention: Literal["tensorflow", "torchvision"] | None = None
+    scales: tuple[float, ...] = ()
+    match_overlap: float = Field(0.5, gt=0, lt=1)
+    negatives: float = Field(3.0, gt=0)
+    expand: float = Field(4.0, ge=1, le=8)
+    min_iou_crop: bool = True
+    photometric: float = Field(1.0, ge=0, le=1)
+    mosaic: float = Field(0.0, ge=0, le=1)
+    frozen: tuple[str, ...] = ()
     teacher: str | None = None
     teacher_share: float = Field(0.5, ge=0, le=1)
     temperature: float = Field(1.0, gt=0)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import count, pairwise, takewhile
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ class Network:
     Attributes:
         name: of the network in our table, the nearest one where the channels are no network's.
         in_chans: channels of its input picture.
-        options: ``channels``, where they are no network's of the table.
+        options: ``channels``, where they are no network's of the table; ``block`` and ``num_branches`` of a MobileOne.
     """
 
     name: str
@@ -100,8 +100,34 @@ def nearest_network(weights: Weights, family: Family, form: Form) -> Network | N
     if _fewest_numbers(found, family) > sum(array.size for array in weights.values()):
         return None
     whole = tuple(c or k for c, k in zip(found, known[name], strict=True))  # what is absent is not built
-    options = {"channels": whole} if away[name] else {}
+    options: dict[str, Any] = {"channels": whole} if away[name] else {}
+    if (family, form) == ("mobileone", "training"):
+        options |= blocks_of(weights)
     return Network(name, 3 if stem is None or stem.ndim != 4 else stem.shape[1], options)
+
+
+# A tensor that only this family of blocks has in its stem; others are plain or MobileOne's own
+_BLOCKS: Mapping[str, str] = {
+    "dbb": "branches.3.window.conv",
+    "expandnet": "branches.0.reduce",
+    "acnet": "branches.2.conv",
+    "mobileone": "scale.conv",
+}
+
+
+def blocks_of(weights: Weights) -> dict[str, Any]:
+    """Tell the family of a MobileOne's blocks, and the number of their branches where they have one.
+
+    The branches are counted in the last of the telling blocks, the widest: what is built is not much larger.
+    """
+    tell = (block for block, part in _BLOCKS.items() if f"backbone.stem.{part}.weight" in weights)
+    block = next(tell, "plain")
+    if block != "mobileone":
+        return {"block": block}
+    last = next(place for place in reversed(_TELLING["mobileone"]) if f"{place}.branches.0.conv.weight" in weights)
+    shapes = (getattr(weights.get(f"{last}.branches.{i}.conv.weight"), "shape", None) for i in count())
+    first = next(shapes)
+    return {"block": block, "num_branches": 1 + sum(1 for _ in takewhile(lambda shape: shape == first, shapes))}
 
 
 def channels_of(weights: Weights, family: Family, end: str) -> tuple[int, ...]:

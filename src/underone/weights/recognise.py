@@ -45,7 +45,8 @@ class Recognised:
         weights: its arrays under our names.
         num_classes: rows of its classifier; None: it has none.
         in_chans: channels of its input picture.
-        options: what `create_model` needs beside the name: ``channels``, where they are no network's of the table.
+        options: what `create_model` needs beside the name: ``channels``, where they are no network's of the table;
+            ``block`` and ``num_branches`` of a MobileOne in training form.
         rows: every tensor that was read.
         notes: what was left out or completed, in sentences.
     """

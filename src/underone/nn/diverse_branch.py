@@ -1,0 +1,98 @@
+"""The diverse branch block (DBB): window, 1x1, average of a 1x1, and window of a 1x1, in parallel.
+
+Source: Ding et al., Diverse Branch Block (arXiv 2103.13425), and the authors' code: a depthwise place has no 1x1
+branches, its last branch has twice the channels inside; a 1x1 place stays one convolution.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .conv_norm import ConvNorm
+from .folding import Kernel, compose_kernels, conv_bn_kernel, identity_kernel, normalized_kernel
+from .parallel_block import Place
+
+
+def dbb_branches(place: Place) -> list[nn.Module]:
+    """Make the branches of the diverse branch block."""
+    branches: list[nn.Module] = [ConvNorm(place.conv())]
+    if place.kernel_size == 1:
+        return branches
+    if place.groups == place.out_channels:
+        return [*branches, _Average(place, padded=True), _point_and_window(place, 2 * place.in_channels)]
+    average = _PointThen(place, place.out_channels, _Average(place, padded=False))
+    single = ConvNorm(place._replace(kernel_size=1, dilation=1).conv())
+    return [*branches, single, average, _point_and_window(place, place.in_channels)]
+
+
+class _Average(nn.Module):
+    """Mean of a window, then batch norm: (N, O, H, W) to (N, O, H', W')."""
+
+    def __init__(self, place: Place, padded: bool) -> None:
+        super().__init__()
+        self.place = place
+        self.margin = place.dilation * (place.kernel_size // 2) if padded else 0
+        self.bn = nn.BatchNorm2d(place.out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Zeros of the padding count as pixels, as everywhere in a convolution."""
+        size, channels = self.place.kernel_size, self.place.out_channels
+        weight = x.new_full((channels, 1, size, size), size**-2)
+        x = F.conv2d(x, weight, None, self.place.stride, self.margin, self.place.dilation, channels)
+        y: Tensor = self.bn(x)
+        return y
+
+    def kernel(self, size: int) -> Kernel:
+        """Return what it folds into."""
+        one = identity_kernel(self.place.out_channels, self.place.groups, 1)  # (O, O/groups, 1, 1)
+        return normalized_kernel(one.expand(-1, -1, size, size) / size**2, self.bn)
+
+
+class _Window(ConvNorm):
+    """A convolution that finds its input padded."""
+
+    def __init__(self, place: Place) -> None:
+        conv = place.conv()
+        conv.padding = (0, 0)
+        super().__init__(conv)
+
+
+class _PointThen(nn.Module):
+    """A 1x1 convolution to M channels, batch norm, padding by what that norm gives for zeros, and a window.
+
+    With zeros there instead the folded convolution, which pads its own input, would differ at the borders.
+    """
+
+    def __init__(self, place: Place, inside: int, window: _Average | _Window) -> None:
+        super().__init__()
+        self.point = ConvNorm(nn.Conv2d(place.in_channels, inside, 1, groups=place.groups, bias=False))
+        self.window = window
+        self.margin = place.dilation * (place.kernel_size // 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, I, H, W) to (N, O, H', W')."""
+        x = self.point(x)  # (N, M, H, W)
+        border = self._border(x)
+        x = F.pad(x - border, [self.margin] * 4) + border
+        y: Tensor = self.window(x)
+        return y
+
+    def _border(self, x: Tensor) -> Tensor:
+        """Return what the running statistics make of zeros, (1, M, 1, 1); as in the source, no gradient goes there."""
+        norm = self.point.bn
+        with torch.no_grad():
+            zeros = x.new_zeros(1, x.shape[1], 1, 1)
+            return F.batch_norm(zeros, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
+
+    def kernel(self, size: int) -> Kernel:
+        """Return what both fold into."""
+        first = conv_bn_kernel(self.point.conv, self.point.bn)
+        return compose_kernels(first, self.window.kernel(size), self.point.conv.groups)
+
+
+def _point_and_window(place: Place, inside: int) -> _PointThen:
+    branch = _PointThen(place, inside, _Window(place._replace(in_channels=inside)))
+    if inside == place.in_channels:  # begins as the window alone; in the source the weight is what differs from that
+        with torch.no_grad():
+            branch.point.conv.weight.copy_(identity_kernel(inside, place.groups, 1))
+    return branch
