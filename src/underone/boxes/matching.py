@@ -31,7 +31,8 @@ def iou(a: ArrayLike, b: ArrayLike) -> NDArray[np.float32]:
     right_bottom = np.minimum(a[:, None, 2:], b[None, :, 2:])
     both = np.prod(np.maximum(right_bottom - left_top, 0), -1)  # (N, M)
     either = _area(a)[:, None] + _area(b)[None] - both
-    return np.divide(both, either, out=np.zeros_like(both), where=either > 0).astype(np.float32)
+    share = np.divide(both, either, out=np.zeros_like(both), where=either > 0)
+    return np.asarray(share, np.float32)
 
 
 def match(boxes: ArrayLike, anchors: Array, positive: float = 0.5, force: bool = True) -> NDArray[np.int64]:

@@ -136,7 +136,7 @@ def suppress(boxes: Array, scores: Array, class_ids: Indices, detection: Detecti
 
 def _visible(boxes: Array) -> NDArray[np.bool_]:
     inside = np.clip(boxes, 0, 1)  # NaN stays, and is not larger than anything
-    return np.isfinite(boxes).all(1) & (inside[:, 2:] > inside[:, :2]).all(1)
+    return np.asarray(np.isfinite(boxes).all(1) & (inside[:, 2:] > inside[:, :2]).all(1))
 
 
 def _pick(found: Found, rows: Indices) -> Found:

@@ -1,0 +1,9 @@
+"""Numbers for tests of boxes."""
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
