@@ -1,5 +1,7 @@
 """Augmentation follows from its seed, and does what torchvision's own does."""
 
+from io import BytesIO
+
 import numpy as np
 import pytest
 import torch
@@ -8,17 +10,33 @@ from torchvision.transforms import v2
 
 from underone.training import RECIPES, Recipe
 from underone.training.augmentation import ScaledAutoAugment, augment, mix
+from underone.training.decoding import Encoded
 from underone.training.recipe import Stage
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
 
 
-def test_crop_and_flip_are_torchvisions():
-    recipe = Recipe(name="r", min_scale=0.3)
-    oracle = v2.Compose([v2.RandomResizedCrop(32, scale=(0.3, 1.0)), v2.RandomHorizontalFlip(), v2.PILToTensor()])
+def _file(pixels, kind="PNG", **options):
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, kind, **options)
+    return file.getvalue()
+
+
+PICTURE = Encoded(_file(PIXELS))
+
+
+@pytest.mark.parametrize("policy", ["none", "autoaugment", "randaugment"])
+@pytest.mark.parametrize("shape", [(60, 80), (20, 90), (97, 31)])
+def test_crop_flip_and_policy_are_torchvisions(policy, shape):
+    pixels = np.resize(PIXELS, (*shape, 3))
+    recipe = Recipe(name="r", min_scale=0.3, policy=policy)
+    own = {"none": [], "autoaugment": [v2.AutoAugment()], "randaugment": [v2.RandAugment()]}[policy]
+    crop = v2.RandomResizedCrop(32, scale=(0.3, 1.0))
+    oracle = v2.Compose([crop, v2.RandomHorizontalFlip(), *own, v2.PILToTensor()])
     for seed in range(8):
         torch.manual_seed(seed)
-        assert torch.equal(augment(PIXELS, seed, recipe, Stage(until=1, size=32)), oracle(Image.fromarray(PIXELS)))
+        expected = oracle(Image.fromarray(pixels))
+        assert torch.equal(augment(Encoded(_file(pixels)), seed, recipe, Stage(until=1, size=32)), expected)
 
 
 @pytest.mark.parametrize("policy", ["none", "autoaugment", "randaugment"])
@@ -27,9 +45,9 @@ def test_same_seed_gives_the_same_picture_and_leaves_the_generator_alone(policy)
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    first = [augment(PIXELS, seed, recipe, stage) for seed in range(6)]
+    first = [augment(PICTURE, seed, recipe, stage) for seed in range(6)]
     assert torch.equal(torch.rand(1), expected)
-    assert all(torch.equal(augment(PIXELS, seed, recipe, stage), first[seed]) for seed in range(6))
+    assert all(torch.equal(augment(PICTURE, seed, recipe, stage), first[seed]) for seed in range(6))
     assert len({picture.numpy().tobytes() for picture in first}) == 6
     assert first[0].shape == (3, 32, 32)
 

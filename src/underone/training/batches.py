@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from ..data import Pictures
 from ..data.order import Draw, batches
@@ -115,8 +115,8 @@ def epoch_batches(
 
 def _collate(drawn: list[_Drawn]) -> Batch:
     return Batch(
-        torch.stack([one.sample.image for one in drawn]),
-        torch.stack([one.sample.target for one in drawn]),
+        default_collate([one.sample.image for one in drawn]),  # in a worker: straight into shared memory
+        default_collate([one.sample.target for one in drawn]),
         tuple(one.name for one in drawn),
         drawn[0].seed,
         tuple(entry for one in drawn for entry in one.unreadable),

@@ -17,13 +17,14 @@ from ..errors import BadValue
 from ..evaluation import ClassScore, score_classes
 from ..evaluation.of_torch import answer_of
 from ..files import atomic_write
-from ..image import Pixels, read_image
+from ..image import Pixels
 from ..runtime import load
 from ..spec import ModelSpec
 from ..zoo import create_model
 from . import drawing
 from .augmentation import augment, mix
 from .batches import Batch, Sample, Sampler, normalizer
+from .decoding import Encoded
 from .recipe import Recipe, Stage
 from .result import TrainingResult
 
@@ -97,8 +98,8 @@ class Classification:
 
 
 def _sample(recipe: Recipe, stage: Stage, pictures: Pictures, index: int, seed: int) -> Sample:
-    pixels = read_image(pictures.read(index))
-    return Sample(augment(pixels, seed, recipe, stage), torch.tensor(int(pictures.targets[index])))
+    picture = Encoded(pictures.read(index))
+    return Sample(augment(picture, seed, recipe, stage), torch.tensor(int(pictures.targets[index])))
 
 
 class _Teacher:
