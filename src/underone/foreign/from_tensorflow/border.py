@@ -75,6 +75,9 @@ _KNOWN_CUTS: tuple[_KnownCut, ...] = (
 )
 
 
+DETECTORS = tuple(row.outputs for row in _KNOWN_CUTS)  # box codes and scores of the Object Detection API
+
+
 def find_border(nodes: Mapping[str, TfNode], cut: Cut, is_read: Collection[str], where: str) -> Border:
     """Find where the network begins and ends.
 

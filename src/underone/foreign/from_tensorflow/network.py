@@ -11,9 +11,11 @@ from ...graph.fold_scales import fold_scales
 from ...graph.passes import fold_batch_norm, fold_pad_into_conv
 from ...spec import Shape
 from ..builder import Builder
+from ..detector import as_detector
 from ..foreign_file import Cut, Network
 from .arithmetic import FUNCTIONS
-from .border import INPUTS, Border, find_border, picture_channels, stated_shape
+from .border import DETECTORS, INPUTS, Border, find_border, picture_channels, stated_shape
+from .detection import detection_of
 from .dilation import with_dilations
 from .fake_quantisation import FAKE_QUANTISATION
 from .fixed_numbers import FOLDS
@@ -94,6 +96,14 @@ def read_network(source: Source, cut: Cut) -> Network:
     shapes = {
         tensor: stated.get(tensor) or _input_shape(source.nodes, tensor, source.where) for tensor in border.inputs
     }
+    network = _with_open_batch(source, border, shapes, stated, kept)
+    return network if cut.outputs else _as_detector(network, source, border, shapes)
+
+
+def _with_open_batch(
+    source: Source, border: Border, shapes: Mapping[str, Shape], stated: Mapping[str, Shape | None], kept: bool
+) -> Network:
+    """Translate for any number of pictures where that can be done, for the stated number otherwise."""
     opened = {t: shape if not shape or stated.get(t) else (None, *shape[1:]) for t, shape in shapes.items()}
     if opened != shapes:
         try:
@@ -103,6 +113,28 @@ def read_network(source: Source, cut: Cut) -> Network:
         except (BadFile, Unsupported):
             pass  # something in it counts on the stated number of pictures
     return _translated(source, border, shapes, kept)
+
+
+def _as_detector(network: Network, source: Source, border: Border, shapes: Mapping[str, Shape]) -> Network:
+    """Write into the spec what a detector's graph does behind the border, where it is one."""
+    if border.outputs not in DETECTORS:
+        return network
+    found = detection_of(source.nodes, lambda tensor: _constant(source, border, shapes, tensor), source.where)
+    if found is None:
+        return network
+    boxes, scores = border.outputs
+    return as_detector(network, (boxes, "box_codes"), (scores, "probabilities"), *found)
+
+
+def _constant(source: Source, border: Border, shapes: Mapping[str, Shape], tensor: str) -> Array | None:
+    """Give a tensor that follows from constants and the size of the input; None where it does not."""
+    try:
+        graph = _translated(source, border._replace(outputs=(tensor,)), shapes, False).graph
+    except (BadFile, Unsupported):
+        return None
+    maker = next((node for node in graph.nodes if plain(tensor) in node.outputs), None)
+    name = maker.inputs[0] if maker is not None and maker.op == "Identity" else plain(tensor)
+    return graph.constants.get(name)
 
 
 def _translated(source: Source, border: Border, shapes: Mapping[str, Shape], kept: bool) -> Network:
