@@ -388,7 +388,7 @@ def test_spec_that_contradicts_its_tensors_is_refused(small_file, tmp_path, chan
 
 def test_default_of_a_network_without_weights_names_the_choices():
     with pytest.raises(
-        BadValue, match=r"no weights of 'mobileone_s0' can be fetched\. Choices: .*apple_in1k: download"
+        BadValue, match=r"no ImageNet-1k weights of 'mobileone_s0' can be fetched\. Choices: .*apple_in1k: download"
     ):
         create_model("mobileone_s0", weights="DEFAULT")
 
@@ -461,7 +461,8 @@ def test_list_is_in_natural_order_and_filtered():
 
 def test_list_of_weights_names_what_create_model_can_fetch():
     assert list_models(weights=True) == [
-        "efficientnet_lite0.tensorflow_in1k", "mobilenet_v1_100.tensorflow_in1k", "mobilenet_v2_100.torchvision_in1k",
+        "efficientnet_lite0.tensorflow_in1k", "mobilenet_v1_100.tensorflow_in1k", "mobilenet_v2_100.clothing10",
+        "mobilenet_v2_100.torchvision_in1k",
     ]  # fmt: skip
 
 
@@ -473,7 +474,7 @@ def test_listing_imports_no_torch():
         "print(json.dumps([len(names), [m for m in ('torch', 'torchvision', 'timm', 'onnx') if m in sys.modules]]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout) == [16, []]
+    assert json.loads(done.stdout) == [64, []]
     assert importlib.util.find_spec("torch")  # it could have been imported
 
 
@@ -484,6 +485,7 @@ def test_info_tells_figures_and_weights_with_their_licence():
     assert info.published.params == 3_504_872  # torchvision
     assert [(weights.tag, weights.fetchable) for weights in info.weights] == [
         *(("torchvision_in1k", True), ("torchvision_v2_in1k", False), ("ra_in1k", False)),
+        ("clothing10", True),
     ]
     assert info.weights[0].size_bytes == 14_212_972
     apple = model_info("mobileone_s4.apple_in1k").weights[0]

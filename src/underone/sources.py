@@ -1,4 +1,4 @@
-"""The places where a pinned file may be had: a folder, an address, a member of a published package."""
+"""The places where a pinned file may be had: this package, a folder, an address, a member of a published package."""
 
 import shutil
 import subprocess
@@ -9,10 +9,30 @@ import urllib.request
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 from . import settings
 from .files import Source, make_folder
+
+
+@dataclass(frozen=True)
+class Packaged:
+    """A file that comes with this package.
+
+    Attributes:
+        path: below the package.
+    """
+
+    path: str
+    network: bool = False
+
+    def __str__(self) -> str:
+        return f"underone/{self.path}"
+
+    def get(self, into: Path) -> None:
+        """Copy the file; the package may lie in an archive."""
+        into.write_bytes((files(__package__) / self.path).read_bytes())
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,66 @@
+"""How the packaged weights are made from the folder of a run, and what every form of them scores.
+
+    python benchmarks/packaged_weights.py score MODEL DATA          the table of the card, from the packaged file
+    python benchmarks/packaged_weights.py pack RUN "SOURCE"         folds, writes file and recipe into the package
+
+DATA is the folder of the data set's parts (train, validation, test). SOURCE says where the training began. `pack`
+prints the figures of the row in `underone.weights.hub`; the card is written by hand.
+"""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import underone as uo
+from underone.evaluation import ClassScore
+from underone.files import sha256_of
+from underone.training import recipe_of
+from underone.training.recipes import write_recipe
+
+PACKAGED = Path(uo.__file__).parent / "weights" / "packaged"
+LICENCE = "Apache-2.0; the start: BSD-3-Clause code, trained on ImageNet (research terms); pictures: CC0-1.0"
+ENGINES = (
+    ("float32", "native", "float32"),
+    ("float32", "native", "bfloat16"),
+    ("float32", "onnxruntime", None),
+    ("float16", "native", None),
+    ("float16", "onnxruntime", None),
+)
+
+
+def pack(run: Path, source: str) -> None:
+    """Fold the kept weights of a run, and write them as float16 beside their recipe."""
+    recipe = recipe_of(str(run / "recipe.yaml"))
+    folded = uo.reparameterize(uo.create_model(recipe.model, weights=run / "weights" / "best.safetensors"))
+    known = {"weights": "clothing10", "source": source, "licence": LICENCE, "published": None}
+    folded.spec = folded.spec.model_copy(update=known)
+    file = PACKAGED / f"{recipe.model}.clothing10.safetensors"
+    uo.save_weights(folded.half(), file)
+    teacher = recipe.teacher and "mobilenet_v2_100.clothing10.onnx"  # not where it lay
+    write_recipe(recipe.changed(teacher=teacher), file.with_suffix(".yaml"))
+    print(f"{file.name}: {file.stat().st_size:_} bytes, sha256 {sha256_of(file)}")
+
+
+def forms(model: str, test: Path, folder: Path) -> Iterator[tuple[str, ClassScore]]:
+    """Score every form of packaged weights."""
+    net = uo.create_model(model, weights="clothing10")
+    yield "folded, torch, float32", uo.evaluate(net, test)
+    for dtype, engine, precision in ENGINES:
+        path = uo.export(net, folder / f"{dtype}.onnx", dtype=dtype)
+        name = f"ONNX of {dtype}, {engine}" + (f", {precision}" if precision else "")
+        yield name, uo.evaluate(path, test, backend=engine, precision=precision)
+
+
+def score(model: str, data: Path) -> None:
+    """Print the table of the card."""
+    print("| form | top-1 % | balanced % | cross entropy |\n|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, found in forms(model, data / "test", Path(folder)):
+            print(f"| {name} | {found.top1:.2f} | {found.balanced:.2f} | {found.loss:.4f} |", flush=True)
+    print(" · ".join(f"{c} {s:.0f} %" for c, s in zip(found.classes, found.by_class, strict=True)))
+
+
+if __name__ == "__main__":
+    verb, first, second = sys.argv[1:]
+    pack(Path(first), second) if verb == "pack" else score(first, Path(second))
