@@ -43,7 +43,7 @@ def test_long_names_end_in_an_ellipsis_and_stay_in_the_picture():
 
 
 def test_accents_survive_or_are_dropped_but_never_boxes(monkeypatch):
-    _, names = draw._readable(["Žluťoučký"], 20)
+    _, names = draw.readable(["Žluťoučký"], 20)
     assert names in (["Žluťoučký"], ["Zlutoucky"])
     monkeypatch.setattr(draw, "_WIDE_FONTS", ())
-    assert draw._readable(["Žluťoučký"], 20)[1] == ["Zlutoucky"]
+    assert draw.readable(["Žluťoučký"], 20)[1] == ["Zlutoucky"]

@@ -35,7 +35,7 @@ def draw_classification(picture: Pixels, best: Sequence[tuple[str, float]]) -> I
     Returns:
         An RGB picture, wider than high or not, at least 480 px wide.
     """
-    shown = _scaled(Image.fromarray(picture))
+    shown = scaled(Image.fromarray(picture))
     width = max(shown.width, _SHORT)
     panel = _panel(width, best)
     card = Image.new("RGB", (width, shown.height + panel.height), _PANEL)
@@ -53,7 +53,8 @@ def percent(score: float) -> str:
     return "<0.1%" if 0 < score < 0.0005 else f"{score:.1%}"
 
 
-def _scaled(picture: Image.Image) -> Image.Image:
+def scaled(picture: Image.Image) -> Image.Image:
+    """Enlarge a small picture and shrink a large one, so that text beside it has the same weight on all of them."""
     short, long = sorted(picture.size)
     scale = min(_LONG / long, max(1.0, _SHORT / short))
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
@@ -63,7 +64,7 @@ def _scaled(picture: Image.Image) -> Image.Image:
 def _panel(width: int, best: Sequence[tuple[str, float]]) -> Image.Image:
     text = round(14 + width / 120)  # px; 18 at 480, 22 at 960
     row, margin = round(1.75 * text), round(1.1 * text)
-    font, names = _readable([name for name, _ in best], text)
+    font, names = readable([name for name, _ in best], text)
     names = [_fitted(name, font, 0.46 * width) for name in names]
     percents = [percent(score) for _, score in best]
     left = margin + max(font.getlength(n) for n in names) + 0.8 * text
@@ -95,8 +96,8 @@ def _bars(
     return large.resize(size, Image.Resampling.BOX)
 
 
-def _readable(names: list[str], size: int) -> tuple[Font, list[str]]:
-    """Return a font that has the letters of all names, and the names as it can show them."""
+def readable(names: list[str], size: int) -> tuple[Font, list[str]]:
+    """Return a font of `size` pixels that has the letters of all names, and the names as it can show them."""
     if all(map(str.isascii, names)):
         return ImageFont.load_default(size), names
     for file in _WIDE_FONTS:

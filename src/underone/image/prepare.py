@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..errors import BadValue, ShapeError
 from ..spec import InputSpec, Preparation
+from .between import resample_between
 from .read import Picture, read_image
 from .resample import Cut, Size, Tables, resample
 
@@ -27,7 +28,7 @@ def prepare(image: Picture, spec: InputSpec, size: Size | None = None, out: NDAr
 
     Returns:
         (1, C, H, W) or (1, H, W, C) as `spec.layout` says, of the dtype that `spec` names; equal bit for bit to
-        torchvision's Resize, CenterCrop, ToTensor and Normalize on the same PIL picture.
+        torchvision's Resize, CenterCrop, ToTensor and Normalize on the same PIL picture, but for ``bilinear_corner``.
 
     Raises:
         BadValue: the spec has no preparation, is no picture input, or its size is open or another than `size`;
@@ -45,10 +46,33 @@ def prepare(image: Picture, spec: InputSpec, size: Size | None = None, out: NDAr
     out = np.empty(shape, dtype) if out is None else _checked(out, shape, dtype)
     pixels = read_image(image)
     tensor = out if dtype == np.float32 else np.empty(shape, np.float32)
-    resample(pixels, _cut(pixels.shape[:2], target, how), _tables(how.range, how.mean, how.std), tensor, channels_last)
+    fill = resample_between if how.interpolation == "bilinear_corner" else resample
+    fill(pixels, _cut(pixels.shape[:2], target, how), _tables(how.range, how.mean, how.std), tensor, channels_last)
     if tensor is not out:
         out[...] = tensor
     return out
+
+
+def region_seen(picture: Size, spec: InputSpec, size: Size | None = None) -> tuple[float, float, float, float]:
+    """Say which part of a picture the network is given.
+
+    Args:
+        picture: its height and width in pixels.
+        spec: input of the network, with its preparation.
+        size: as `prepare` takes it.
+
+    Returns:
+        x, y, width and height in pixels of the picture, not rounded.
+
+    Raises:
+        BadValue: as `prepare`.
+    """
+    how = _preparation(spec)
+    target = _target_size(spec, how, size)
+    cut = _cut(picture, target, how)
+    # pixels of the picture for one of the resized
+    down, across = picture[0] / cut.resized[0], picture[1] / cut.resized[1]
+    return cut.origin[1] * across, cut.origin[0] * down, target[1] * across, target[0] * down
 
 
 def _checked(out: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:

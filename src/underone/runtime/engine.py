@@ -2,23 +2,25 @@
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Self, TypeVar, cast
 
 import numpy as np
 
 from ..compare import Verdict
 from ..errors import BadValue, ShapeError, Unsupported
 from ..image import Picture, prepare, read_image
-from ..post import Classification, decode
+from ..post import Classification, Detection, decode_classification, decode_detection
 from ..spec import InputSpec, ModelSpec, OutputSpec, Preparation
 from .backends import Adapter, Array, Precision, choose, open_adapter, open_first, split_precision
 from .model_file import ModelFile
 from .profile import Profile
 
 Outputs = dict[str, Array]
+Answer = TypeVar("Answer", Classification, Detection)
 
 
 class Engine:
@@ -90,13 +92,36 @@ class Engine:
             BadFile, ShapeError: the picture cannot be read.
         """
         _check_classifies(self.spec)
+        return self._answer(image, size, decode_classification)
+
+    def detect(self, image: Picture, threshold: float | None = None) -> Detection:
+        """Prepare a picture as the network was trained for, run, and find the objects in it.
+
+        Args:
+            image: a path, the bytes of a file, an open binary file, a PIL picture, or a uint8 array (H, W, 3) in RGB.
+            threshold: from 0 to 1: an object counts from this score on; None: as the spec says, 0.3 for detectors of
+                the zoo.
+
+        Returns:
+            Boxes in the pixels of the picture, with classes and scores, best first.
+
+        Raises:
+            BadValue: the file does not say how it detects, the threshold is outside 0 to 1, the engine was closed, or
+                its outputs are NaN.
+            BadFile, ShapeError: the picture cannot be read.
+        """
+        _check_detects(self.spec)
+        return self._answer(image, None, partial(decode_detection, threshold=threshold))
+
+    def _answer(self, image: Picture, size: tuple[int, int] | None, decoder: Callable[..., Answer]) -> Answer:
+        """Prepare, run, decode; with the milliseconds of each."""
         start = time.perf_counter()
         pixels = read_image(image)
         tensor = prepare(pixels, self.spec.input, size)
         prepared = time.perf_counter()
         outputs = self.run(tensor)
         ran = time.perf_counter()
-        result = decode(outputs, self.spec, pixels)
+        result = decoder(outputs, self.spec, pixels)
         speed = {"prepare": prepared - start, "run": ran - prepared, "decode": time.perf_counter() - ran}
         return result.timed({stage: 1000 * seconds for stage, seconds in speed.items()})
 
@@ -286,4 +311,17 @@ def _check_classifies(spec: ModelSpec) -> None:
         raise BadValue(
             f"{spec.name!r} does not say {' or '.join(missing)}; say it with net.as_classifier(preparation, labels) "
             "in Python, with --labels FILE on the command line"
+        )
+
+
+def _check_detects(spec: ModelSpec) -> None:
+    missing = []
+    if spec.task != "detect" or spec.detection is None:
+        missing.append("how its outputs become boxes")
+    if not spec.inputs or spec.input.preparation is None:
+        missing.append("how a picture becomes its input")
+    if missing:
+        raise BadValue(
+            f"{spec.name!r} does not say {' or '.join(missing)}, its task is {spec.task!r}; only detectors that "
+            "export or convert wrote find objects"
         )

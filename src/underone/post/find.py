@@ -1,0 +1,160 @@
+"""The outputs of a detector for one picture → the boxes that count, as shares of the picture."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..boxes import Found, anchor_boxes, suppress
+from ..boxes import decode as decode_codes
+from ..errors import BadValue, ShapeError
+from ..spec import DetectionSpec, ModelSpec
+
+Array = NDArray[Any]
+
+
+class _Candidates(NamedTuple):
+    """What is above the threshold.
+
+    Attributes:
+        rows: (N,) of the outputs.
+        class_ids: (N,) with the background left out.
+        scores: (N,).
+    """
+
+    rows: NDArray[np.int64]
+    class_ids: NDArray[np.int64]
+    scores: Array
+
+
+def find_boxes(outputs: Mapping[str, Array], spec: ModelSpec, threshold: float | None = None) -> Found:
+    """Find the objects of one picture in the outputs of a detector.
+
+    Args:
+        outputs: by name, for one picture: box codes or boxes (1, anchors, 4) with logits or probabilities
+            (1, anchors, classes); of a file that suppresses overlaps itself, what is left.
+        spec: of the network; meanings, anchors, thresholds and labels.
+        threshold: a box counts from this score on; None: as the spec says.
+
+    Returns:
+        Boxes x1 y1 x2 y2 as shares of what the network saw, inside it, best first.
+
+    Raises:
+        BadValue: the spec says too little, there are other labels than classes, a value is NaN, or the threshold is
+            outside 0 to 1.
+        ShapeError: an output is not of one picture, or has other rows than there are anchors.
+    """
+    how = _how(spec, threshold)
+    named: dict[str, Array] = {o.meaning: _one(outputs[o.name], o.name) for o in spec.outputs if o.meaning}
+    if "scores" in named:
+        return _found_inside(named, how)
+    scores = named.get("logits", named.get("probabilities"))
+    places = named.get("box_codes", named.get("boxes"))
+    if scores is None or places is None:
+        raise BadValue(f"{spec.name!r} has no outputs that mean boxes and their scores; set OutputSpec.meaning")
+    _require_rows(scores, places, how, spec)
+    candidates = _candidates(scores, how)
+    boxes = places[candidates.rows]
+    if np.isnan(boxes).any():
+        raise BadValue(f"boxes of {spec.name!r} are NaN; check the weights")
+    if "box_codes" in named:
+        boxes = decode_codes(boxes, _anchors(how)[candidates.rows], how)
+    return suppress(boxes, candidates.scores, candidates.class_ids, how)
+
+
+def _how(spec: ModelSpec, threshold: float | None) -> DetectionSpec:
+    if spec.detection is None:
+        raise BadValue(f"{spec.name!r} does not say how its outputs become boxes; its spec needs a DetectionSpec")
+    if threshold is None:
+        return spec.detection
+    if not 0 <= threshold <= 1:
+        raise BadValue(f"threshold={threshold}; a score from 0 to 1 is required")
+    return spec.detection.model_copy(update={"score_threshold": threshold})
+
+
+def _one(output: Array, name: str) -> Array:
+    """Take the only picture out of its batch."""
+    if output.ndim == 0 or len(output) != 1:
+        raise ShapeError(f"output {name!r} has shape {output.shape}; one picture at a time is required")
+    picture: Array = output[0]
+    return picture
+
+
+def _require_rows(scores: Array, places: Array, how: DetectionSpec, spec: ModelSpec) -> None:
+    rows = how.anchor_count or len(places)
+    if scores.ndim != 2 or places.shape != (rows, 4) or len(scores) != rows or scores.shape[1] == 0:
+        raise ShapeError(
+            f"{spec.name!r} gives boxes {places.shape} and class outputs {scores.shape}, its spec has {rows} anchors; "
+            f"({rows}, 4) and ({rows}, classes) are required: the anchors are those of another input size"
+        )
+    classes = scores.shape[1] - (how.background is not None)
+    spec.require_labels_for(classes)
+    bad = int(np.count_nonzero(np.isnan(scores)))
+    if bad:
+        raise BadValue(f"{bad} of {scores.size} class outputs of {spec.name!r} are NaN; check the weights")
+
+
+def _candidates(outputs: Array, how: DetectionSpec) -> _Candidates:
+    """Find the scores above the threshold; only what may be above it is calculated."""
+    columns = outputs.shape[1]
+    places = np.flatnonzero(outputs >= _least_output(outputs, how))
+    rows, classes = np.divmod(places, columns)
+    scores = _scores(outputs, rows, classes, how)
+    kept = scores >= how.score_threshold
+    if how.background is not None:
+        kept &= classes != how.background
+        classes = classes - (classes > how.background)
+    found = _Candidates(rows[kept], classes[kept], scores[kept])
+    return found if how.per_class else _best_of_each_row(found)
+
+
+def _least_output(outputs: Array, how: DetectionSpec) -> Any:
+    """Return the output, of each row or of all, below which no score reaches the threshold."""
+    threshold = np.float64(how.score_threshold)
+    with np.errstate(divide="ignore"):  # a threshold of 0 or 1 is an infinite output
+        if how.activation == "sigmoid":
+            return np.log(threshold / (1 - threshold)) - 1e-3
+        if how.activation == "softmax":  # the sum of the powers is at least that of the greatest
+            return outputs.max(1, keepdims=True) + (np.log(threshold) - 1e-3).astype(outputs.dtype)
+    return threshold
+
+
+def _scores(outputs: Array, rows: NDArray[np.int64], classes: NDArray[np.int64], how: DetectionSpec) -> Array:
+    chosen = outputs[rows, classes].astype(np.float64)
+    if how.activation == "sigmoid":
+        return np.asarray(1 / (1 + np.exp(-np.clip(chosen, -500, 500))))
+    if how.activation == "softmax":
+        wanted, back = np.unique(rows, return_inverse=True)
+        logits = outputs[wanted].astype(np.float64)
+        greatest = logits.max(1, initial=-np.inf)
+        sums = np.exp(logits - greatest[:, None]).sum(1)
+        return np.asarray(np.exp(chosen - greatest[back]) / sums[back])
+    return chosen
+
+
+def _best_of_each_row(found: _Candidates) -> _Candidates:
+    order = np.lexsort((-found.scores, found.rows))  # row by row, best first
+    rows = found.rows[order]
+    first = order[np.flatnonzero(np.r_[True, rows[1:] != rows[:-1]])] if len(rows) else order
+    return _Candidates(found.rows[first], found.class_ids[first], found.scores[first])
+
+
+def _found_inside(named: Mapping[str, Array], how: DetectionSpec) -> Found:
+    """Take over what a file found that suppresses overlaps itself."""
+    boxes, scores, class_ids = named["boxes"], named["scores"], named["class_ids"]
+    count = int(named["box_count"].reshape(-1)[0]) if "box_count" in named else len(scores)
+    if not len(boxes) == len(scores) == len(class_ids) >= count >= 0:
+        raise ShapeError(f"{len(boxes)} boxes, {len(scores)} scores, {len(class_ids)} classes, of which {count} count")
+    kept = np.flatnonzero(scores[:count] >= how.score_threshold)
+    kept = kept[np.argsort(-scores[kept], kind="stable")][: how.max_detections]
+    inside = np.clip(boxes[kept], 0, 1).astype(np.float32)
+    return Found(inside, scores[kept].astype(np.float32), class_ids[kept].astype(np.int64))
+
+
+@lru_cache(maxsize=16)
+def _anchors(how: DetectionSpec) -> NDArray[np.float32]:
+    anchors = anchor_boxes(how.anchors, how.clip_anchors)
+    anchors.setflags(write=False)
+    return anchors
