@@ -65,5 +65,5 @@ def test_class_order_is_that_of_the_network(file, folder, tmp_path):
 def test_network_without_classes_is_refused(tmp_path, folder):
     model = uo.create_model("mobilenet_v2_035", features_only=True, out_indices=(0,))
     path = uo.export(uo.reparameterize(model), tmp_path / "features.onnx", size=(32, 32))
-    with pytest.raises(BadValue, match=r"has the task 'features'; a classifier whose file says so is required"):
+    with pytest.raises(BadValue, match=r"has the task 'features'; a network whose file says one of"):
         evaluate(path, folder)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from ..errors import MissingExtra, UnderOneError
-from . import show
+from . import scores, show
 
 app = App(
     name="underone",
@@ -288,7 +288,7 @@ def train(
         device=device, workers=workers, loggers=tuple(filter(None, loggers.split(","))),
     )  # fmt: skip
     if leads():
-        show.result(result, json, show.trained)
+        show.result(result, json, scores.trained)
     if leads() and not json:
         show.line(f"next:       {next_command(result)}")
 
@@ -318,7 +318,7 @@ def evaluate(
     """
     from .training import evaluate_model
 
-    show.result(evaluate_model(model, data, backend, threads, precision), json, show.score)
+    show.result(evaluate_model(model, data, backend, threads, precision), json, scores.score)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from ..bench import Record
     from ..compare import Verdict
     from ..conversion import Conversion
-    from ..evaluation import ClassScore
     from ..runtime import Layer, Profile
-    from ..training import TrainingResult
     from ..training.result import Progress as Training
     from ..zoo import ModelInfo
 
@@ -142,49 +140,9 @@ def training(quiet: bool = False) -> Iterator[Callable[["Training"], None]]:
         yield update
 
 
-def trained(value: "TrainingResult") -> None:
-    """Print what a run gave."""
-    for name, found in (("validation", value.validation), ("test", value.test)):
-        if found:
-            line(f"{name + ':':<12}{_totals(found)}")
-    line(
-        f"weights:    {value.weights} (epoch {value.best_epoch}, chosen on the validation pictures)",
-        f"folder:     {value.folder}, {value.seconds / 60:.1f} minutes",
-    )
-
-
-def score(value: "ClassScore") -> None:
-    """Print a score: the totals, then each class."""
-    line(_totals(value))
-    table = _table(None)
-    for name in ("class", "pictures", "right %", "mostly taken for"):
-        table.add_column(name, justify="right" if name in ("pictures", "right %") else "left", overflow="fold")
-    for index, (name, share) in enumerate(zip(value.classes, value.by_class, strict=True)):
-        if share is not None:
-            table.add_row(
-                escape(name), str(sum(value.confusion[index])), f"{share:.1f}", escape(_mistaken(value, index))
-            )
-    out.print(table)
-    for text in value.unreadable:
-        warning(f"not scored: {text}")
-
-
-def _totals(value: "ClassScore") -> str:
-    top5 = f"top-5 {value.top5:.1f} %, " if len(value.classes) > 5 else ""
-    shares = f"top-1 {value.top1:.1f} %, {top5}balanced {value.balanced:.1f} %"
-    return f"{value.pictures} pictures, {shares}, loss {value.loss:.3f}"
-
-
-def _mistaken(value: "ClassScore", index: int) -> str:
-    """Name the two classes that a class is most often taken for."""
-    row = value.confusion[index]
-    others = sorted(((count, value.classes[i]) for i, count in enumerate(row) if count and i != index), reverse=True)
-    return ", ".join(f"{name} ({count})" for count, name in others[:2])
-
-
 def verdict(value: "Verdict") -> None:
     """Print a verdict: its inputs as rows, then facts and notes."""
-    table = _table(f"{value.kind}: {value.subject} against {value.reference}")
+    table = new_table(f"{value.kind}: {value.subject} against {value.reference}")
     for name in ("input", "output"):
         table.add_column(name, overflow="fold")
     for name in ("NMSE", "limit", "worst / RMS", "limit"):
@@ -218,7 +176,7 @@ def _shortened(value: "Verdict") -> tuple[list[Any], int]:
 def conversion(value: "Conversion") -> None:
     """Print what was read, tensor by tensor, what was left out or assumed, and what was written."""
     by = f", {value.form} form, tensors named by {value.layout}" if value.road == "zoo" else ", taken over as a graph"
-    table = _table(f"{value.source} ({value.format}): {value.spec.name}{by}")
+    table = new_table(f"{value.source} ({value.format}): {value.spec.name}{by}")
     table.add_column("name in the file", overflow="fold")
     table.add_column("axes", no_wrap=True)
     table.add_column("our name", overflow="fold")
@@ -244,7 +202,7 @@ def records(value: "Sequence[Record]") -> None:
     varying = [name for name in ("threads", "precision", "form") if len({getattr(r, name) for r in value}) > 1]
     timed = [r for r in value if r.samples_ms]
     times = ["median_ms", "p90_ms", "min_ms"] + ["paper_ms"] * any(r.paper_ms for r in timed)
-    table = _table(None)
+    table = new_table(None)
     for name in ("model", "engine", *varying):
         table.add_column(name, no_wrap=True)
     for name in times:
@@ -261,7 +219,7 @@ def records(value: "Sequence[Record]") -> None:
 def profiles(value: "Sequence[Profile]") -> None:
     """Print the layers of networks: time, work, memory, and how near to the ceiling."""
     for profile in value:
-        table = _table(f"{profile.title}: {profile.ms:.3f} ms, {profile.gflops:.0f} GFLOP/s")
+        table = new_table(f"{profile.title}: {profile.ms:.3f} ms, {profile.gflops:.0f} GFLOP/s")
         table.add_column("layer", no_wrap=True)
         table.add_column("op", no_wrap=True)
         for name in ("ms", "share", "MMAC", "MB", "GFLOP/s", "of ceiling"):
@@ -323,7 +281,7 @@ def model_table(value: "Sequence[ModelInfo]") -> None:
     if not value:
         line("no network of that name; `underone list` shows all")
         return
-    table = _table(None)
+    table = new_table(None)
     table.add_column("name", no_wrap=True)
     for name in ("params M", "MACs M", "top-1"):
         table.add_column(name, justify="right")
@@ -380,7 +338,8 @@ def _text(item: Any) -> str:
     return ", ".join(map(str, item)) if isinstance(item, list | tuple) else str(item)
 
 
-def _table(title: str | None) -> Table:
+def new_table(title: str | None) -> Table:
+    """Return an empty table in the style of all commands."""
     return Table(
         padding=(0, 1, 0, 0),
         title=title and escape(title),

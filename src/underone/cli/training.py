@@ -10,7 +10,7 @@ from ..errors import BadValue
 from . import show
 
 if TYPE_CHECKING:
-    from ..evaluation import ClassScore
+    from ..evaluation import ClassScore, DetectionScore
     from ..training import TrainingResult
 
 
@@ -52,7 +52,9 @@ def _number(text: str) -> Any:
         return text
 
 
-def evaluate_model(model: Path, data: Path, backend: str, threads: int | None, precision: str | None) -> "ClassScore":
+def evaluate_model(
+    model: Path, data: Path, backend: str, threads: int | None, precision: str | None
+) -> "ClassScore | DetectionScore":
     """Score a file of any form, with a bar."""
     from ..evaluation import evaluate
 

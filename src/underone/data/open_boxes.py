@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
 
 from ..errors import BadFile
 from .boxed import BoxedPictures
@@ -11,17 +10,10 @@ from .from_box_csv import from_box_csv
 from .from_coco import from_coco
 from .from_voc import from_voc
 from .from_yolo import from_yolo, read_yolo_parts
+from .open_pictures import Splits
 
 TRAIN, VALIDATION, TEST = ("train", "training"), ("val", "valid", "validation"), ("test",)
 _COCO_YEARS = ("", "2017", "2014")
-
-
-class BoxedSplits(NamedTuple):
-    """The parts of a data set with boxes: to learn from, to choose by, to state a figure on."""
-
-    train: BoxedPictures
-    validation: BoxedPictures
-    test: BoxedPictures | None
 
 
 def open_boxes(source: str | PathLike[str], classes: Sequence[str] | None = None) -> BoxedPictures:
@@ -47,7 +39,7 @@ _READERS: Mapping[str, Callable[[Path, Sequence[str] | None], BoxedPictures]] = 
 }
 
 
-def open_box_splits(root: str | PathLike[str]) -> BoxedSplits:
+def open_box_splits(root: str | PathLike[str]) -> Splits[BoxedPictures]:
     """List the parts of a data set; the classes are those of the training part.
 
     Args:
@@ -69,7 +61,7 @@ def open_box_splits(root: str | PathLike[str]) -> BoxedSplits:
             )
     train = open_boxes(_of(parts, TRAIN), classes)
     has_test = any(name in parts for name in TEST)
-    return BoxedSplits(
+    return Splits(
         train,
         open_boxes(_of(parts, VALIDATION), train.classes),
         open_boxes(_of(parts, TEST), train.classes) if has_test else None,

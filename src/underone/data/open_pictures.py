@@ -3,24 +3,26 @@
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from ..errors import BadFile
 from .from_csv import from_csv
 from .from_folder import from_folder
 from .from_hugging_face import from_hugging_face
 from .from_tar import from_tar
-from .pictures import Pictures
+from .pictures import Listed, Pictures
 
 TRAIN, VALIDATION, TEST = ("train", "training"), ("validation", "val", "valid"), ("test",)
 
+P = TypeVar("P", bound=Listed)
 
-class Splits(NamedTuple):
+
+class Splits(NamedTuple, Generic[P]):
     """The parts of a data set: to learn from, to choose by, to state a figure on."""
 
-    train: Pictures
-    validation: Pictures
-    test: Pictures | None
+    train: P
+    validation: P
+    test: P | None
 
 
 def open_pictures(source: Any, classes: Sequence[str] | None = None) -> Pictures:
@@ -51,7 +53,7 @@ def open_pictures(source: Any, classes: Sequence[str] | None = None) -> Pictures
     return from_tar(shards, classes) if shards else from_folder(path, classes)
 
 
-def open_splits(root: str | PathLike[str]) -> Splits:
+def open_splits(root: str | PathLike[str]) -> Splits[Pictures]:
     """List the parts of ``root/train``, ``root/validation`` (or val) and, where there is one, ``root/test``.
 
     Each part is a folder of classes or of shards, or a table ``train.csv`` and so on. The classes are those of the

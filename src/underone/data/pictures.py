@@ -14,16 +14,12 @@ from ..errors import BadFile
 LARGEST = 1 << 28  # bytes of one picture's file
 
 
-class Pictures(Protocol):
-    """A list of pictures with one class each."""
+class Listed(Protocol):
+    """A list of pictures, whatever is known of them."""
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Names by class index."""
-
-    @property
-    def targets(self) -> NDArray[np.int64]:
-        """The class index of each picture, (n,)."""
 
     def __len__(self) -> int: ...
 
@@ -36,6 +32,14 @@ class Pictures(Protocol):
         Raises:
             BadFile: it cannot be read.
         """
+
+
+class Pictures(Listed, Protocol):
+    """A list of pictures with one class each."""
+
+    @property
+    def targets(self) -> NDArray[np.int64]:
+        """The class index of each picture, (n,)."""
 
 
 @dataclass(frozen=True, eq=False)

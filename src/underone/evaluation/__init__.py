@@ -1,6 +1,7 @@
 """How right a network is: any callable on arrays, on pictures with known answers."""
 
 from .classification import ClassScore, score_classes
+from .detection import DetectionScore, score_boxes
 from .evaluate import evaluate
 
-__all__ = ["ClassScore", "evaluate", "score_classes"]
+__all__ = ["ClassScore", "DetectionScore", "evaluate", "score_boxes", "score_classes"]

@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from ..data import Pictures
 from ..data.order import Draw, batches
+from ..data.pictures import Listed
 from ..errors import BadFile
 from ..spec import Preparation
 from .distribution import Group
@@ -38,7 +38,7 @@ class Sample(NamedTuple):
     target: Tensor
 
 
-Sampler = Callable[[Pictures, int, int], Sample]  # (pictures, index, seed); BadFile where the picture is unreadable
+Sampler = Callable[[Any, int, int], Sample]  # (pictures, index, seed); BadFile where the picture is unreadable
 
 
 class Batch(NamedTuple):
@@ -62,7 +62,7 @@ class Batch(NamedTuple):
 class _Samples(Dataset["_Drawn"]):
     """Pictures by draw."""
 
-    def __init__(self, pictures: Pictures, sampler: Sampler) -> None:
+    def __init__(self, pictures: Listed, sampler: Sampler) -> None:
         self.pictures, self.sampler = pictures, sampler
 
     def __getitem__(self, draw: Draw) -> "_Drawn":
@@ -88,7 +88,7 @@ class _Drawn(NamedTuple):
 
 
 def epoch_batches(
-    pictures: Pictures, recipe: Recipe, sampler: Sampler, epoch: int, first: int, group: Group, workers: int
+    pictures: Listed, recipe: Recipe, sampler: Sampler, epoch: int, first: int, group: Group, workers: int
 ) -> Iterator[Batch]:
     """Give this process's batches of an epoch, from step `first` on.
 

@@ -1,4 +1,4 @@
-"""The loss of a single-shot detector: how far the boxes are off, and how wrong the classes, on the hardest background."""
+"""The loss of a single-shot detector: how far the boxes are off, how wrong the classes; on the hardest background."""
 
 import torch
 import torch.nn.functional as F

@@ -49,7 +49,7 @@ class Classification:
         self._teacher = _Teacher(recipe.teacher, self.spec, self.classes) if recipe.teacher else None
 
     @staticmethod
-    def open_splits(root: str | PathLike[str]) -> Splits:
+    def open_splits(root: str | PathLike[str]) -> Splits[Pictures]:
         """List the pictures of each part."""
         return open_splits(root)
 
@@ -89,12 +89,13 @@ class Classification:
         texts = [self.names[int(target)] for target in batch.targets]
         return [image.permute(1, 2, 0).numpy() for image in batch.images], texts
 
-    def draw(self, folder: Path, result: TrainingResult, splits: Splits) -> None:
+    def draw(self, folder: Path, result: TrainingResult, splits: Splits[Pictures]) -> None:
         """Write the confusion matrix and the worst mistakes."""
-        score, name = (result.test, "test") if result.test else (result.validation, "validation")
+        chosen, score = cast(ClassScore, result.validation), cast(ClassScore, result.test or result.validation)
+        name = "test" if result.test else "validation"
         with atomic_write(folder / "confusion_matrix.png") as path:
             drawing.confusion(path, score, f"{name}: {score.top1:.1f} % of {score.pictures} right")
-        drawing.mistakes(folder / "val_worst_pred.jpg", result.validation, splits.validation)
+        drawing.mistakes(folder / "val_worst_pred.jpg", chosen, splits.validation)
 
 
 def _sample(recipe: Recipe, stage: Stage, pictures: Pictures, index: int, seed: int) -> Sample:

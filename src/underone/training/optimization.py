@@ -25,7 +25,7 @@ def _groups(model: nn.Module, recipe: Recipe) -> Iterator[dict[str, object]]:
                 weight
                 for name, weight in model.named_parameters()
                 if weight.requires_grad
-                and name.startswith("head.") == head
+                and (not name.startswith("backbone.")) == head
                 and (recipe.decay_norms or weight.ndim > 1) == decays
             ]
             if chosen:

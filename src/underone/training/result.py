@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..evaluation import ClassScore
+from ..evaluation import ClassScore, DetectionScore
 from ..spec import Frozen
 
 
@@ -46,6 +46,6 @@ class TrainingResult(Frozen):
     folder: str
     weights: str
     best_epoch: int
-    validation: ClassScore
-    test: ClassScore | None
+    validation: ClassScore | DetectionScore
+    test: ClassScore | DetectionScore | None
     seconds: float

@@ -20,6 +20,7 @@ from ..weights import save_weights
 from . import checkpoint, run_folder
 from .batches import Batch, Unreadable, epoch_batches
 from .classification import Classification
+from .detection import Detection
 from .distribution import Group, choose_device, joined_group
 from .learner import Learner
 from .recipe import Recipe
@@ -31,7 +32,7 @@ from .task import Task
 
 SAVE_SECONDS = 120.0
 _DRAWN = 3  # batches of the first epoch
-TASKS: Mapping[str, type[Task]] = {"classify": Classification}
+TASKS: Mapping[str, type[Task]] = {"classify": Classification, "detect": Detection}
 
 
 def train(
@@ -96,7 +97,7 @@ class Run:
     """
 
     def __init__(
-        self, recipe: Recipe, splits: Splits, folder: Path, group: Group, device: torch.device, workers: int,
+        self, recipe: Recipe, splits: Splits[Any], folder: Path, group: Group, device: torch.device, workers: int,
         save_seconds: float,
     ) -> None:  # fmt: skip
         self.recipe, self.splits, self.folder, self.group = recipe, splits, folder, group

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data.open_pictures import Splits
-from ..errors import MissingExtra, UnknownName
+from ..errors import BadFile, MissingExtra, UnknownName
 from ..files import atomic_write, make_folder
 from ..image import Pixels
 from ..weights.store import read_safetensors
@@ -36,7 +36,7 @@ def weights_file(folder: Path) -> Path:
     return folder / "weights" / "best.safetensors"
 
 
-def begin(folder: Path, recipe: Recipe, steps: int, splits: Splits) -> None:
+def begin(folder: Path, recipe: Recipe, steps: int, splits: Splits[Any]) -> None:
     """Write what is known before the first step: recipe, machine, schedule."""
     make_folder(folder / "weights")
     with atomic_write(folder / "recipe.yaml") as path:
@@ -69,6 +69,19 @@ def note_epoch(folder: Path, history: Sequence[Mapping[str, float]], metric: str
 def finish(folder: Path, result: TrainingResult, unreadable: Mapping[str, str]) -> None:
     """Write the scores of the kept weights."""
     _write_json(folder / "result.json", result.model_dump(mode="json") | {"unreadable": dict(unreadable)})
+
+
+def read_result(folder: Path) -> TrainingResult:
+    """Read the scores back.
+
+    Raises:
+        BadFile: they are missing or damaged.
+    """
+    try:
+        values = json.loads((folder / "result.json").read_text("utf-8"))
+        return TrainingResult.model_validate({key: values[key] for key in TrainingResult.model_fields})
+    except (OSError, ValueError, KeyError) as error:
+        raise BadFile(f"{folder / 'result.json'} holds no result of a run: {str(error).splitlines()[0]}") from error
 
 
 def read_best(folder: Path, model: nn.Module) -> dict[str, Tensor]:
@@ -125,7 +138,7 @@ class Trackio:
 LOGGERS: Mapping[str, Any] = {"tensorboard": TensorBoard, "trackio": Trackio}
 
 
-def _environment(splits: Splits) -> dict[str, Any]:
+def _environment(splits: Splits[Any]) -> dict[str, Any]:
     packages = ("underone", "torch", "torchvision", "numpy", "pillow")
     return {
         "python": sys.version.split()[0],

@@ -7,7 +7,6 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from ..data import Pictures
 from ..data.open_pictures import Splits
 from ..image import Pixels
 from .batches import Batch, Sampler
@@ -31,10 +30,10 @@ class Task(Protocol):
     metric: str
     model: nn.Module
 
-    def __init__(self, recipe: Recipe, pictures: Pictures, device: torch.device) -> None: ...
+    def __init__(self, recipe: Recipe, pictures: Any, device: torch.device) -> None: ...
 
     @staticmethod
-    def open_splits(root: str | PathLike[str]) -> Splits:
+    def open_splits(root: str | PathLike[str]) -> Splits[Any]:
         """List the data."""
 
     def sampler(self, stage: Stage) -> Sampler:
@@ -49,7 +48,7 @@ class Task(Protocol):
     def train_figures(self, outputs: Any, targets: Tensor) -> dict[str, float]:
         """Return sums over pictures; their means over an epoch are the columns ``train_…`` of the run's table."""
 
-    def evaluate(self, model: nn.Module, pictures: Pictures) -> Any:
+    def evaluate(self, model: nn.Module, pictures: Any) -> Any:
         """Score a model in eval mode."""
 
     def figures(self, score: Any) -> dict[str, float]:
@@ -58,5 +57,5 @@ class Task(Protocol):
     def shown(self, batch: Batch) -> tuple[list[Pixels], list[str]]:
         """Return the pictures of a batch as the network is taught them, and a line for under each."""
 
-    def draw(self, folder: Path, result: TrainingResult, splits: Splits) -> None:
+    def draw(self, folder: Path, result: TrainingResult, splits: Splits[Any]) -> None:
         """Write the pictures of the end of a run."""
