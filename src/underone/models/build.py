@@ -136,4 +136,4 @@ def _check_options(name: str, builder: Callable[..., Any], options: dict[str, An
 
 
 _SET_HERE = {"features", "form", "in_chans", "output_stride"}  # arguments of build_model itself
-_FREE = {"num_branches"}  # the same network once it is folded
+_FREE = {"num_branches", "se_blocks"}  # of the table, but a caller may have others

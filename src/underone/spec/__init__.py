@@ -3,6 +3,7 @@
 from .detection import AnchorGrid, DetectionSpec
 from .model import SPEC_VERSION, ModelSpec, Published
 from .record import Frozen, read_record
+from .segmentation import SegmentationSpec
 from .tensors import IMAGENET_PREPARATION, InputSpec, OutputSpec, Preparation, Shape
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "OutputSpec",
     "Preparation",
     "Published",
+    "SegmentationSpec",
     "Shape",
     "read_record",
 ]

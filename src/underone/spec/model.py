@@ -6,6 +6,7 @@ from typing import Literal
 from ..errors import BadValue
 from .detection import DetectionSpec
 from .record import Frozen, read_record
+from .segmentation import SegmentationSpec
 from .tensors import InputSpec, OutputSpec
 
 SPEC_VERSION = (1, 1)  # major: readers must refuse; minor: fields were added
@@ -44,6 +45,7 @@ class ModelSpec(Frozen):
             (below and right only).
         bn_eps: epsilon of the batch norms, also after they are folded.
         detection: how the outputs of a detector become boxes; None for other tasks.
+        segmentation: how the outputs of a segmenter become a class for each pixel; None for other tasks.
         weights: where the weights come from, for example ``torchvision_in1k``, ``torchvision_in1k, new head`` where
             the classifier on top of them is untrained, or ``random``.
         published: of these weights; None for random ones and for those of a file that does not say.
@@ -59,6 +61,7 @@ class ModelSpec(Frozen):
     padding: Literal["symmetric", "tf_same", "keras"] | None = None
     bn_eps: float | None = None
     detection: DetectionSpec | None = None
+    segmentation: SegmentationSpec | None = None
     weights: str | None = None
     source: str | None = None
     licence: str | None = None
@@ -72,7 +75,8 @@ class ModelSpec(Frozen):
     @property
     def classes(self) -> int | None:
         """Number of classes that an answer can name, of a detector without "no object"; None where that is unknown."""
-        scores = [o.shape[-1] for o in self.outputs if o.meaning in ("logits", "probabilities") and len(o.shape) > 1]
+        axis = 1 if self.task == "segment" else -1
+        scores = [o.shape[axis] for o in self.outputs if o.meaning in ("logits", "probabilities") and len(o.shape) > 1]
         found = scores[0] if scores else None
         has_background = self.detection is not None and self.detection.background is not None
         return found - 1 if found is not None and has_background else found

@@ -7,7 +7,9 @@ from pydantic import PositiveInt, model_validator
 from .record import Frozen
 
 Shape = tuple[int | None, ...]
-Meaning = Literal["logits", "probabilities", "features", "box_codes", "boxes", "scores", "class_ids", "box_count"]
+Meaning = Literal[
+    "logits", "probabilities", "features", "box_codes", "boxes", "scores", "class_ids", "box_count", "label_map"
+]
 
 
 class Preparation(Frozen):
@@ -17,7 +19,8 @@ class Preparation(Frozen):
         color: channel order of the tensor.
         resize: ``cover``: keep the shape, cover (H, W) / crop_ratio, cut the centre; ``squeeze``: resize to (H, W).
         crop_ratio: share of the resized picture that the centre crop keeps, 0 < ratio <= 1; ``cover`` only.
-        interpolation: resampling filter, antialiased when it shrinks.
+        interpolation: resampling filter, antialiased when it shrinks; ``bilinear_corner``: not antialiased, between the
+            two neighbours by the distance from the corner, TensorFlow 1's way.
         range: tensor values of byte 0 and byte 255, before mean and std.
         mean: per channel, in units of `range`.
         std: per channel, in units of `range`.
@@ -27,7 +30,7 @@ class Preparation(Frozen):
     color: Literal["RGB", "BGR", "GRAY"] = "RGB"
     resize: Literal["cover", "squeeze"] = "cover"
     crop_ratio: float = 0.875
-    interpolation: Literal["nearest", "bilinear", "bicubic"] = "bilinear"
+    interpolation: Literal["nearest", "bilinear", "bicubic", "bilinear_corner"] = "bilinear"
     range: tuple[float, float] = (0.0, 1.0)
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
@@ -79,9 +82,10 @@ class OutputSpec(Frozen):
         name: of the tensor in the file.
         shape: None where the size follows the input's; () where nothing is known.
         dtype: numpy's name of its numbers.
-        meaning: ``logits`` and ``probabilities`` (N, classes), of a detector (N, anchors, classes); ``features``
-            (N, C, H, W); ``box_codes`` (N, anchors, 4), to be decoded; ``boxes`` (N, boxes, 4), x1 y1 x2 y2 as shares
-            of the picture, and beside them, where the file suppresses overlaps itself, ``scores`` and ``class_ids``
+        meaning: ``logits`` and ``probabilities`` (N, classes), of a detector (N, anchors, classes), of a segmenter
+            (N, classes, h, w); ``label_map`` (N, h, w), a class for each point; ``features`` (N, C, H, W);
+            ``box_codes`` (N, anchors, 4), to be decoded; ``boxes`` (N, boxes, 4), x1 y1 x2 y2 as shares of the picture,
+            and beside them, where the file suppresses overlaps itself, ``scores`` and ``class_ids``
             (N, boxes) and ``box_count`` (N,) of boxes that count; None: unknown.
     """
 

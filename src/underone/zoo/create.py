@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import BadValue, MissingExtra
 from ..models.detectors import is_detector
+from ..models.segmenters import is_segmenter
 from ..models.table import MODELS
 from ..spec import ModelSpec
 from ..weights import SUFFIXES, Checkpoint, load_strict
 from .detectors import create_detector
 from .from_weights import arguments_from, checkpoint_of, completed_spec, of_backbone, split_tag
+from .segmenters import create_segmenter
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,7 +28,7 @@ def create_model(
     in_chans: int | None = None,
     features_only: bool = False,
     out_indices: Sequence[int | str] | None = None,
-    output_stride: int = 32,
+    output_stride: int | None = None,
     labels: Sequence[str] | None = None,
     **options: Any,
 ) -> "nn.Module":
@@ -34,25 +36,26 @@ def create_model(
 
     Args:
         name: a name of `list_models`, an alias of timm or torchvision, or ``name.tag`` with a tag of trained weights.
-        weights: None: random; ``"DEFAULT"`` or a tag: trained ones, fetched once; for a detector ``"backbone"``, or a
-            tag or path of its backbone's weights: those below new heads; a path: a .safetensors or torch file
-            in our names, Apple's, timm's, torchvision's, mmpretrain's or Hugging Face's, or a file of TensorFlow or
-            Keras; of the training form or folded. Or what `read_checkpoint` gave.
+        weights: None: random; ``"DEFAULT"`` or a tag: trained ones, fetched once; for a detector or a segmenter
+            ``"backbone"``, or a tag or path of its backbone's weights: those below new heads; a path: a .safetensors or
+            torch file in our names, Apple's, timm's, torchvision's, mmpretrain's or Hugging Face's, or a file of
+            TensorFlow or Keras; of the training form or folded. Or what `read_checkpoint` gave.
         num_classes: length of the logits, of a detector without "no object"; None: as the weights have it, 1000 for
-            random ones, 80 for new heads of a detector. Another number than the weights have gives the trained
-            backbone with a new, random head.
+            random ones, 80 for new heads of a detector, 21 of a segmenter. Another number than the weights have gives
+            the trained backbone with a new, random head.
         in_chans: channels of the image; None: as the weights have it, 3 for random ones.
         features_only: give the backbone alone, which maps an image to feature maps by name.
         out_indices: the wanted feature maps, with `features_only`: positions among one map per stride, from stride 2 on
             (0 to 4, or -1 for the last), or names. None: all five.
-        output_stride: 8, 16 or 32; below 32 the last layers are dilated.
+        output_stride: 8, 16 or 32; below 32 the last layers are dilated. None: 32, of a segmenter 16 or as its file.
         labels: class names by index of the logits, for the spec; None: those of the weights, if they are known.
         options: further arguments of the backbone, for example ``padding`` and ``bn_eps`` of MobileNet V2,
             ``block`` (a family: mobileone, plain, repvgg, acnet, dbb, expandnet) and ``num_branches`` of MobileOne.
 
     Returns:
         A torch module in training mode that maps an image (N, in_chans, H, W) to logits (N, num_classes), or to
-        {name: map}, a detector to {"box_codes": (N, anchors, 4), "logits": (N, anchors, classes)}. In the training
+        {name: map}, a detector to {"box_codes": (N, anchors, 4), "logits": (N, anchors, classes)}, a segmenter to
+        {"logits": (N, num_classes, h, w)}. In the training
         form, unless the weights are folded. Its `.spec` says what it is.
 
     Raises:
@@ -66,10 +69,13 @@ def create_model(
     _check_arguments(name, weights, out_indices, options)
     name, weights = split_tag(name, weights)
     if is_detector(name):
-        _refuse_for_detectors(features_only, output_stride)
+        _refuse_for_heads("detector", features_only, output_stride not in (None, 32))
         return _labelled(create_detector(name, weights, num_classes, in_chans, options), labels)
+    if is_segmenter(name):
+        _refuse_for_heads("segmenter", features_only, False)
+        return _labelled(create_segmenter(name, weights, num_classes, in_chans, output_stride, options), labels)
     features = _features(name, features_only, out_indices)
-    arguments = {"features": features, "output_stride": output_stride, **options}
+    arguments = {"features": features, "output_stride": 32 if output_stride is None else output_stride, **options}
     if weights is None:
         model = _build(
             name,
@@ -97,7 +103,7 @@ def _labelled(model: "nn.Module", labels: Sequence[str] | None) -> "nn.Module":
     if labels is None:
         return model
     spec = cast(ModelSpec, model.spec)
-    if spec.task not in ("classify", "detect") or isinstance(labels, str):
+    if spec.task not in ("classify", "detect", "segment") or isinstance(labels, str):
         raise BadValue(f"labels={labels!r}; a sequence of class names is required, for a model with a classifier")
     classes = spec.classes
     if len(labels) != classes:
@@ -106,9 +112,10 @@ def _labelled(model: "nn.Module", labels: Sequence[str] | None) -> "nn.Module":
     return model
 
 
-def _refuse_for_detectors(features_only: bool, output_stride: int) -> None:
-    if features_only or output_stride != 32:
-        raise BadValue("a detector has neither features_only nor output_stride; create its backbone for those")
+def _refuse_for_heads(what: str, features_only: bool, with_stride: bool) -> None:
+    argument = "features_only" * features_only or "output_stride" * with_stride
+    if argument:
+        raise BadValue(f"a {what} has no {argument}; create its backbone for that")
 
 
 def _features(name: str, features_only: bool, out_indices: Sequence[int | str] | None) -> tuple[str, ...] | None:

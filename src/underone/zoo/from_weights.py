@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BadFile, BadValue, MissingExtra
 from ..models.detectors import find_detector, is_detector
+from ..models.segmenters import find_segmenter, is_segmenter
 from ..models.table import ALIASES, canonical
 from ..spec import ModelSpec
 from ..weights import Checkpoint, TrainedWeights, Weights, fetch_weights, find_weights, read_checkpoint
@@ -24,7 +25,9 @@ def split_tag(
     name, _, tag = name.partition(".")
     if tag and weights is not None and str(weights) != tag:
         raise BadValue(f"the name asks for the weights {tag!r}, the argument for {str(weights)!r}; give one of them")
-    return find_detector(name).name if is_detector(name) else canonical(name), tag or weights
+    if is_detector(name):
+        return find_detector(name).name, tag or weights
+    return find_segmenter(name).name if is_segmenter(name) else canonical(name), tag or weights
 
 
 def checkpoint_of(name: str, weights: str | PathLike[str] | Checkpoint) -> tuple[TrainedWeights | None, Checkpoint]:

@@ -4,6 +4,7 @@ import fnmatch
 import re
 
 from ..models.detectors import DETECTORS, find_detector, is_detector
+from ..models.segmenters import SEGMENTERS, find_segmenter, is_segmenter
 from ..models.table import ALIASES, MODELS, canonical
 from ..spec import Frozen, Preparation, Published
 from ..weights import TrainedWeights, weights_of
@@ -20,7 +21,7 @@ def list_models(pattern: str = "*", weights: bool = False) -> list[str]:
     ['mobileone_s0', 'mobileone_s1']
     """
     trained = [entry.name for model in MODELS for entry in weights_of(model) if entry.fetchable]
-    names = trained if weights else [*MODELS, *DETECTORS]
+    names = trained if weights else [*MODELS, *DETECTORS, *SEGMENTERS]
     return sorted(fnmatch.filter(names, pattern), key=_natural)
 
 
@@ -56,8 +57,8 @@ class ModelInfo(Frozen):
     Attributes:
         name: in our table.
         aliases: other names that are taken for it.
-        features: one feature map per stride, from 2 to 32; more can be asked for by name. Of a detector: the maps of
-            its backbone that it reads.
+        features: one feature map per stride, from 2 to 32; more can be asked for by name. Of a detector or segmenter:
+            the maps of its backbone that it reads.
         published: figures of others, for 1000 classes at 224 px.
         weights: trained weights; what "DEFAULT" gives is the first that can be fetched.
     """
@@ -79,6 +80,9 @@ def model_info(name: str) -> ModelInfo:
     if is_detector(name):
         entry = find_detector(name)
         return ModelInfo(name=entry.name, features=entry.taps)
+    if is_segmenter(name):
+        segmenter = find_segmenter(name)
+        return ModelInfo(name=segmenter.name, features=segmenter.features(auxiliary=False))
     name = canonical(name)
     return ModelInfo(
         name=name,
