@@ -147,7 +147,8 @@ def _best_of_each_class(scores: Array, class_ids: Indices, most: int) -> Indices
     """Give the best `most` of each class, in their own order; at equal score the lower index."""
     if len(scores) <= most:
         return np.arange(len(scores))
-    order = np.lexsort((-scores, class_ids))  # class by class, best first
+    order = np.argsort(-scores, kind="stable")
+    order = order[np.argsort(class_ids[order].astype(np.int32), kind="stable")]  # class by class, best first
     ordered = class_ids[order]
     rank = np.arange(len(order)) - np.searchsorted(ordered, ordered)
     return np.sort(order[rank < most])

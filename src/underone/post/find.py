@@ -12,6 +12,8 @@ from ..boxes import decode as decode_codes
 from ..errors import BadValue, ShapeError
 from ..spec import DetectionSpec, ModelSpec
 
+_ROUNDING = 1e-3  # in logits: far more than float32's
+
 Array = NDArray[Any]
 
 
@@ -56,12 +58,12 @@ def find_boxes(outputs: Mapping[str, Array], spec: ModelSpec, threshold: float |
         raise BadValue(f"{spec.name!r} has no outputs that mean boxes and their scores; set OutputSpec.meaning")
     _require_rows(scores, places, how, spec)
     candidates = _candidates(scores, how)
-    boxes = places[candidates.rows]
-    if np.isnan(boxes).any():
+    rows = np.unique(candidates.rows)  # a row can be a candidate of many classes
+    boxes = np.empty((len(places), 4), np.float32)
+    boxes[rows] = decode_codes(places[rows], _anchors(how)[rows], how) if "box_codes" in named else places[rows]
+    if np.isnan(boxes[rows]).any():
         raise BadValue(f"boxes of {spec.name!r} are NaN; check the weights")
-    if "box_codes" in named:
-        boxes = decode_codes(boxes, _anchors(how)[candidates.rows], how)
-    return suppress(boxes, candidates.scores, candidates.class_ids, how)
+    return suppress(boxes[candidates.rows], candidates.scores, candidates.class_ids, how)
 
 
 def _how(spec: ModelSpec, threshold: float | None) -> DetectionSpec:
@@ -91,20 +93,20 @@ def _require_rows(scores: Array, places: Array, how: DetectionSpec, spec: ModelS
         )
     classes = scores.shape[1] - (how.background is not None)
     spec.require_labels_for(classes)
-    bad = int(np.count_nonzero(np.isnan(scores)))
+    bad = int(np.count_nonzero(np.isnan(scores))) if np.isnan(scores.sum()) else 0  # the sum is quicker
     if bad:
         raise BadValue(f"{bad} of {scores.size} class outputs of {spec.name!r} are NaN; check the weights")
 
 
 def _candidates(outputs: Array, how: DetectionSpec) -> _Candidates:
     """Find the scores above the threshold; only what may be above it is calculated."""
-    columns = outputs.shape[1]
-    places = np.flatnonzero(outputs >= _least_output(outputs, how))
-    rows, classes = np.divmod(places, columns)
+    possible = outputs >= _least_output(outputs, how)
+    if how.background is not None:
+        possible[:, how.background] = False
+    rows, classes = np.divmod(np.flatnonzero(possible), outputs.shape[1])
     scores = _scores(outputs, rows, classes, how)
     kept = scores >= how.score_threshold
     if how.background is not None:
-        kept &= classes != how.background
         classes = classes - (classes > how.background)
     found = _Candidates(rows[kept], classes[kept], scores[kept])
     return found if how.per_class else _best_of_each_row(found)
@@ -112,13 +114,17 @@ def _candidates(outputs: Array, how: DetectionSpec) -> _Candidates:
 
 def _least_output(outputs: Array, how: DetectionSpec) -> Any:
     """Return the output, of each row or of all, below which no score reaches the threshold."""
+    if how.activation == "none":
+        return how.score_threshold
     threshold = np.float64(how.score_threshold)
     with np.errstate(divide="ignore"):  # a threshold of 0 or 1 is an infinite output
-        if how.activation == "sigmoid":
-            return np.log(threshold / (1 - threshold)) - 1e-3
-        if how.activation == "softmax":  # the sum of the powers is at least that of the greatest
-            return outputs.max(1, keepdims=True) + (np.log(threshold) - 1e-3).astype(outputs.dtype)
-    return threshold
+        least = (np.log(threshold / (1 - threshold)) - _ROUNDING).astype(outputs.dtype)
+    if how.activation == "softmax" and outputs.shape[1] > 1:  # two of the shares are at most 1 together
+        other = how.background if how.background is not None else 0
+        least = least + outputs[:, other : other + 1]
+        if how.background is None:
+            least[:] = -np.inf
+    return least
 
 
 def _scores(outputs: Array, rows: NDArray[np.int64], classes: NDArray[np.int64], how: DetectionSpec) -> Array:
