@@ -21,7 +21,8 @@ from ..runtime import installed_backends, load
 from ..spec import ModelSpec
 from ..trace import trace
 from ..zoo import create_model
-from .form import Form
+from .clothing import clothing_networks
+from .form import FoldedForm
 from .page import build_report
 
 Progress = Callable[[str], None]
@@ -46,23 +47,24 @@ def run_demo(folder: Path, *, seconds: float = 6.0, progress: Progress = lambda 
     make_folder(folder)
     classifier = _trained_classifier(folder, progress)
     answers = _answers(classifier.path, progress)
+    clothing = clothing_networks(folder, progress)
     mobileone, training = _mobileone(folder, progress)
     contestants = _contestants(classifier, mobileone, training)
     progress(f"measuring {len(contestants)} combinations of form and engine in turns, about a minute")
     records = compare_engines(list(contestants.values()), seconds=seconds)
     write_records(records, make_folder(folder / "records"))
     progress(f"measured on {records[0].machine}")
-    report = build_report(classifier, mobileone, answers, list(contestants), records)
+    report = build_report(classifier, mobileone, clothing, answers, list(contestants), records)
     return write_report(report, folder / "report.html")
 
 
-def _trained_classifier(folder: Path, progress: Progress) -> Form:
+def _trained_classifier(folder: Path, progress: Progress) -> FoldedForm:
     model = create_model("mobilenet_v2_100", weights="DEFAULT").eval()
     progress("MobileNet V2 with trained ImageNet weights loaded")
     return _ship(model, folder / "mobilenet_v2_100.onnx", progress)
 
 
-def _mobileone(folder: Path, progress: Progress) -> tuple[Form, Path]:
+def _mobileone(folder: Path, progress: Progress) -> tuple[FoldedForm, Path]:
     torch.manual_seed(0)
     model = create_model("mobileone_s0").eval()
     settle_statistics(model)
@@ -71,13 +73,13 @@ def _mobileone(folder: Path, progress: Progress) -> tuple[Form, Path]:
     return _ship(model, folder / "mobileone_s0.onnx", progress), training
 
 
-def _ship(model: nn.Module, path: Path, progress: Progress) -> Form:
+def _ship(model: nn.Module, path: Path, progress: Progress) -> FoldedForm:
     folded = reparameterize(model)
     certificate = cast(Verdict, folded.certificate)
     progress(f"folded: {_proof(certificate)}")
     verdict = cast(Verdict, read_verdict(export(folded, path)))
     progress(f"exported to {path.name}: {_proof(verdict)}")
-    return Form(cast(ModelSpec, folded.spec), path, certificate, verdict)
+    return FoldedForm(cast(ModelSpec, folded.spec), path, verdict, certificate)
 
 
 def _proof(verdict: Verdict) -> str:
@@ -101,7 +103,7 @@ def _answers(path: Path, progress: Progress) -> list[tuple[Photograph, Classific
     return answers
 
 
-def _contestants(classifier: Form, mobileone: Form, training: Path) -> dict[str, Contestant]:
+def _contestants(classifier: FoldedForm, mobileone: FoldedForm, training: Path) -> dict[str, Contestant]:
     best = [name for name in installed_backends() if name not in ("reference", "torch")]
     rows = [
         ("MobileOne-S0, training form, torch", training, "torch"),

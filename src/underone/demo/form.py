@@ -9,9 +9,15 @@ from ..spec import ModelSpec
 
 @dataclass(frozen=True)
 class Form:
-    """A network folded and exported, with its proofs."""
+    """A network exported, with the proof."""
 
     spec: ModelSpec
     path: Path
-    certificate: Verdict
     export: Verdict
+
+
+@dataclass(frozen=True)
+class FoldedForm(Form):
+    """A network folded here, with the proof of that too."""
+
+    certificate: Verdict

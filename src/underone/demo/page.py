@@ -20,12 +20,14 @@ from ..bench.report import (
 )
 from ..image import Photograph, draw_classification, read_image
 from ..post import Classification
-from .form import Form
+from .clothing import Clothing
+from .form import FoldedForm, Form
 
 
 def build_report(
-    classifier: Form,
-    mobileone: Form,
+    classifier: FoldedForm,
+    mobileone: FoldedForm,
+    clothing: Sequence[Clothing],
     answers: Sequence[tuple[Photograph, Classification]],
     labels: Sequence[str],
     records: Sequence[Record],
@@ -34,8 +36,9 @@ def build_report(
     timed = [(r, name) for r, name in zip(records, labels, strict=True) if r.samples_ms]
     sections = (
         _answer_section(classifier, answers),
+        *map(_clothing_section, clothing),
         _fold_section(mobileone),
-        _export_section(classifier, mobileone),
+        _export_section(classifier, mobileone, *(net.form for net in clothing)),
         _speed_section([r for r, _ in timed], [name for _, name in timed], records, labels),
         _next_section(),
     )
@@ -46,7 +49,7 @@ def build_report(
             "exported file answers, and how long it takes on this processor.",
             f"Measured on {records[0].machine}. These are processor times, not phone times.",
         ),
-        tiles=_tiles(mobileone, answers, records),
+        tiles=_tiles(mobileone, clothing, answers, records),
         sections=sections,
         footer=f"UnderOne {records[0].versions['underone']}, {records[0].date}. "
         "The files, their verdicts and the raw Records are beside this page.",
@@ -54,12 +57,20 @@ def build_report(
 
 
 def _tiles(
-    mobileone: Form, answers: Sequence[tuple[Photograph, Classification]], records: Sequence[Record]
+    mobileone: FoldedForm,
+    clothing: Sequence[Clothing],
+    answers: Sequence[tuple[Photograph, Classification]],
+    records: Sequence[Record],
 ) -> list[tuple[str, str]]:
     right = sum(answer.top(1)[0].index == photo.imagenet_index for photo, answer in answers)
     before, after = _sizes(mobileone)
     tiles = [
         (f"{right} of {len(answers)}", "photographs named right at top-1"),
+        *(
+            (f"{net.score.top1:.1f} %", f"of {net.score.pictures} pictures of clothing right: {net.form.spec.name}")
+            for net in clothing
+            if net.score
+        ),
         (f"{before['params'] / 1e6:.2f} → {after['params'] / 1e6:.2f} M", "parameters of MobileOne-S0, folded"),
         (f"{mobileone.certificate.worst.nmse:.0e}", "largest error of folding, as a share of the signal"),
     ]
@@ -83,13 +94,41 @@ def _answer_section(form: Form, answers: Sequence[tuple[Photograph, Classificati
 
 
 def _answer_picture(photo: Photograph, answer: Classification) -> Picture:
+    return _card(photo.content, answer, photo.name, f"Photo: {photo.credit}")
+
+
+def _card(content: bytes, answer: Classification, name: str, caption: str) -> Picture:
     best = answer.top(5)
-    square = ImageOps.fit(Image.fromarray(read_image(photo.content)), (480, 480))  # the cards of one row are alike
+    square = ImageOps.fit(Image.fromarray(read_image(content)), (480, 480))  # the cards of one row are alike
     card = draw_classification(np.asarray(square), [(label.name, label.score) for label in best])
-    return picture(card, f"{photo.name}: {best[0].name}, {best[0].score:.0%}", f"Photo: {photo.credit}")
+    return picture(card, f"{name}: {best[0].name}, {best[0].score:.0%}", caption)
 
 
-def _fold_section(form: Form) -> Section:
+def _clothing_section(net: Clothing) -> Section:
+    title, classes = f"A task of its own: {net.form.spec.name}", ", ".join(net.form.spec.labels or ())
+    text = f"A network that comes with the package tells ten kinds of clothing apart: {classes}."
+    if net.score is None:
+        missing = (
+            "The pictures that it is tested on are not packaged and UNDERONE_ASSETS does not lead to them, so nothing "
+            "is said about its answers here. Its card beside the file states its accuracy."
+        )
+        return Section(title=title, text=(text,), notes=(missing,))
+    found = net.score
+    rows = [
+        (name, str(sum(said)), str(said[number]), "–" if share is None else f"{share:.0f} %")
+        for number, (name, said, share) in enumerate(zip(found.classes, found.confusion, found.by_class, strict=True))
+    ]
+    right = f"{found.top1:.1f} % of {found.pictures} test pictures are right, {found.balanced:.1f} % class by class."
+    return Section(
+        title=title,
+        text=(f"{text} {right} The exported file answered, on the engine that runs it by default.",),
+        pictures=[_card(one.content, one.answer, one.target, f"Right: {one.target}") for one in net.shown],
+        tables=(Table(("class", "pictures", "right", "share"), rows, frozenset((1, 2, 3))),),
+        notes=("Shown is the first test picture of each class, whatever was said about it.",),
+    )
+
+
+def _fold_section(form: FoldedForm) -> Section:
     before, after = _sizes(form)
     rows = [
         (name, f"{before[key]:,}", f"{after[key]:,}", f"{after[key] / before[key]:.0%}")
@@ -116,7 +155,7 @@ def _fold_section(form: Form) -> Section:
     )
 
 
-def _sizes(form: Form) -> tuple[dict[str, int], dict[str, int]]:
+def _sizes(form: FoldedForm) -> tuple[dict[str, int], dict[str, int]]:
     """Return what the certificate counted before and after folding."""
     facts = form.certificate.facts
     return cast(dict[str, int], facts["before"]), cast(dict[str, int], facts["after"])
