@@ -2,6 +2,7 @@ import copy
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -12,6 +13,8 @@ from underone.nn.conv import Conv2dSame
 from underone.nn.folding import (
     Kernel,
     bn_kernel,
+    compose_kernels,
+    compose_weights,
     conv_bn_kernel,
     fold_conv_bn,
     identity_kernel,
@@ -131,8 +134,31 @@ def test_padded_kernel_gives_same_output(stride, dilation, size):
 
 @pytest.mark.parametrize(("shape", "size"), [((4, 4, 3, 3), 1), ((4, 4, 1, 1), 4), ((4, 4, 2, 1), 3)])
 def test_padding_without_a_centre_is_an_error(shape, size):
-    with pytest.raises(ShapeError, match="odd sizes are required, the weight.s not above it"):
+    with pytest.raises(ShapeError, match="odd sizes are required, the weight's not above it"):
         pad_kernel(torch.zeros(shape), size)
+
+
+@pytest.mark.parametrize("shape", [(1, 5), (5, 1), (3, 1), (5, 5)])
+def test_padded_line_is_the_same_convolution(shape):
+    small = nn.Conv2d(4, 6, shape, padding=(shape[0] // 2, shape[1] // 2), bias=False)
+    x = torch.randn(2, 4, 9, 8)
+    assert_close(F.conv2d(x, pad_kernel(small.weight, 5), padding=2).detach(), small(x).detach())
+
+
+@pytest.mark.parametrize("sizes", [(1, 3), (3, 1), (1, 1)])
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_composed_kernel_is_both_in_turn(sizes, groups):
+    first = nn.Conv2d(4, 8, sizes[0], groups=groups).double()
+    second = nn.Conv2d(8, 12, sizes[1], groups=groups).double()
+    kernels = [Kernel(conv.weight.detach(), conv.bias.detach()) for conv in (first, second)]
+    x = torch.randn(2, 4, 9, 8, dtype=torch.float64)
+    assert_close(F.conv2d(x, *compose_kernels(*kernels, groups), groups=groups), second(first(x)).detach())
+
+
+def test_two_windows_are_not_composed():
+    weight = torch.zeros(4, 4, 3, 3)
+    with pytest.raises(ShapeError, match=r"got weights \(4, 4, 3, 3\) and \(4, 4, 3, 3\); one of them must be 1x1"):
+        compose_weights(weight, weight, 1)
 
 
 def test_sum_of_kernels_is_the_sum_of_branches():
