@@ -220,7 +220,7 @@ def test_json_that_is_none_or_too_deep_is_refused(pictures):
     path = coco(pictures)
     for text in ("{", "[" * 100_000, "[]"):
         path.write_text(text)
-        with pytest.raises(BadFile, match="is no JSON|is no COCO file"):
+        with pytest.raises(BadFile, match=r"is no JSON|is no COCO file"):
             open_boxes(path)
 
 
@@ -243,7 +243,7 @@ def test_damaged_yolo_lines_are_refused(pictures, line, kind, message):
 def test_a_data_yaml_without_names_is_refused(pictures):
     for text in ("train: images", "names: 3", "names: {0: a, 2: b}", "[", "names: []"):
         (pictures / "data.yaml").write_text(text)
-        with pytest.raises(BadFile, match="is no YAML|has no 'names'"):
+        with pytest.raises(BadFile, match=r"is no YAML|has no 'names'"):
             open_box_splits(pictures)
 
 
@@ -271,7 +271,7 @@ def test_labels_that_the_network_has_not_are_refused(pictures):
 
 def test_missing_files_are_refused(tmp_path):
     for name in ("a.json", "a.csv", "ImageSets/Main/a.txt", "folder"):
-        with pytest.raises(BadFile, match="cannot be read|no table|cannot be listed|is no folder"):
+        with pytest.raises(BadFile, match=r"cannot be read|no table|cannot be listed|is no folder"):
             open_boxes(tmp_path / name)
 
 
