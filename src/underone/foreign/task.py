@@ -14,6 +14,7 @@ _NAMELESS = re.compile(
     r"torch[-_]jit([-_]export)?|main_graph|tf2onnx|paddle-onnx|((model|functional|sequential)(_\d+)?)|unnamed|"
 )
 
+_DETECTOR = {"resize": "squeeze", "interpolation": "bilinear_corner"}  # the Object Detection API's
 IMAGENET_CLASSES = (1000, 1001)  # without and with a background class
 
 
@@ -71,6 +72,7 @@ def _prepared(graph: Graph, kind: str) -> tuple[ModelSpec, tuple[str, ...]]:
     span = (0.0, 255.0) if _scales_itself(graph) else (-1.0, 1.0)
     how = Preparation.model_validate(
         {"color": color, "range": span, "mean": (0.0,) * channels, "std": (1.0,) * channels}
+        | (_DETECTOR if spec.task == "detect" else {})
     )
     first = spec.inputs[0].model_copy(update={"preparation": how})
     note = f"the file does not say how pictures are prepared; assumed: {color}, {span[0]:g} to {span[1]:g}"
