@@ -122,7 +122,7 @@ def _clothing_section(net: Clothing) -> Section:
     return Section(
         title=title,
         text=(f"{text} {right} The exported file answered, on the engine that runs it by default.",),
-        pictures=[_card(one.content, one.answer, one.target, f"Right: {one.target}") for one in net.shown],
+        pictures=[_card(one.content, one.answer, one.target, f"Right answer: {one.target}") for one in net.shown],
         tables=(Table(("class", "pictures", "right", "share"), rows, frozenset((1, 2, 3))),),
         notes=("Shown is the first test picture of each class, whatever was said about it.",),
     )
