@@ -94,7 +94,9 @@ class Classification:
         chosen, score = cast(ClassScore, result.validation), cast(ClassScore, result.test or result.validation)
         name = "test" if result.test else "validation"
         with atomic_write(folder / "confusion_matrix.png") as path:
-            drawing.confusion(path, score, f"{name}: {score.top1:.1f} % of {score.pictures} right")
+            drawing.confusion(
+                path, score.confusion, score.classes, f"{name}: {score.top1:.1f} % of {score.pictures} right"
+            )
         drawing.mistakes(folder / "val_worst_pred.jpg", chosen, splits.validation)
 
 

@@ -21,10 +21,11 @@ from ..errors import BadValue
 from ..evaluation.detection import DetectionScore, score_boxes
 from ..evaluation.of_detector import detector_of
 from ..evaluation.of_torch import outputs_of
+from ..files import atomic_write
 from ..image import Pixels, read_image
 from ..spec import DetectionSpec, ModelSpec, Preparation
 from ..zoo import create_model
-from . import box_drawing
+from . import box_drawing, drawing
 from .batches import Batch, Sample, Sampler, normalizer
 from .box_augmentation import augment_boxes, mosaic
 from .box_loss import NOTHING, detection_loss
@@ -32,6 +33,7 @@ from .recipe import Recipe, Stage
 from .result import TrainingResult
 
 _EVALUATION_BATCH = 8
+_DRAWN = 12  # pictures of a sheet
 
 
 class Detection:
@@ -100,7 +102,20 @@ class Detection:
         return drawn, texts
 
     def draw(self, folder: Path, result: TrainingResult, splits: Splits[BoxedPictures]) -> None:
-        """Write the curves, the confusion matrix, and the worst pictures with what was said and what is right."""
+        """Write the curves, the confusion matrix, and pictures with what is right and what was said."""
+        part, name = (splits.test, "test") if splits.test else (splits.validation, "validation")
+        score = cast(DetectionScore, result.test or result.validation)
+        with atomic_write(folder / "pr_curve.png") as path:
+            drawing.curves(path, score.classes, [one.curve for one in score.by_class])
+        with atomic_write(folder / "confusion_matrix.png") as path:
+            title = f"{name}: AP50 {score.coco.ap50 or 0:.1f} %, {score.boxes} boxes in {score.pictures} pictures"
+            drawing.confusion(path, score.confusion, [*score.classes, "nothing"], title)
+        model = create_model(self.spec.name, weights=result.weights)
+        detect = detector_of(outputs_of(model, [output.name for output in self.spec.outputs]), self.spec)
+        box_drawing.sheet(folder / "val_batch0_pred.jpg", detect, part, range(min(_DRAWN, len(part))))
+        rows = {part.name(i): i for i in range(len(part))}
+        worst = [rows[one.picture] for one in score.worst[:_DRAWN]]
+        box_drawing.sheet(folder / "val_worst_pred.jpg", detect, part, worst)
 
 
 @dataclass(frozen=True)

@@ -15,21 +15,34 @@ from ..image import Pixels, read_image
 from .recipe import Recipe
 from .schedules import Rates, stage_at
 
-_TILE, _TEXT, _COLUMNS, _MOST = 160, 22, 8, 32  # pixels, pixels, tiles, tiles
+_TEXT, _WIDTH, _MOST = 22, 1280, 32  # pixels, pixels, tiles
+_LETTER = 7  # pixels of one on average
 
 
-def sheet(path: Path, pictures: Sequence[Pixels], texts: Sequence[str], wrong: Sequence[bool] = ()) -> None:
-    """Write pictures side by side with a line under each; red where `wrong` says so."""
+def sheet(
+    path: Path, pictures: Sequence[Pixels], texts: Sequence[str], wrong: Sequence[bool] = (),
+    tile: tuple[int, int] = (160, 160),
+) -> None:  # fmt: skip
+    """Write pictures side by side with a line under each; red where `wrong` says so.
+
+    Args:
+        path: of the JPEG file.
+        pictures: uint8 (H, W, 3) of any size; 32 are shown.
+        texts: one for each.
+        wrong: for each; (): none is.
+        tile: (width, height) in pixels that a picture is fitted into.
+    """
     shown = list(zip(pictures, texts, wrong or [False] * len(texts), strict=False))[:_MOST]
-    rows = -(-len(shown) // _COLUMNS)
-    page = Image.new("RGB", (min(len(shown), _COLUMNS) * _TILE, rows * (_TILE + _TEXT)), "white")
+    (across, down), columns = tile, max(1, _WIDTH // tile[0])
+    rows = -(-len(shown) // columns)
+    page = Image.new("RGB", (min(len(shown), columns) * across, rows * (down + _TEXT)), "white")
     draw, font = ImageDraw.Draw(page), ImageFont.load_default(13)
     for number, (pixels, text, bad) in enumerate(shown):
-        x, y = number % _COLUMNS * _TILE, number // _COLUMNS * (_TILE + _TEXT)
-        tile = Image.fromarray(pixels)
-        tile.thumbnail((_TILE - 4, _TILE - 4))
-        page.paste(tile, (x + (_TILE - tile.width) // 2, y + (_TILE - tile.height) // 2))
-        draw.text((x + 4, y + _TILE + 2), text[:24], "#b91c1c" if bad else "#111827", font)
+        x, y = number % columns * across, number // columns * (down + _TEXT)
+        small = Image.fromarray(pixels)
+        small.thumbnail((across - 4, down - 4))
+        page.paste(small, (x + (across - small.width) // 2, y + (down - small.height) // 2))
+        draw.text((x + 4, y + down + 2), text[: across // _LETTER], "#b91c1c" if bad else "#111827", font)
     page.save(path, "JPEG", quality=88)
 
 
@@ -75,9 +88,9 @@ def results(path: Path, history: Sequence[Mapping[str, float]], metric: str) -> 
     _save(figure, path)
 
 
-def confusion(path: Path, score: ClassScore, title: str) -> None:
-    """Draw which class is taken for which, in percent of the right class."""
-    matrix = np.array(score.confusion, float)
+def confusion(path: Path, counts: Sequence[Sequence[int]], names: Sequence[str], title: str) -> None:
+    """Draw which class (row) is taken for which (column), in percent of the right class."""
+    matrix = np.array(counts, float)
     shares = 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     side = max(4.0, min(16.0, 0.5 * len(matrix) + 2))
     figure, (axes,) = _figure(1, (side, side))
@@ -87,11 +100,23 @@ def confusion(path: Path, score: ClassScore, title: str) -> None:
             if matrix[row, column]:
                 color = "white" if shares[row, column] > 50 else "#111827"
                 axes.text(column, row, int(matrix[row, column]), ha="center", va="center", color=color, fontsize=8)
-        axes.set_xticks(range(len(matrix)), score.classes, rotation=60, ha="right")
-        axes.set_yticks(range(len(matrix)), score.classes)
+        axes.set_xticks(range(len(matrix)), names, rotation=60, ha="right")
+        axes.set_yticks(range(len(matrix)), names)
     axes.set_xlabel("said")
     axes.set_ylabel("right")
     axes.set_title(title, fontsize=10)
+    _save(figure, path)
+
+
+def curves(path: Path, names: Sequence[str], precisions: Sequence[Sequence[float]]) -> None:
+    """Draw the precision of each class over its recall, both in percent; twenty classes at the most."""
+    figure, (axes,) = _figure(1, (5.5, 4.0))
+    for name, values in list(zip(names, precisions, strict=True))[:20]:
+        axes.plot(np.linspace(0, 100, len(values)), values, label=name)
+    axes.set_xlabel("recall (%)")
+    axes.set_ylabel("precision (%)")
+    axes.set_title("overlap 0.5", fontsize=10)
+    axes.legend(frameon=False, fontsize=8)
     _save(figure, path)
 
 

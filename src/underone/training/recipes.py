@@ -92,7 +92,78 @@ DISTILL = SCRATCH.changed(
     temperature=2.0,
 )
 
-RECIPES: Mapping[str, Recipe] = {r.name: r for r in (MOBILEONE_IN1K, MOBILENET_V2_IN1K, FINETUNE, SCRATCH, DISTILL)}
+# shares of 320 pixels: mmdetection's smallest sizes 48, 100, 150, 202, 253, 304 and the largest of the last map
+_MMDETECTION_SCALES = (48 / 320, 100 / 320, 150 / 320, 202 / 320, 253 / 320, 304 / 320, 1.0)
+
+SSDLITE320_MOBILEONE_COCO = Recipe(
+    name="ssdlite320_mobileone_coco",
+    source="Vasu et al., CVPR 2023, supplementary: SSDLite in mmdetection, SGD, cosine, warm-up of 4500 steps; anchors "
+    "and augmentation are mmdetection's for SSDLite. The paper starts from ImageNet weights: give them, weights=FILE",
+    expected="S1 25.7, S2 26.6, S3 27.3, S4 29.4 % AP on COCO val2017 (the paper's; not run by us)",
+    cost="200 epochs, 123,000 steps of 192 pictures; the paper: one machine with 8 GPUs",
+    unverified=("scales", "expand", "decay_norms"),
+    task="detect",
+    model="ssdlite320_mobileone_s1",
+    epochs=200,
+    batch=192,
+    lr=0.05,
+    warmup_epochs=7.3,
+    weight_decay=1e-4,
+    size=320,
+    convention="torchvision",
+    scales=_MMDETECTION_SCALES,
+)
+
+SSDLITE_VOC = Recipe(
+    name="ssdlite_voc",
+    source="ours, after the schedule that pytorch-ssd's author states for MobileNet V2: SGD, cosine, 200 epochs",
+    expected="68.6 % VOC07 AP50 is what pytorch-ssd states for MobileNet V2 at 300 px; not run by us",
+    cost="200 epochs of VOC 2007 and 2012, 137,000 steps of 24 pictures",
+    unverified=("lr", "batch", "weight_decay"),
+    task="detect",
+    model="ssdlite320_mobilenet_v2_100",
+    weights="backbone",
+    epochs=200,
+    batch=24,
+    lr=0.01,
+    warmup_epochs=1,
+    weight_decay=5e-4,
+    size=320,
+)
+
+FINETUNE_DETECTION = Recipe(
+    name="finetune_detection",
+    source="ours",
+    expected="depends on the pictures",
+    cost="depends on the pictures",
+    task="detect",
+    model="ssdlite320_mobilenet_v2_100",
+    weights="backbone",
+    epochs=32,
+    batch=8,
+    optimizer="adamw",
+    lr=5e-4,
+    head_lr=2.0,
+    warmup_epochs=1,
+    weight_decay=1e-2,
+    decay_norms=False,
+    clip_norm=10.0,
+    ema=0.99,
+    size=320,
+    convention="torchvision",
+    scales=(0.09, 0.3, 0.45, 0.6, 0.75, 0.9, 1.0),
+    expand=1.5,
+    photometric=0.5,
+    channels_last=True,
+)
+
+RECIPES: Mapping[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        MOBILEONE_IN1K, MOBILENET_V2_IN1K, FINETUNE, SCRATCH, DISTILL,
+        SSDLITE320_MOBILEONE_COCO, SSDLITE_VOC, FINETUNE_DETECTION,
+    )
+}  # fmt: skip
 
 
 def recipe_of(name: str) -> Recipe:
