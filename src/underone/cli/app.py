@@ -102,6 +102,7 @@ def export(
     output: Output,
     dtype: Literal["float32", "float16"] = "float32",
     form: Literal["folded", "training"] = "folded",
+    nms: Annotated[bool, Flag] = False,
     json: Json = False,
 ) -> None:
     """Write a network as a file that other programs run, proven when written.
@@ -113,11 +114,12 @@ def export(
         output: target file; its suffix is the format.
         dtype: number format of weights and arithmetic in the file; inputs and outputs stay float32.
         form: fold first, or keep the training form; an .onnx file keeps the form it has.
+        nms: put decoding and NonMaxSuppression behind a detector, inside the file.
         json: print the verdict as JSON.
     """
     from .write import export_source
 
-    show.result(export_source(source, output, dtype, form), json, show.verdict)
+    show.result(export_source(source, output, dtype, form, nms), json, show.verdict)
 
 
 @app.command
@@ -176,7 +178,8 @@ def predict(
     *,
     model: Path,
     save: Annotated[Path | None, Parameter(name=["--save", "-s"])] = None,
-    top: int = 5,
+    top: int | None = None,
+    threshold: float | None = None,
     backend: str = "auto",
     threads: int | None = None,
     labels: Path | None = None,
@@ -191,7 +194,8 @@ def predict(
         sources: pictures, folders, or shell patterns.
         model: an .onnx file with its spec inside; one without needs `labels`.
         save: file or folder for the pictures with the answers drawn on them.
-        top: number of answers for each picture.
+        top: number of answers for each picture; 5 classes or all objects when left out.
+        threshold: score from which on an object counts, for a detector; as its spec says when left out.
         backend: engine: auto, native, onnxruntime, openvino, torch, reference.
         threads: threads of the engine.
         labels: text file with the name of one class a line; a file that says no preparation is then fed as ImageNet's
@@ -201,7 +205,7 @@ def predict(
     """
     from .predict import predict_pictures
 
-    failed = predict_pictures(sources, model, save, top, backend, threads, labels, size, json)
+    failed = predict_pictures(sources, model, save, top, backend, threads, labels, size, threshold, json)
     if failed:
         raise SystemExit(1)
 

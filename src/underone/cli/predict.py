@@ -3,19 +3,22 @@
 import json as json_module
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import BadFile, BadValue, ShapeError
 from ..files import make_folder
-from ..image import photograph
+from ..image import Picture, photograph
 from ..runtime import Engine, load
 from ..spec import IMAGENET_PREPARATION
 from . import show
 
 if TYPE_CHECKING:
-    from ..post import Classification
+    from ..post import Classification, Detection
+
+    Answer = Classification | Detection
 
 _SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"))
 
@@ -24,28 +27,31 @@ def predict_pictures(
     sources: Sequence[str],
     model: Path,
     save: Path | None,
-    top: int,
+    top: int | None,
     backend: str,
     threads: int | None,
     labels: Path | None,
     size: int | None,
+    threshold: float | None,
     json: bool,
 ) -> int:
-    """Classify pictures and print each answer as soon as it is there; return how many could not be read.
+    """Ask about pictures and print each answer as soon as it is there; return how many could not be read.
 
     Raises:
         BadFile: the model or the labels cannot be read, a source matches nothing, or the drawings cannot be written.
-        BadValue: the model does not classify, or has fewer classes than `top`.
+        BadValue: the model neither classifies nor detects, or has fewer classes than `top`, or an option is given that
+            its task has not.
     """
     pictures = list(find_pictures(sources))
     drawings = plan_drawings(pictures, save) if save is not None else {}
-    failed, square = 0, None if size is None else (size, size)
+    failed = 0
     with load(model, backend=backend, threads=threads) as opened:
         net = opened if labels is None else labelled(opened, labels)
-        net.classify(photograph(), square).top(top)  # what is wrong with the model is said once, before any picture
+        ask = _question(net, size, threshold)
+        ask(photograph()).top(top)  # what is wrong with the model is said once, before any picture
         for path in pictures:
             try:
-                answer = net.classify(path, square)
+                answer = ask(path)
             except (BadFile, BadValue, ShapeError) as error:
                 failed += 1
                 show.error(f"{path}: {error}" if str(path) not in str(error) else str(error))
@@ -59,12 +65,28 @@ def predict_pictures(
     return failed
 
 
+def _question(net: Engine, size: int | None, threshold: float | None) -> Callable[[Picture], "Answer"]:
+    """Return what is asked about each picture: the task of the network chooses."""
+    if net.spec.task == "detect":
+        if size is not None:
+            raise BadValue(f"--size {size}: the anchors of {net.spec.name!r} are for one size; leave it out")
+        return partial(net.detect, threshold=threshold)
+    if threshold is not None:
+        raise BadValue(f"--threshold {threshold}: {net.spec.name!r} finds no objects; leave it out")
+    return partial(net.classify, size=None if size is None else (size, size))
+
+
 def labelled(net: Engine, labels: Path) -> Engine:
     """Give the classes of a network the names in a text file, one a line.
 
     Raises:
         BadFile: the file cannot be read, is no text, or holds another number of names than there are classes.
+        BadValue: the network is no classifier.
     """
+    if net.spec.task == "detect":
+        raise BadValue(
+            f"--labels {labels}: {net.spec.name!r} is a detector, whose file names its classes; leave it out"
+        )
     try:
         names = labels.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -114,7 +136,7 @@ def find_pictures(sources: Sequence[str]) -> Iterator[Path]:
         yield from found
 
 
-def _print(path: Path, answer: "Classification", top: int, json: bool) -> None:
+def _print(path: Path, answer: "Answer", top: int | None, json: bool) -> None:
     if json:
         sys.stdout.write(json_module.dumps({"source": str(path)} | json_module.loads(answer.to_json(top))) + "\n")
         return

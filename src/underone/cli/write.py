@@ -10,15 +10,15 @@ from ..spec import ModelSpec
 
 
 def export_source(
-    source: str, output: Path, dtype: Literal["float32", "float16"], form: Literal["folded", "training"]
+    source: str, output: Path, dtype: Literal["float32", "float16"], form: Literal["folded", "training"], nms: bool
 ) -> Verdict | None:
     """Export what the source stands for; return the verdict that was written with it."""
     if source.lower().endswith(".onnx"):
-        return read_verdict(export(Path(source), output, dtype=dtype))
+        return read_verdict(export(Path(source), output, dtype=dtype, nms=nms))
     from ..conversion import open_model
     from ..fold import reparameterize
 
     model = open_model(source)
     if form == "folded" and cast(ModelSpec, model.spec).form != "folded":
         model = reparameterize(model)
-    return read_verdict(export(model, output, dtype=dtype))
+    return read_verdict(export(model, output, dtype=dtype, nms=nms))

@@ -18,10 +18,12 @@ from ..graph.onnx_file import SHA256, with_verdict
 from ..runtime import Engine, installed_backends
 from ..runtime.engine import open_engine
 from ..runtime.model_file import open_model
+from ..spec import ModelSpec
 from .forms import Form, of_engine, of_graph
 from .parity import LIMITS, compare_forms, versions
 from .probes import FURTHER_SIZE, probes
 from .source import read_network
+from .with_nms import with_nms
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,6 +39,7 @@ def export(
     *,
     size: tuple[int | None, int | None] | None = None,
     input_shape: tuple[int, int, int] | None = None,
+    nms: bool = False,
 ) -> Path:
     """Write a network to a file, after the file's own bytes gave the network's own outputs.
 
@@ -51,6 +54,9 @@ def export(
         dtype: of the weights and of the arithmetic, or torch's or numpy's name of it; inputs and outputs stay float32.
         size: (height, width) of the pictures that the file takes, None for any; default: as the model's spec says.
         input_shape: (channels, height, width), for a torch module that has no spec.
+        nms: put decoding and NonMaxSuppression behind a detector, with the thresholds of its spec: the file then takes
+            one picture and gives ``boxes``, ``scores`` and ``class_ids``. False: box codes and logits come out, and
+            the spec says what becomes of them.
 
     Returns:
         `path`.
@@ -76,8 +82,19 @@ def export(
     except ParityFailed as error:
         cure = "; float16 has 11 bits and ends at 65504: write float32" if dtype == "float16" else ""
         raise ParityFailed(f"{path} was not written: {error}{cure}") from error
+    if nms:
+        content, verdict = _with_nms(content, verdict, graph.spec)
     _write(path, content, verdict)
     return path
+
+
+def _with_nms(content: bytes, verdict: Verdict, spec: ModelSpec) -> tuple[bytes, Verdict]:
+    """Put the suppression into a file that was judged without; the verdict then tells of both."""
+    whole, rows = with_nms(content, spec)
+    facts = {**verdict.facts, SHA256: hashlib.sha256(whole).hexdigest(), "bytes": len(whole), "nms": True}
+    both = verdict.model_copy(update={"comparisons": (*verdict.comparisons, *rows), "facts": facts})
+    both.require()
+    return whole, both
 
 
 def _dtype(given: Any) -> Dtype:

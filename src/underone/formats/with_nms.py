@@ -1,0 +1,240 @@
+"""Decoding and standard NonMaxSuppression behind a detector, inside its ONNX file."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from ..boxes import anchor_boxes
+from ..compare import ROUNDING, Comparison, compare_outputs
+from ..errors import BadValue, MissingExtra, ParityFailed, Unsupported
+from ..graph.onnx_file import SPEC_KEY
+from ..post import find_boxes
+from ..spec import DetectionSpec, ModelSpec, OutputSpec
+
+Array = NDArray[Any]
+
+_OPSET = 13  # Split and Clip with operands, Unsqueeze with axes as an operand
+_MOST_LOG = 20.0  # as `boxes.decode` cuts sizes
+_OUTPUTS = (
+    OutputSpec(name="boxes", shape=(1, None, 4), meaning="boxes"),
+    OutputSpec(name="scores", shape=(1, None), meaning="scores"),
+    OutputSpec(name="class_ids", shape=(1, None), dtype="int64", meaning="class_ids"),
+)
+_TYPES = {"float32": TensorProto.FLOAT, "int64": TensorProto.INT64}
+_MADE_UP = 3  # outputs on which the nodes are compared with our own decoding
+
+
+def with_nms(content: bytes, spec: ModelSpec) -> tuple[bytes, list[Comparison]]:
+    """Append decoding, NonMaxSuppression and sorting to the file of a detector, and prove the new nodes.
+
+    onnxruntime runs them on made-up outputs of the network; boxes, scores and classes are compared with those of
+    `find_boxes`. The file takes one picture; its outputs are ``boxes`` (1, N, 4) x1 y1 x2 y2 as shares of the picture,
+    ``scores`` (1, N) and ``class_ids`` (1, N), best first. What the standard operator does not have is left out: the
+    limit of candidates of a class, `DetectionSpec.top_k`.
+
+    Args:
+        content: of an ONNX file that `to_onnx` wrote, with outputs before suppression.
+        spec: of the network.
+
+    Returns:
+        The new file, and the comparisons.
+
+    Raises:
+        BadValue: the network is no detector with box codes.
+        Unsupported: its suppression is another than the standard operator's.
+        MissingExtra: onnxruntime is not installed.
+        ParityFailed: the nodes find other boxes.
+    """
+    how = _require_standard(spec)
+    inside = _spec_with_nms(spec)
+    model = onnx.ModelProto.FromString(content)
+    if model.opset_import[0].version < _OPSET:
+        model.opset_import[0].version = _OPSET
+    nodes, constants = _nodes(spec, how)
+    rows = _compare(nodes, constants, spec, model)
+    model.graph.node.extend(nodes)
+    model.graph.initializer.extend(constants)
+    del model.graph.output[:]
+    model.graph.output.extend(_border(output) for output in inside.outputs)
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    texts = {entry.key: entry.value for entry in model.metadata_props}
+    helper.set_model_props(model, texts | {SPEC_KEY: inside.to_json()})
+    onnx.checker.check_model(model)
+    return model.SerializeToString(), rows
+
+
+def _require_standard(spec: ModelSpec) -> DetectionSpec:
+    meanings = [output.meaning for output in spec.outputs]
+    if spec.detection is None or "box_codes" not in meanings or "logits" not in meanings:
+        raise BadValue(f"nms=True: {spec.name!r} is no detector with box codes and logits; its task is {spec.task!r}")
+    if spec.detection.nms != "hard" or not spec.detection.per_class:
+        raise Unsupported(
+            f"nms=True: {spec.name!r} suppresses in the way {spec.detection.nms!r}, per_class="
+            f"{spec.detection.per_class}; the standard operator has only 'hard', class by class: export without nms"
+        )
+    return spec.detection
+
+
+def _spec_with_nms(spec: ModelSpec) -> ModelSpec:
+    image = spec.input.model_copy(update={"shape": (1, *spec.input.shape[1:])})
+    return spec.model_copy(update={"inputs": (image,), "outputs": _OUTPUTS})
+
+
+def _nodes(spec: ModelSpec, how: DetectionSpec) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
+    """Write down what `find_boxes` does, in standard operators, for a batch of one."""
+    codes, logits = (next(o.name for o in spec.outputs if o.meaning == m) for m in ("box_codes", "logits"))
+    nodes = [*_decoding(codes, how), *_scoring(logits, how), *_suppression(how)]
+    return nodes, _constants(spec, how, {name for node in nodes for name in node.input})
+
+
+def _node(op: str, inputs: str, outputs: str, **attributes: Any) -> onnx.NodeProto:
+    """Make a node of names without spaces; those of this file begin with "nms."."""
+    names = outputs.split()
+    return helper.make_node(op, inputs.split(), names, name=names[0], **attributes)
+
+
+def _decoding(codes: str, how: DetectionSpec) -> list[onnx.NodeProto]:
+    """(1, anchors, 4) codes → nms.boxes, x1 y1 x2 y2."""
+    nodes = []
+    if how.code == "yxhw":
+        nodes.append(_node("Gather", f"{codes} nms.xywh", "nms.codes", axis=2))
+        codes = "nms.codes"
+    nodes += [
+        _node("Mul", f"{codes} nms.variances", "nms.scaled"),
+        _node("Split", "nms.scaled nms.halves", "nms.offsets nms.sizes", axis=2),
+        _node("Mul", "nms.offsets nms.anchor_sizes", "nms.moved"),
+        _node("Add", "nms.moved nms.anchor_centres", "nms.centres"),
+    ]
+    share = "nms.sizes"
+    if how.sizes == "log":
+        nodes += [
+            _node("Clip", "nms.sizes nms.least_log nms.most_log", "nms.logs"),
+            _node("Exp", "nms.logs", "nms.shares"),
+        ]
+        share = "nms.shares"
+    cut = how.clip_boxes == "before"
+    nodes += [
+        _node("Mul", f"{share} nms.half_anchor_sizes", "nms.half"),
+        _node("Sub", "nms.centres nms.half", "nms.corner"),
+        _node("Add", "nms.centres nms.half", "nms.far_corner"),
+        _node("Concat", "nms.corner nms.far_corner", "nms.uncut" if cut else "nms.boxes", axis=2),
+    ]
+    return [*nodes, _node("Clip", "nms.uncut nms.0 nms.1", "nms.boxes")] if cut else nodes
+
+
+def _scoring(logits: str, how: DetectionSpec) -> list[onnx.NodeProto]:
+    """(1, anchors, classes) → nms.scores (1, classes, anchors) without the background."""
+    nodes, scores = [], logits
+    if how.activation != "none":
+        attributes = {"axis": 2} if how.activation == "softmax" else {}
+        nodes.append(_node(how.activation.capitalize(), logits, "nms.activated", **attributes))
+        scores = "nms.activated"
+    if how.background is not None:
+        nodes.append(_node("Gather", f"{scores} nms.classes", "nms.objects", axis=2))
+        scores = "nms.objects"
+    return [*nodes, _node("Transpose", scores, "nms.scores", perm=[0, 2, 1])]
+
+
+def _suppression(how: DetectionSpec) -> list[onnx.NodeProto]:
+    """nms.boxes, nms.scores → the best of them, as the outputs of the file."""
+    limits = "nms.max_per_class nms.iou_threshold nms.score_threshold"
+    cut = how.clip_boxes == "after"
+    nodes = [
+        _node("NonMaxSuppression", f"nms.boxes nms.scores {limits}", "nms.kept"),  # (K, 3): picture, class, anchor
+        _node("GatherND", "nms.scores nms.kept", "nms.kept_scores"),
+        _node("Shape", "nms.kept_scores", "nms.count"),
+        _node("Min", "nms.count nms.max_detections", "nms.most"),
+        _node("TopK", "nms.kept_scores nms.most", "nms.best_scores nms.order", axis=0),
+        _node("Gather", "nms.kept nms.order", "nms.best", axis=0),
+        _node("Split", "nms.best nms.ones", "nms.picture nms.class nms.anchor", axis=1),
+        _node("Squeeze", "nms.anchor nms.axis1", "nms.rows"),
+        _node("Gather", "nms.boxes nms.rows", "nms.found" if cut else "boxes", axis=1),
+        _node("Unsqueeze", "nms.best_scores nms.axis0", "scores"),
+        _node("Transpose", "nms.class", "class_ids", perm=[1, 0]),
+    ]
+    return [*nodes, _node("Clip", "nms.found nms.0 nms.1", "boxes")] if cut else nodes
+
+
+def _constants(spec: ModelSpec, how: DetectionSpec, used: Collection[str]) -> list[onnx.TensorProto]:
+    anchors = anchor_boxes(how.anchors, how.clip_anchors)
+    classes = spec.classes or 0
+    objects = [i for i in range(classes + 1) if i != how.background][:classes]
+    values: dict[str, tuple[Any, type]] = {
+        "xywh": ([1, 0, 3, 2], np.int64),
+        "variances": (how.variances, np.float32),
+        "halves": ([2, 2], np.int64),
+        "anchor_sizes": (anchors[:, 2:], np.float32),
+        "half_anchor_sizes": (anchors[:, 2:] / 2, np.float32),
+        "anchor_centres": (anchors[:, :2], np.float32),
+        "least_log": (-_MOST_LOG, np.float32),
+        "most_log": (_MOST_LOG, np.float32),
+        "0": (0, np.float32),
+        "1": (1, np.float32),
+        "classes": (objects, np.int64),
+        "max_per_class": ([how.max_per_class], np.int64),
+        "iou_threshold": ([how.iou_threshold], np.float32),
+        "score_threshold": ([how.score_threshold], np.float32),
+        "max_detections": ([how.max_detections], np.int64),
+        "ones": ([1, 1, 1], np.int64),
+        "axis0": ([0], np.int64),
+        "axis1": ([1], np.int64),
+    }
+    return [
+        numpy_helper.from_array(np.asarray(value, kind), f"nms.{name}")
+        for name, (value, kind) in values.items()
+        if f"nms.{name}" in used
+    ]
+
+
+def _border(output: OutputSpec) -> onnx.ValueInfoProto:
+    shape = ["objects" if size is None else size for size in output.shape]
+    return helper.make_tensor_value_info(output.name, _TYPES[output.dtype], shape)
+
+
+def _compare(
+    nodes: Sequence[onnx.NodeProto], constants: Sequence[onnx.TensorProto], spec: ModelSpec, like: onnx.ModelProto
+) -> list[Comparison]:
+    """Run the new nodes alone on made-up outputs of the network, and `find_boxes` on the same."""
+    try:
+        from onnxruntime import InferenceSession
+    except ImportError as error:
+        raise MissingExtra("export(nms=True)", "onnxruntime", "onnxruntime") from error
+    codes, logits = (next(o for o in spec.outputs if o.meaning == m) for m in ("box_codes", "logits"))
+    given = [helper.make_tensor_value_info(o.name, TensorProto.FLOAT, [1, *o.shape[1:]]) for o in (codes, logits)]
+    graph = helper.make_graph(nodes, "nms", given, [_border(o) for o in _OUTPUTS], constants)
+    model = helper.make_model(graph, opset_imports=like.opset_import, ir_version=like.ir_version)
+    session = InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    names, rows, rng = [o.name for o in _OUTPUTS], list[Comparison](), np.random.default_rng(0)
+    for number in range(_MADE_UP):
+        outputs = {codes.name: _codes(rng, codes), logits.name: _logits(rng, logits, spec)}
+        got: dict[str, Any] = dict(zip(names, session.run(names, outputs), strict=True))
+        found = find_boxes(outputs, spec)
+        if not len(found.scores):
+            raise ParityFailed("the made-up outputs hold no object, so that nothing could be compared")
+        want = {"boxes": found.boxes[None], "scores": found.scores[None], "class_ids": found.class_ids[None]}
+        if got["scores"].shape != want["scores"].shape:
+            raise ParityFailed(f"nms inside finds {got['scores'].shape[1]} boxes, our own {want['scores'].shape[1]}")
+        rows += compare_outputs(f"made-up outputs {number}, onnxruntime", got, want, ROUNDING["float32"])
+    return rows
+
+
+def _codes(rng: np.random.Generator, output: OutputSpec) -> Array:
+    return rng.normal(0, 1, (1, *map(int, output.shape[1:]))).astype(np.float32)  # type: ignore[arg-type]
+
+
+def _logits(rng: np.random.Generator, output: OutputSpec, spec: ModelSpec) -> Array:
+    """Make class outputs as a trained network's: nearly everywhere nothing, at some places an object."""
+    _, rows, columns = output.shape
+    assert rows is not None
+    assert columns is not None
+    logits = rng.normal(-8, 1, (1, rows, columns)).astype(np.float32)
+    places = rng.integers(0, rows, 40), rng.integers(0, columns, 40)
+    logits[0, *places] = rng.normal(2, 2, 40)
+    background = spec.detection.background if spec.detection else None
+    if background is not None:
+        logits[0, :, background] = rng.normal(0, 1, rows)
+    return logits
