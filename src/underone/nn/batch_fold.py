@@ -18,7 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm as AnyBatchNorm
 
 from .folding import identity_kernel, pad_kernel
 from .moments import Geometry, channel_moments, covariance, full_precision, output_moments
-from .synchronise import Moments, synchronised
+from .synchronise import Moments, synchronised, update_running
 from .window_moments import TAPS, can_compile, window_covariance
 
 SMALL = 64  # values under one window of a dense convolution that are copied into rows
@@ -83,7 +83,7 @@ def forward_folded(x: Tensor, branches: Branches) -> Tensor:
         moments = synchronised(find(x, weights, branches), branches.norms)
         scales, shift = _normalise(moments, branches.norms)
         kernel = _kernel(scales, weights, branches)
-    _update_running(moments, branches.norms)
+    update_running(moments, branches.norms)
     if dense:
         return F.linear(x.permute(0, 2, 3, 1), _flat(kernel), shift).permute(0, 3, 1, 2)
     return F.conv2d(x, kernel, shift, *geometry)
@@ -173,19 +173,6 @@ def _kernel(scales: Tensor, weights: Tensor, branches: Branches) -> Tensor:
         identity = identity_kernel(len(kernel), branches.geometry.groups, size).to(kernel)
         kernel = kernel + identity * factors[-1]
     return kernel
-
-
-@torch.no_grad()
-def _update_running(moments: Moments, norms: Sequence[AnyBatchNorm]) -> None:
-    """Do what `nn.BatchNorm2d` does with the statistics of a batch."""
-    unbiased = moments.var * (moments.pixels / (moments.pixels - 1))
-    for norm, mean, var in zip(norms, moments.mean, unbiased, strict=True):
-        if norm.running_mean is None or norm.running_var is None or norm.num_batches_tracked is None:
-            continue
-        norm.num_batches_tracked.add_(1)
-        share = 1 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
-        norm.running_mean.lerp_(mean.to(norm.running_mean), share)
-        norm.running_var.lerp_(var.to(norm.running_var), share)
 
 
 def _pair(value: tuple[int, ...]) -> tuple[int, int]:

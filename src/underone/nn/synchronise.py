@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
@@ -41,6 +42,53 @@ def synchronised(moments: Moments, norms: Sequence[AnyBatchNorm]) -> Moments:
     common = sums[1:].view_as(mean) / total
     squares = _summed(count * (var + (mean - common).square()), group)
     return Moments(common, squares / total, total)
+
+
+@torch.no_grad()
+def update_running(moments: Moments, norms: Sequence[AnyBatchNorm]) -> None:
+    """Do what `nn.BatchNorm2d` does with the statistics of a batch."""
+    unbiased = moments.var * (moments.pixels / (moments.pixels - 1))
+    for norm, mean, var in zip(norms, moments.mean, unbiased, strict=True):
+        if norm.running_mean is None or norm.running_var is None or norm.num_batches_tracked is None:
+            continue
+        norm.num_batches_tracked.add_(1)
+        share = 1 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
+        norm.running_mean.lerp_(mean.to(norm.running_mean), share)
+        norm.running_var.lerp_(var.to(norm.running_var), share)
+
+
+class SynchronisedNorm(nn.SyncBatchNorm):
+    """Batch norm over the batch of all processes on any device; torch's own runs on GPUs alone."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (N, C, …); in training by the statistics of all processes, which differ in N at will."""
+        if not self.training:
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        whole = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
+        var, mean = torch.var_mean(whole, (0, *range(2, x.dim())), correction=0)  # (C,)
+        moments = synchronised(Moments(mean[None], var[None], x[:, 0].numel()), [self])
+        update_running(moments, [self])
+        scale = self.weight * (moments.var[0] + self.eps).rsqrt()  # (C,)
+        shift = self.bias - moments.mean[0] * scale
+        return torch.addcmul(_per_channel(shift, x), whole, _per_channel(scale, x)).to(x.dtype)
+
+
+def synchronise_norms(model: nn.Module, device: torch.device) -> None:
+    """Let the batch norms of a model see the batch of all processes; in place, parameters and buffers stay.
+
+    Args:
+        model: any, but no batch norm itself.
+        device: on a GPU torch's own `nn.SyncBatchNorm` is used.
+    """
+    nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+    if device.type != "cuda":
+        for module in model.modules():
+            if type(module) is nn.SyncBatchNorm:
+                module.__class__ = SynchronisedNorm
+
+
+def _per_channel(values: Tensor, x: Tensor) -> Tensor:
+    return values.reshape(1, -1, *[1] * (x.dim() - 2))  # (1, C, 1, …)
 
 
 def _summed(tensor: Tensor, group: Any) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..nn.synchronise import synchronise_norms
 from ..nn.training_form import use_training_forms
 from .distribution import Group
 from .optimization import Average, make_optimizer, set_rates
@@ -32,7 +33,7 @@ class Learner:
             self.model.to(memory_format=torch.channels_last)
         self.average = Average(self.model, recipe.ema) if recipe.ema else None
         if recipe.sync_norms and group.world > 1:
-            self.model = nn.SyncBatchNorm.convert_sync_batchnorm(self.model)  # type: ignore[no-untyped-call]
+            synchronise_norms(self.model, device)
         self.forms = use_training_forms(self.model, recipe.forms)
         self.optimizer = make_optimizer(self.model, recipe)
         self.scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "float16")

@@ -77,7 +77,7 @@ class Recipe(Frozen):
         precision: of the forward pass under autocast.
         channels_last: memory layout of the network.
         compile: whether `torch.compile` is used.
-        sync_norms: whether batch norms see the batch of all processes; on a CPU only with ``moments`` forms.
+        sync_norms: whether batch norms see the batch of all processes.
         forms: how MobileOne blocks calculate: ``auto`` folds the branches of a batch where that was measured to be
             faster, ``plain`` and ``moments`` do it nowhere and wherever possible. The result is the same.
         seed: of order, augmentation and fresh weights.
