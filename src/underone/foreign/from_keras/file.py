@@ -10,7 +10,7 @@ from ...graph import Array
 from ..bounded import Reader, open_file
 from ..foreign_file import ForeignFile
 from ..hdf5 import Group, read_hdf5
-from .archive import read_member
+from ..zip_member import read_member
 from .config import Model, parse_model
 from .layers import kinds_of
 from .network import build_network
@@ -19,6 +19,7 @@ from .weights import Path, array_of, counted_weights, fit_names, has_names, laye
 
 _ZIP = b"PK\x03\x04"
 _WEIGHTS = "model.weights.h5"
+_MOST_TIMES, _ALWAYS = 2, 16 << 20  # a member unpacks to at most twice the file and 16 MiB
 _NOT_WEIGHTS = ("optimizer", "optimizer_weights", "_optimizer")
 
 
@@ -41,14 +42,18 @@ def read_keras(path: FilePath) -> ForeignFile:
 
 
 def _read_archive(path: FilePath) -> ForeignFile:
-    config, weights = read_member(path, "config.json"), read_member(path, _WEIGHTS)
+    limit = _MOST_TIMES * path.stat().st_size + _ALWAYS
+    with path.open("rb") as file:
+        config, weights, metadata = (
+            read_member(file, str(path), name, limit) for name in ("config.json", _WEIGHTS, "metadata.json")
+        )
     if config is None:
         raise BadFile(f"{path} has no member config.json; a .keras archive is required")
     if weights is None:
         raise Unsupported(f"{path} has no member {_WEIGHTS}; weights in one HDF5 file are read")
     model = parse_model(_decoded(config, path), str(path))
     root = read_hdf5(Reader(memoryview(weights), f"{path}/{_WEIGHTS}"))
-    version = _json_version(read_member(path, "metadata.json"), path)
+    version = _json_version(metadata, path)
     return _foreign(path, model, counted_weights(root, model), version, ())
 
 

@@ -5,13 +5,12 @@ NormalizationOptions, AssociatedFile.
 """
 
 import io
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ..bounded import Reader
 from ..flatbuffer import Table, root_table
+from ..zip_member import read_member
 
 _NAME = "TFLITE_METADATA"
 _MAGIC = b"M001"
@@ -71,13 +70,7 @@ def read_labels(reader: Reader, name: str) -> tuple[str, ...]:
     Raises:
         BadFile: it is missing, damaged or too large.
     """
-    try:
-        with zipfile.ZipFile(io.BytesIO(reader.data)) as archive, archive.open(name) as member:
-            text = member.read(_LONGEST_LABELS + 1)
-    except KeyError as error:
-        raise reader.bad(0, f"the metadata names a label file {name!r} that the file lacks") from error
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, EOFError, zlib.error) as error:
-        raise reader.bad(0, f"label file {name!r} cannot be read: {error or type(error).__name__}") from error
-    if len(text) > _LONGEST_LABELS:
-        raise reader.bad(0, f"label file {name!r} is larger than {_LONGEST_LABELS} bytes")
+    text = read_member(io.BytesIO(reader.data), reader.where, name, _LONGEST_LABELS)
+    if text is None:
+        raise reader.bad(0, f"the metadata names a label file {name!r} that the file lacks")
     return tuple(text.decode(errors="replace").splitlines())
