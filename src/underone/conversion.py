@@ -11,6 +11,7 @@ from .compare import Verdict
 from .errors import BadFile, BadValue, UnknownName, Unsupported, WeightsMismatch
 from .fold import reparameterize
 from .foreign import Cut, ForeignFile, Network, read_foreign
+from .foreign.families import as_known_detector
 from .foreign.read import find_format
 from .foreign.task import IMAGENET_CLASSES, with_name, with_task
 from .formats import export
@@ -115,7 +116,7 @@ def convert(
         if to not in (None, "graph"):
             raise BadValue(f"{source} holds a network, which is taken over as it is; leave out to={to!r}")
         _refuse_cut(cut, f"{source} is taken over whole; leave them out, onnx.utils.extract_model cuts such a file")
-        return _write_graph(source, "ONNX", Network(read_onnx(source)), output)
+        return _write_graph(source, "ONNX", as_known_detector(Network(read_onnx(source))), output)
     file = read_foreign(source) if find_format(source) else None
     if file is None:
         _refuse_name_of_zoo(source)
@@ -157,7 +158,7 @@ def _convert_foreign(
             if to is not None or file.build is None:
                 raise
             reason = f"into no network of the zoo: {str(error).splitlines()[0].partition(HELP)[0]}"
-    network = file.network(cut.inputs, cut.outputs)
+    network = as_known_detector(file.network(cut.inputs, cut.outputs))
     notes = (*file.notes, *network.notes, *[reason] * bool(reason))
     graph, assumed = with_task(network.graph, file.format, file.labels)
     graph = _with_imagenet_labels(graph)

@@ -12,18 +12,24 @@ from underone.boxes import iou
 from underone.errors import FetchFailed
 from underone.files import fetch
 from underone.foreign import read_foreign
+from underone.foreign.families import as_known_detector
+from underone.foreign.foreign_file import Network
 from underone.foreign.task import with_task
+from underone.graph import read_onnx
 from underone.graph.to_onnx import to_onnx
+from underone.image import prepare, read_image
+from underone.post import decode_detection
 from underone.runtime import load
+from underone.weights.face_photographs import FACE_PHOTOGRAPHS
 from underone.weights.real_files import REAL_FILES
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "detections"
 ASSETS = os.environ.get("UNDERONE_ASSETS")
 
 
-def fetched(name):
+def fetched(pin):
     try:
-        return fetch(REAL_FILES[name])
+        return fetch(REAL_FILES[pin] if isinstance(pin, str) else pin)
     except FetchFailed as error:
         pytest.skip(str(error))
 
@@ -37,8 +43,12 @@ def photographs():
 
 def converted(source, folder, **changes):
     """Give the network of a file as `convert` writes it, without the proof."""
-    file = read_foreign(source)
-    graph, _ = with_task(file.graph(), file.format, file.labels)
+    if source.suffix == ".onnx":
+        network, kind, labels = Network(read_onnx(source)), "ONNX", None
+    else:
+        file = read_foreign(source)
+        network, kind, labels = file.network(), file.format, file.labels
+    graph, _ = with_task(as_known_detector(network).graph, kind, labels)
     path = folder / "detector.onnx"
     path.write_bytes(to_onnx(replace(graph, spec=graph.spec.model_copy(update=changes))))
     return path
@@ -79,3 +89,64 @@ def test_spec_of_the_pedestrian_detector_is_that_of_its_graph(tmp_path):
         "bilinear_corner",
         "squeeze",
     )
+
+
+# what the file finds with LiteRT on photographs that Pillow resized (bicubic): score at least 0.35, overlap at most 0.5
+SSD300 = {
+    "cat": {"Cat": [0.78]},
+    "kitten": {"Cat": [0.79]},
+    "kitten_with_wool": {"Cat": [0.79]},
+    "german_shepherd": {"Dog": [0.53]},
+    "two_dogs": {"Dog": [0.81, 0.75]},
+    "running_dog": {"Dog": [0.86]},
+    "cows": {"Cattle": [0.77, 0.46, 0.36]},
+    "chair": {"Chair": [0.89]},
+    "grace_hopper": {"Person": [0.46]},
+    "stage_musicians": {"Person": [0.64, 0.60, 0.52, 0.48, 0.37]},
+    "samoyed": {},
+    "cup": {},
+    "castle": {},
+    "goldfish": {},
+}
+
+
+@pytest.mark.parametrize("backend", ["native", "onnxruntime"])
+def test_ssd300_of_tflite_finds_what_it_finds_in_litert(backend, tmp_path, photographs):
+    names = fetched("objectron_labels").read_text().split("\n")
+    path = converted(fetched("objectron_ssd_tflite"), tmp_path, labels=tuple(names[1:24]))
+    with load(path, backend=backend) as net:
+        how = net.spec.detection.model_copy(update={"iou_threshold": 0.5})
+        image = net.spec.input.preparation.model_copy(update={"interpolation": "bicubic"})
+        spec = net.spec.model_copy(
+            update={"detection": how, "inputs": (net.spec.input.model_copy(update={"preparation": image}),)}
+        )
+        for name, want in SSD300.items():
+            picture = read_image(photographs / f"{name}.jpg")
+            found = decode_detection(net.run(prepare(picture, spec.input)), spec, picture, 0.35)
+            assert set(found.labels) == set(want), name
+            for label, scores in want.items():
+                np.testing.assert_allclose(found.scores, scores, atol=0.02, err_msg=f"{name}: {label}")
+
+
+@pytest.mark.parametrize("net", ["rfb", "slim"])
+@pytest.mark.parametrize("kind", ["onnx", "caffemodel"])
+def test_ultraface_finds_the_faces(net, kind, tmp_path):
+    paths = {k: fetched(f"ultraface_{net}_{k}") for k in ("onnx", "caffemodel", "prototxt")}
+    for k in ("caffemodel", "prototxt"):  # side by side, under one name
+        (tmp_path / f"face.{k}").write_bytes(paths[k].read_bytes())
+    source = paths["onnx"] if kind == "onnx" else tmp_path / "face.caffemodel"
+    with load(converted(source, tmp_path), backend="native") as detector:
+        for photograph in FACE_PHOTOGRAPHS:
+            found = detector.detect(fetched(photograph.file))
+            assert len(found) == photograph.faces, photograph.file.name
+            assert set(found.labels) == {"face"}
+        if ASSETS:
+            counts = {
+                "grace_hopper": 1,
+                "german_shepherd": 0,
+                "owl": 0,
+                "castle": 0,
+                "stage_musicians": 2 + (net == "rfb"),
+            }
+            for name, count in counts.items():
+                assert len(detector.detect(Path(ASSETS) / "photos" / f"{name}.jpg")) == count, name

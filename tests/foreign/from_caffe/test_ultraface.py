@@ -13,22 +13,14 @@ import pytest
 from PIL import Image
 
 from underone.errors import FetchFailed
-from underone.files import PinnedFile, fetch
+from underone.files import fetch
 from underone.foreign.from_caffe import read_caffe
 from underone.graph import to_onnx
 from underone.runtime import load
-from underone.sources import NpmPackage
 from underone.weights import REAL_FILES
+from underone.weights.face_photographs import FACE_PHOTOGRAPHS
 from underone.weights.from_torch_file import read_torch_file
 
-PHOTOS = [
-    (144516, "8ecae4b267b2d3169e06e00c7dee97097aa2a94635d45216f7732a5f4943cb51", 3),
-    (181758, "7d2b60ae6f13bf30f422e04df87451081a02c83de469056f25afb44b7000c691", 3),
-    (221049, "8eb081c9efb14370fa94d9feab9e5fbeafd19a627491853a80c2bf67f7ffa936", 3),
-    (210824, "729efa5923061d40eb4ed5f267a18cc7b8ba6f852bb2757b16d8b7e4937476fc", 4),
-    (166400, "6d45095ebb182d8f975c0790e0e4eefd86fbb40609cf4b271776d92e12662938", 5),
-    (302445, "9baad80f9d5e306fb9b8c0913d44445f1e95848df317530efb03d0934c57ba87", 4),
-]  # bytes, sha256, faces
 NAMES = ("rfb", "slim")
 
 
@@ -41,10 +33,7 @@ def got(pin):
 
 def photograph(index):
     """Give a sample photograph of @vladmandic/face-api as the network takes it: RGB, (x - 127) / 128."""
-    size, sha256, _ = PHOTOS[index]
-    name = f"sample{index + 1}.jpg"
-    path = got(PinnedFile(name, size, sha256, (NpmPackage("@vladmandic/face-api@1.7.15", f"package/demo/{name}"),)))
-    with Image.open(path) as image:
+    with Image.open(got(FACE_PHOTOGRAPHS[index].file)) as image:
         pixels = np.asarray(image.convert("RGB").resize((320, 240), Image.Resampling.BILINEAR), np.float32)
     return np.ascontiguousarray(((pixels - 127) / 128).transpose(2, 0, 1)[None])
 
@@ -127,7 +116,7 @@ def test_three_formats_find_the_same_faces(net, tmp_path):
     assert any(not np.array_equal(torch.constants[n], c) for n, c in caffe.constants.items())
     onnx = onnxruntime.InferenceSession(pins["onnx"], providers=["CPUExecutionProvider"])
     engines = [engine(graph, tmp_path / f"{i}.onnx") for i, graph in enumerate((caffe, torch))]
-    for index, (_, _, count) in enumerate(PHOTOS):
+    for index, (_, count) in enumerate(FACE_PHOTOGRAPHS):
         x = photograph(index)
         scores, boxes = (a[0] for a in onnx.run(["scores", "boxes"], {"input": x}))
         boxes, scores = faces(boxes, scores)
