@@ -2,6 +2,7 @@
 
 from .draw import draw_classification
 from .draw_boxes import draw_boxes
+from .draw_mask import class_color, draw_mask, indexed_mask, overlay_mask
 from .photo import Photograph, photograph, photographs
 from .prepare import prepare, region_seen
 from .read import Picture, Pixels, read_image
@@ -10,8 +11,12 @@ __all__ = [
     "Photograph",
     "Picture",
     "Pixels",
+    "class_color",
     "draw_boxes",
     "draw_classification",
+    "draw_mask",
+    "indexed_mask",
+    "overlay_mask",
     "photograph",
     "photographs",
     "prepare",

@@ -4,15 +4,19 @@ from .classification import Classification, Label, Labels, decode_classification
 from .decode import decode
 from .detection import Detection, decode_detection
 from .find import find_boxes
+from .segmentation import Area, Segmentation, decode_segmentation
 
 __all__ = [
+    "Area",
     "Classification",
     "Detection",
     "Label",
     "Labels",
+    "Segmentation",
     "decode",
     "decode_classification",
     "decode_detection",
+    "decode_segmentation",
     "find_boxes",
     "softmax",
 ]

@@ -10,23 +10,26 @@ from ..image import Pixels
 from ..spec import ModelSpec
 from .classification import Classification, decode_classification
 from .detection import Detection, decode_detection
+from .segmentation import Segmentation, decode_segmentation
 
-_DECODERS: Mapping[str, Callable[..., Classification | Detection]] = {
+Answer = Classification | Detection | Segmentation
+
+_DECODERS: Mapping[str, Callable[..., Answer]] = {
     "classify": decode_classification,
     "detect": decode_detection,
+    "segment": decode_segmentation,
 }
 
 
-def decode(
-    outputs: Mapping[str, NDArray[Any]], spec: ModelSpec, picture: Pixels | None = None
-) -> Classification | Detection:
+def decode(outputs: Mapping[str, NDArray[Any]], spec: ModelSpec, picture: Pixels | None = None) -> Answer:
     """Turn the outputs of a network for one picture into its answer.
 
     Args:
         outputs: by name, as `Engine.run` gives them, for one picture: of a classifier floats (1, classes) or
-            (1, classes, 1, 1); of a detector what `find_boxes` takes.
+            (1, classes, 1, 1); of a detector what `find_boxes` takes; of a segmenter what
+            `decode_segmentation` takes.
         spec: of the network; its task chooses the decoder.
-        picture: what the network saw, uint8 (H, W, 3) RGB, to be drawn on; a detector needs its size.
+        picture: what the network saw, uint8 (H, W, 3) RGB, to be drawn on; a detector and a segmenter need its size.
 
     Raises:
         BadValue: the spec names no task with an answer or no output with scores, an output is NaN or infinite, or

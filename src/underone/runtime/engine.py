@@ -13,14 +13,21 @@ import numpy as np
 from ..compare import Verdict
 from ..errors import BadValue, ShapeError, Unsupported
 from ..image import Picture, prepare, read_image
-from ..post import Classification, Detection, decode_classification, decode_detection
+from ..post import (
+    Classification,
+    Detection,
+    Segmentation,
+    decode_classification,
+    decode_detection,
+    decode_segmentation,
+)
 from ..spec import InputSpec, ModelSpec, OutputSpec, Preparation
 from .backends import Adapter, Array, Precision, choose, open_adapter, open_first, split_precision
 from .model_file import ModelFile
 from .profile import Profile
 
 Outputs = dict[str, Array]
-Answer = TypeVar("Answer", Classification, Detection)
+Answer = TypeVar("Answer", Classification, Detection, Segmentation)
 
 
 class Engine:
@@ -112,6 +119,24 @@ class Engine:
         """
         _check_detects(self.spec)
         return self._answer(image, None, partial(decode_detection, threshold=threshold))
+
+    def segment(self, image: Picture, size: tuple[int, int] | None = None) -> Segmentation:
+        """Prepare a picture as the network was trained for, run, and give each of its pixels a class.
+
+        Args:
+            image: a path, the bytes of a file, an open binary file, a PIL picture, or a uint8 array (H, W, 3) in RGB.
+            size: (height, width) to prepare it in, for a network that takes any size; None: what its spec says.
+
+        Returns:
+            The class of each pixel at the size of the picture.
+
+        Raises:
+            BadValue: the file does not say how it segments, `size` is not its own, the engine was closed, or its
+                outputs are NaN.
+            BadFile, ShapeError: the picture cannot be read.
+        """
+        _check_segments(self.spec)
+        return self._answer(image, size, decode_segmentation)
 
     def _answer(self, image: Picture, size: tuple[int, int] | None, decoder: Callable[..., Answer]) -> Answer:
         """Prepare, run, decode; with the milliseconds of each."""
@@ -324,4 +349,17 @@ def _check_detects(spec: ModelSpec) -> None:
         raise BadValue(
             f"{spec.name!r} does not say {' or '.join(missing)}, its task is {spec.task!r}; only detectors that "
             "export or convert wrote find objects"
+        )
+
+
+def _check_segments(spec: ModelSpec) -> None:
+    missing = []
+    if spec.task != "segment":
+        missing.append("what classes its outputs give each pixel")
+    if len(spec.inputs) != 1 or spec.input.preparation is None:
+        missing.append("how a picture becomes its input")
+    if missing:
+        raise BadValue(
+            f"{spec.name!r} does not say {' or '.join(missing)}, its task is {spec.task!r}; only segmenters that "
+            "export or convert wrote segment pictures"
         )
