@@ -164,3 +164,55 @@ def test_unknown_feature_is_an_error():
 def test_no_feature_is_an_error():
     with pytest.raises(BadValue, match="no feature is wanted; name at least one of stem, stage1"):
         build_model("mobileone_s0", features=())
+
+
+WIDTHS = [(48, 48, 2), (48, 128, 8), (128, 256, 10), (256, 1024, 1)]  # of S0: from, to, blocks
+HEAD = 1024 * 1000 + 1000
+
+# Numbers of a stem 3 → 48 and of a depthwise place for each channel, with 2 a channel of every batch norm
+BY_HAND = {
+    "plain": (48 * 27 + 96, 9 + 2),
+    "acnet": (48 * 3 * 15 + 3 * 96, 15 + 6),
+    "dbb": (
+        (48 * 27 + 96) + (48 * 3 + 96) + (48 * 3 + 2 * 96) + (9 + 6 + 48 * 27 + 96),
+        (9 + 2) + 2 + (2 + 4 + 18 + 2),
+    ),
+    "expandnet": (12 * 3 + 192 * 12 * 9 + 48 * 192 + 96, (4 + 4 * 4 * 9 + 4) + 2),
+}
+
+
+@pytest.mark.parametrize("block", BY_HAND)
+def test_families_of_blocks_have_the_size_of_their_sources(block):
+    stem, each = BY_HAND[block]
+    depthwise = sum(each * (i + (n - 1) * o) for i, o, n in WIDTHS)
+    pointwise = sum(i * o + (n - 1) * o * o + n * 2 * o for i, o, n in WIDTHS)
+    model = build_model("mobileone_s0", block=block)
+    assert sum(p.numel() for p in model.parameters()) == stem + depthwise + pointwise + HEAD
+
+
+@pytest.mark.parametrize("block", ["mobileone", *BY_HAND, "repvgg"])
+def test_every_family_folds_into_the_published_network(block, randomize_statistics):
+    model = randomize_statistics(build_model("mobileone_s0", block=block)).eval().double()
+    plain = build_model("mobileone_s0", block=block, form="folded").eval().double()
+    for part, place in zip(blocks_of(model.backbone), blocks_of(plain.backbone), strict=True):
+        place.load_state_dict(part.folded().state_dict())
+    plain.head.load_state_dict(model.head.state_dict())
+    image = torch.randn(1, 3, 96, 64, dtype=torch.float64)
+    with torch.no_grad():
+        assert difference(plain(image), model(image))[0] <= 1e-26
+    assert size(plain.float()) == FOLDED["mobileone_s0"]
+
+
+def test_number_of_branches_is_free_and_one_is_repvggs():
+    one, three = (build_model("mobileone_s0", num_branches=k) for k in (1, 3))
+    assert {len(block.branches) for block in blocks_of(three.backbone)[1:]} == {3}
+    assert {*one.state_dict()} == {*build_model("mobileone_s0", block="repvgg").state_dict()}
+
+
+def test_unknown_blocks_and_numbers_that_they_do_not_have_are_refused():
+    with pytest.raises(UnknownName, match=r"unknown block 'dbx'\. Did you mean 'dbb'\?"):
+        build_model("mobileone_s0", block="dbx")
+    with pytest.raises(BadValue, match="num_branches with block='dbb'; only 'mobileone' blocks take one: leave it out"):
+        build_model("mobileone_s0", block="dbb", num_branches=2)
+    with pytest.raises(UnknownName, match="unknown option of mobilenet_v2_100 'block'"):
+        build_model("mobilenet_v2_100", block="dbb")

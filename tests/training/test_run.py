@@ -122,6 +122,17 @@ def test_folded_blocks_train_as_plain_ones_and_a_resumed_run_keeps_its_forms(col
     assert set(read_state(tmp_path / "plain")["forms"].values()) == {"plain"}
 
 
+@pytest.mark.parametrize("blocks", [{"block": "dbb"}, {"num_branches": 2}], ids=str)
+def test_recipe_chooses_the_blocks_and_a_resumed_run_keeps_them(colours, tmp_path, tiny, blocks):
+    choice = tiny | blocks | {"model": "mobileone_s0", "size": 64, "epochs": 1}
+    result = train("scratch", colours, tmp_path / "run", workers=0, **choice)
+    again = train(str(tmp_path / "run" / "recipe.yaml"), colours, tmp_path / "run", resume=True, workers=0)
+    assert again.validation == result.validation
+    model = uo.create_model("mobileone_s0", result.weights)
+    assert len(model.backbone.stages[0][0].branches) == (3 if "block" in blocks else 2)  # depthwise DBB has 3
+    assert uo.reparameterize(model, (3, 64, 64)).certificate.passed
+
+
 def test_interrupted_run_saves_its_state_first(whole, colours, tmp_path):
     run = _start(tmp_path / "run", colours, tmp_path)
     for _ in range(8):

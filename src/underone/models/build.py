@@ -130,9 +130,7 @@ def _check_options(name: str, builder: Callable[..., Any], options: dict[str, An
         if option not in known:
             raise UnknownName(f"option of {name}", option, known)
     if "num_branches" in options and options.get("block", "mobileone") != "mobileone":
-        raise BadValue(
-            f"num_branches with block={options['block']!r}; only 'mobileone' blocks take a number: leave it out"
-        )
+        raise BadValue(f"num_branches with block={options['block']!r}; only 'mobileone' blocks take one: leave it out")
 
 
 _SET_HERE = {"features", "form", "in_chans", "output_stride"}  # arguments of build_model itself
