@@ -256,6 +256,20 @@ def test_a_network_that_loses_digits_is_judged_by_its_own_rounding(randomize_sta
     assert any("away from itself in float64" in note for note in certificate.notes)
 
 
+class AmplifiedClasses(Amplifier):
+    """Says values and classes; the classes of so unstable values differ between the forms."""
+
+    def forward(self, x):
+        values = super().forward(super().forward(x))
+        return {"values": values, "classes": (values * 10).long()}
+
+
+def test_classes_of_a_network_that_loses_digits_keep_their_limit(randomize_statistics):
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), AmplifiedClasses())
+    with pytest.raises(ParityFailed, match=r"\(classes\): values that differ"):
+        folded_small(randomize_statistics(model))
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_is_an_error(dtype):
     name = str(dtype).removeprefix("torch.")
