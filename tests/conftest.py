@@ -160,6 +160,16 @@ def fetched():
     return get
 
 
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    """Return a folder with the test's own cache (not made yet) and assets (empty); the network is allowed."""
+    monkeypatch.setenv("UNDERONE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("UNDERONE_ASSETS", str(tmp_path / "assets"))
+    monkeypatch.delenv("UNDERONE_OFFLINE", raising=False)
+    (tmp_path / "assets").mkdir()
+    return tmp_path
+
+
 @pytest.fixture(autouse=True)
 def _seed_torch():
     """Start every test from one seed, whatever ran before it."""

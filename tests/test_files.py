@@ -18,15 +18,6 @@ def pinned(*sources, content=CONTENT):
     return PinnedFile("w.bin", len(content), hashlib.sha256(content).hexdigest(), sources)
 
 
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("UNDERONE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("UNDERONE_ASSETS", str(tmp_path / "assets"))
-    monkeypatch.delenv("UNDERONE_OFFLINE", raising=False)
-    (tmp_path / "assets").mkdir()
-    return tmp_path
-
-
 def test_written_file_replaces_the_old_one(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
@@ -82,49 +73,49 @@ def test_missing_folder_is_said(tmp_path):
         pass
 
 
-def test_first_source_that_works_fills_the_cache(cache):
-    (cache / "assets/w.bin").write_bytes(CONTENT)
+def test_first_source_that_works_fills_the_cache(folders):
+    (folders / "assets/w.bin").write_bytes(CONTENT)
     file = pinned(AssetsFolder("not-there.bin"), AssetsFolder("w.bin"))
     path = fetch(file)
     assert path.read_bytes() == CONTENT
-    (cache / "assets/w.bin").unlink()
+    (folders / "assets/w.bin").unlink()
     assert fetch(file) == path  # now from the cache
 
 
-def test_other_content_is_refused_and_not_cached(cache):
-    (cache / "assets/w.bin").write_bytes(b"malware")
+def test_other_content_is_refused_and_not_cached(folders):
+    (folders / "assets/w.bin").write_bytes(b"malware")
     with pytest.raises(FetchFailed, match=r"w\.bin could not be fetched; tried UNDERONE_ASSETS/w\.bin: got 7 bytes"):
         fetch(pinned(AssetsFolder("w.bin")))
-    assert not list((cache / "cache").rglob("w.bin"))
+    assert not list((folders / "cache").rglob("w.bin"))
 
 
-def test_damaged_cache_is_noticed(cache):
-    (cache / "assets/w.bin").write_bytes(CONTENT)
+def test_damaged_cache_is_noticed(folders):
+    (folders / "assets/w.bin").write_bytes(CONTENT)
     path = fetch(pinned(AssetsFolder("w.bin")))
     path.write_bytes(b"damaged")
     assert fetch(pinned(AssetsFolder("w.bin"))).read_bytes() == CONTENT
 
 
-def test_offline_touches_no_network_source(cache, monkeypatch):
+def test_offline_touches_no_network_source(folders, monkeypatch):
     monkeypatch.setenv("UNDERONE_OFFLINE", "1")
     monkeypatch.setattr(Https, "get", lambda *_: pytest.fail("the network was touched"))
     with pytest.raises(FetchFailed, match="UNDERONE_OFFLINE is set"):
         fetch(pinned(Https("https://example.org/w.bin")))
 
 
-def test_only_https_is_fetched(cache):
+def test_only_https_is_fetched(folders):
     with pytest.raises(FetchFailed, match="only https is fetched"):
         fetch(pinned(Https("http://example.org/w.bin")))
 
 
-def test_every_source_is_named_in_the_error(cache):
+def test_every_source_is_named_in_the_error(folders):
     with pytest.raises(FetchFailed) as error:
         fetch(pinned(AssetsFolder("a"), AssetsFolder("b")))
     assert "UNDERONE_ASSETS/a" in str(error.value)
     assert "UNDERONE_ASSETS/b" in str(error.value)
 
 
-def test_reason_of_a_source_is_given_as_it_is(cache, monkeypatch):
+def test_reason_of_a_source_is_given_as_it_is(folders, monkeypatch):
     monkeypatch.delenv("UNDERONE_ASSETS")
     with pytest.raises(FetchFailed, match=r"tried UNDERONE_ASSETS/a: UNDERONE_ASSETS is not set$"):
         fetch(pinned(AssetsFolder("a")))

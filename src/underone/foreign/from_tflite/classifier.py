@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from ...spec import Preparation
+from ..task import IMAGENET_CLASSES
 from .metadata import Metadata
 from .model_file import Tensor, TFLiteFile
 from .real_values import real_range
@@ -13,7 +14,6 @@ from .real_values import real_range
 Meaning = Literal["logits", "probabilities"]
 
 _PASSING = ("RESHAPE", "SQUEEZE", "QUANTIZE", "DEQUANTIZE")
-_IMAGENET_CLASSES = (1000, 1001)
 _COLORS: dict[int, Literal["RGB", "GRAY"]] = {1: "GRAY", 3: "RGB"}
 _USUAL_RANGE = (-1.0, 1.0)  # of TensorFlow's own image networks
 
@@ -28,7 +28,7 @@ def meaning_of(file: TFLiteFile, outputs: Sequence[int]) -> Meaning | None:
         number, seen = maker.inputs[0], seen + 1
     if maker is not None and maker.op == "SOFTMAX":
         return "probabilities"
-    return "logits" if file.tensors[outputs[0]].shape[1] in _IMAGENET_CLASSES else None
+    return "logits" if file.tensors[outputs[0]].shape[1] in IMAGENET_CLASSES else None
 
 
 def preparation_of(
