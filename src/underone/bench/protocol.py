@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..compare import ROUNDING, Verdict, compare_outputs
+from ..compare import Verdict, compare_outputs, rounding
 from ..errors import BadValue
 from ..image import photograph, prepare
 from ..runtime import Engine
@@ -167,7 +167,7 @@ def check_outputs(net: Engine, inputs: Inputs, what: str, reference: Engine | No
         ParityFailed: the outputs differ by more than the limits of the engine's precision.
     """
     trusted = reference or net.clone(backend="reference")
-    limits = ROUNDING.get(net.precision, ROUNDING["float32"])
+    limits = rounding(net.precision, net.spec.task)
     rows = compare_outputs(what, net.run(inputs), trusted.run(inputs), limits, top1=net.spec.task == "classify")
     verdict = Verdict(kind="bench", subject=str(net), reference=str(trusted), comparisons=tuple(rows))
     verdict.require()

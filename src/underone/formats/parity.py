@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from ..compare import ROUNDING, Comparison, Limits, compare_outputs, difference
+from ..compare import ROUNDING, Comparison, Limits, compare_outputs, difference, rounding
 from ..errors import BadFile, ParityFailed, ShapeError, Unsupported
 from ..graph import Graph, run_reference
 from ..graph.graph import Array
@@ -32,9 +32,11 @@ _LIMITS_ON_ZEROS: dict[Literal["float32", "float16"], Limits] = {
 _TIMES_OWN_ROUNDING = 10
 
 
-def limits_on(probe: str, dtype: Literal["float32", "float16"]) -> Limits:
-    """Say what rounding may do to a network on one of the inputs of `probes`."""
-    return (_LIMITS_ON_ZEROS if probe == "zeros" else LIMITS)[dtype]
+def limits_on(probe: str, dtype: Literal["float32", "float16"], task: str | None = None) -> Limits:
+    """Say what rounding may do to a network of a task on one of the inputs of `probes`."""
+    limits = rounding(dtype, task)
+    zeros = _LIMITS_ON_ZEROS[dtype]
+    return Limits(nmse=zeros.nmse, peak=max(zeros.peak, limits.peak)) if probe == "zeros" else limits
 
 
 def with_own_rounding(
@@ -117,7 +119,7 @@ def compare_forms(
         references = want.run({want.spec.input.name: array})
         results = _renamed(got.run({got.spec.input.name: array}), got, want)
         seen.append(references)
-        limits = limits_on(probe, dtype)
+        limits = limits_on(probe, dtype, want.spec.task)
         try:
             compared, empty = _without_zeros(results, references)
             found = compare_outputs(f"{probe}, {got.by}", results, compared, limits, top1=_classifies(want))

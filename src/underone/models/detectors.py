@@ -92,6 +92,7 @@ def _torchvision(maps: Sequence[Size], picture: Size) -> DetectionSpec:
     """Torchvision's SSDLite: softmax over the classes and "no object"."""
     return DetectionSpec(
         anchors=torchvision_ssd(maps, picture=picture),
+        clip_boxes="before",
         activation="softmax",
         iou_threshold=0.55,
         top_k=300,
