@@ -150,3 +150,16 @@ def test_ultraface_finds_the_faces(net, kind, tmp_path):
             }
             for name, count in counts.items():
                 assert len(detector.detect(Path(ASSETS) / "photos" / f"{name}.jpg")) == count, name
+
+
+def test_faces_of_a_caffe_ssd_are_those_that_opencv_finds(tmp_path):
+    for part in ("caffemodel", "prototxt"):
+        (tmp_path / f"face.{part}").write_bytes(fetched(f"res10_ssd_{part}").read_bytes())
+    wanted = json.loads((GOLDEN / "res10.json").read_text())
+    with load(converted(tmp_path / "face.caffemodel", tmp_path), backend="native") as detector:
+        for photograph in FACE_PHOTOGRAPHS:
+            want = wanted[photograph.file.name]
+            found = detector.detect(fetched(photograph.file), threshold=0.25)
+            assert len(found) == len(want["scores"]) > 0
+            assert np.diag(iou(np.array(want["boxes"]), shares(found))).min() >= 0.99
+            np.testing.assert_allclose(found.scores, want["scores"], atol=1e-3)

@@ -8,6 +8,15 @@ from ..spec import DetectionSpec
 from .foreign_file import Network
 
 Scores = Literal["logits", "probabilities"]
+_SHOWN = 0.3  # files for evaluation keep boxes of any score; nobody wants to see those
+
+
+def shown_from(stated: float) -> tuple[float, tuple[str, ...]]:
+    """Give the score from which boxes are shown, and a sentence where that is not the score that a file states."""
+    if stated >= _SHOWN:
+        return stated, ()
+    note = f"the file keeps boxes from a score of {stated:.3g} on; here it is {_SHOWN}, unless a threshold is given"
+    return _SHOWN, (note,)
 
 
 def as_detector(

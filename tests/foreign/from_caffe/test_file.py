@@ -7,6 +7,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from underone.boxes import anchor_boxes, corners
 from underone.compare import difference
 from underone.errors import FetchFailed, UnknownName, Unsupported
 from underone.files import fetch
@@ -67,8 +68,17 @@ def test_face_detector_gives_opencvs_raw_heads():
     file = read_caffe(real("res10_ssd_caffemodel"), real("res10_ssd_prototxt"))
     assert (file.preparation.color, file.preparation.mean, file.preparation.std) == ("BGR", (104, 117, 123), (1, 1, 1))
     graph, notes = file.network()
-    assert notes == ("layer 'detection_out' (DetectionOutput) is left out; what it reads are outputs: "
-                     "mbox_loc, mbox_conf_flatten, mbox_priorbox",)  # fmt: skip
+    assert notes == (
+        "layer 'detection_out' (DetectionOutput) is left out; the spec says what it does",
+        "the file keeps boxes from a score of 0.01 on; here it is 0.3, unless a threshold is given",
+    )
+    assert {v.name: v.shape for v in graph.outputs} == {
+        "mbox_loc": (None, 8892, 4), "mbox_conf_flatten": (None, 8892, 2)
+    }  # fmt: skip
+    detection = graph.spec.detection
+    boxes = corners(anchor_boxes(detection.anchors, detection.clip_anchors)).ravel()
+    priors = np.stack([boxes, np.tile(detection.variances, len(boxes) // 4)]).ravel()
+    close(priors[::37], ANSWERS[f"{Path(REAL_FILES['res10_ssd_caffemodel'].name).stem}/mbox_priorbox"])
     assert [v.shape for v in graph.inputs] == [(None, 3, 300, 300)]
     assert not [n for n in graph.nodes if n.op == "Mul" and n.inputs[1].endswith("scale")][1:]  # Scale lies in its norm
     given = {"data": picture(300, 300) * 120}

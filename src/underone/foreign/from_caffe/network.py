@@ -1,20 +1,26 @@
 """A network of Caffe as a Graph: layer by layer in the order of the file, blobs that are written over renamed."""
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from ...errors import BadFile, UnknownName, Unsupported
 from ...graph import Array
-from ...spec import Preparation
+from ...spec import DetectionSpec, Preparation
 from ..builder import TO_FIRST, Builder
+from ..detector import Scores, as_detector
 from ..foreign_file import Cut, Network
 from .call import Call
 from .config import Layer, Net
+from .detection import detection_of
 from .fields import Fields
 from .layers import LAYERS, Row
+from .priors import Prior, read_prior
 
 _END = "DetectionOutput"
 _PICTURE_CHANNELS = (1, 3, 4)
 _MOST_COMPUTED = 1 << 22  # elements of constants beside the file's own, for example prior boxes
+
+_Found = tuple[tuple[str, Literal["box_codes"]], tuple[str, Scores], DetectionSpec, tuple[str, ...]]
 
 
 def build_network(
@@ -39,16 +45,42 @@ def build_network(
     walk = _Walk(net, arrays, where)
     for layer, after in _with_scales(net.layers):
         walk.add(layer, after)
+    detector = None if cut.outputs else _detector_heads(net, walk)
+    if detector is not None:
+        heads, found = detector
+        return as_detector(_finished(net, heads, walk, preparation), *found)
     wanted = cut.outputs or [name for name in walk.blobs if name in walk.written - walk.read]
     for name in wanted:
         if name not in walk.blobs:
             raise UnknownName("blob", name, walk.blobs)
     if not cut.outputs:
         _flatten_answer(net, wanted, walk)
+    return _finished(net, wanted, walk, preparation)
+
+
+def _finished(net: Net, wanted: Sequence[str], walk: "_Walk", preparation: Preparation | None) -> Network:
     for name in wanted:
         walk.builder.output(name, walk.blobs[name])
     graph = walk.builder.finish(net.name, preparation=preparation, meanings=_meanings(net, wanted, walk))
     return Network(graph, tuple(walk.builder.notes))
+
+
+def _detector_heads(net: Net, walk: "_Walk") -> tuple[tuple[str, str], _Found] | None:
+    """Give codes and scores, one row for each prior box, and how they become boxes; None where that cannot be said."""
+    if walk.end is None:
+        return None
+    name = f"layer {walk.end.name!r} ({_END})"
+    found = detection_of(walk.end, _makers(net), walk.priors)
+    if isinstance(found, str):
+        walk.builder.note(f"{name} is left out, for {found}; what it reads are outputs: {', '.join(walk.end.bottoms)}")
+        return None
+    detection, notes = found
+    codes, scores = walk.end.bottoms[:2]
+    for blob in (codes, scores):
+        rows = (0, detection.anchor_count, -1)
+        walk.blobs[blob] = walk.builder.add("Reshape", [walk.blobs[blob]], f"{blob}/rows", shape=rows)
+    walk.builder.note(f"{name} is left out; the spec says what it does")
+    return (codes, scores), ((codes, "box_codes"), (scores, "probabilities"), detection, notes)
 
 
 def _flatten_answer(net: Net, wanted: Sequence[str], walk: "_Walk") -> None:
@@ -84,6 +116,8 @@ class _Walk:
         self.blobs: dict[str, str] = {}
         self.read: set[str] = set()  # by a later layer than the one that wrote it
         self.written: set[str] = set()
+        self.end: Layer | None = None
+        self.priors: dict[str, Prior] = {}
         free = not any(_fixes_batch(layer) for layer in net.layers)
         for name, shape in net.inputs.items():
             self.blobs[name] = self.input(name, shape, free)
@@ -106,14 +140,16 @@ class _Walk:
         if layer.kind == _END:
             self.read -= set(layer.bottoms)
             self.written |= set(layer.bottoms)
-            self.builder.note(f"layer {layer.name!r} ({_END}) is left out; what it reads are outputs: "
-                              f"{', '.join(layer.bottoms)}")  # fmt: skip
+            self.end = layer
             return
         row = LAYERS.get(layer.kind)
         if row is None:
             raise Unsupported(f"{self.where}: layer {layer.name!r} is of class {layer.kind!r}; "
                               f"{', '.join(LAYERS)} are read")  # fmt: skip
-        made = row.rule(self.call(layer, row, inputs, after))
+        call = self.call(layer, row, inputs, after)
+        made = row.rule(call)
+        if layer.kind == "PriorBox":
+            self.priors |= dict.fromkeys(layer.tops, read_prior(call))
         tensors = [made] if isinstance(made, str) else made
         if len(tensors) < len(layer.tops):
             raise BadFile(f"{self.where}: layer {layer.name!r} ({layer.kind}) writes {len(layer.tops)} blobs; "

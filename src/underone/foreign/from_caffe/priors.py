@@ -3,43 +3,77 @@
 Source: Liu et al., SSD (arXiv 1512.02325), section 2.2; weiliu89/caffe, prior_box_layer.cpp.
 """
 
-import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from ...graph import Array
+from ...boxes import anchor_boxes, corners
+from ...boxes.families import prior_boxes
+from ...spec import AnchorGrid
 from .call import Call
 
 _MOST_BOXES = 1 << 19  # SSD512 has 24,564
 
 
+class Prior(NamedTuple):
+    """The prior boxes of one map.
+
+    Attributes:
+        grid: where they lie.
+        clip: whether they are cut at the border of the picture.
+        variances: factors of the codes, in the order x, y, w, h.
+    """
+
+    grid: AnchorGrid
+    clip: bool
+    variances: tuple[float, ...]
+
+
 def prior_box(call: Call) -> str:
     """PriorBox: (1, 2, boxes * 4) corners x1 y1 x2 y2 relative to the picture, and their variances."""
+    prior = read_prior(call)
+    call.builder.spend(f"layer {call.name!r} ({call.kind})", 8 * prior.grid.count)
+    boxes = corners(anchor_boxes([prior.grid], prior.clip))
+    variances = np.tile(prior.variances, len(boxes))
+    return call.constant("priors", np.stack([boxes.ravel(), variances])[None].astype(np.float32))
+
+
+def read_prior(call: Call) -> Prior:
+    """Give what a PriorBox layer says.
+
+    Raises:
+        BadFile: its settings make no boxes, or far too many.
+    """
     if len(call.inputs) != 2:
         raise call.bad(f"reads {len(call.inputs)} blobs; the map and the picture are required")
-    height, width = call.builder.fixed_shape(call.x, (2, 3))
-    picture = call.builder.fixed_shape(call.inputs[1], (2, 3))
-    sizes = box_sizes(call)
-    if height * width * len(sizes) > _MOST_BOXES:
-        raise call.bad(f"has {len(sizes)} boxes on a map of {height} x {width}; at most {_MOST_BOXES} are read")
-    call.builder.spend(f"layer {call.name!r} ({call.kind})", 8 * height * width * len(sizes))
-    boxes = corners(call, (height, width), picture, sizes)
-    return call.constant("priors", np.stack([boxes.ravel(), variances(call, len(boxes))])[None].astype(np.float32))
-
-
-def box_sizes(call: Call) -> list[tuple[float, float]]:
-    """Give (width, height) in pixels of the boxes at a place: for each size a square, one in between, the others."""
+    size = call.builder.fixed_shape(call.x, (2, 3))
     least, most = call.param.numbers("min_size"), call.param.numbers("max_size")
     if not least or min(least) <= 0 or (most and len(most) != len(least)):
         raise call.bad(f"has min_size {least[:4]} and max_size {most[:4]}; as many of each, above 0, are required")
-    found: list[tuple[float, float]] = []
-    for i, size in enumerate(least):
-        found.append((size, size))
-        if most:
-            between = math.sqrt(size * max(most[i], 0))
-            found.append((between, between))
-        found += [(size * math.sqrt(r), size / math.sqrt(r)) for r in _ratios(call)]
-    return found
+    ratios = _ratios(call)
+    count = len(least) * (1 + bool(most) + len(ratios))
+    if size[0] * size[1] * count > _MOST_BOXES:
+        raise call.bad(f"has {count} boxes on a map of {size[0]} x {size[1]}; at most {_MOST_BOXES} are read")
+    return Prior(_grid(call, (size[0], size[1]), least, most, ratios), call.param.flag("clip", False), _variances(call))
+
+
+def _grid(
+    call: Call, size: tuple[int, int], least: Sequence[float], most: Sequence[float], ratios: Sequence[float]
+) -> AnchorGrid:
+    param = call.param
+    height, width = (
+        param.integer(f"img_{axis}", param.integer("img_size", own))
+        for axis, own in zip("hw", call.builder.fixed_shape(call.inputs[1], (2, 3)), strict=True)
+    )
+    step = param.number("step", 0.0)
+    right = param.number("step_w", step) or width / size[1]
+    down = param.number("step_h", step) or height / size[0]
+    offset = param.number("offset", 0.5)
+    try:
+        return prior_boxes(size, (height, width), least, most, ratios, (right, down), offset)
+    except (ValueError, ArithmeticError) as error:  # sizes that are no sizes
+        raise call.bad(f"makes no boxes: {str(error).splitlines()[0]}") from error
 
 
 def _ratios(call: Call) -> list[float]:
@@ -53,26 +87,9 @@ def _ratios(call: Call) -> list[float]:
     return found[1:]
 
 
-def corners(call: Call, map_size: tuple[int, int], picture: tuple[int, ...], sizes: list[tuple[float, float]]) -> Array:
-    """Give the boxes (map rows * columns * sizes, 4), row by row, x1 y1 x2 y2 as shares of the picture."""
-    param, (height, width) = call.param, map_size
-    rows, columns = (
-        param.integer(f"img_{a}", param.integer("img_size", d)) for a, d in zip("hw", picture, strict=True)
-    )
-    step = param.number("step", 0.0)
-    down = param.number("step_h", step) or rows / height
-    right = param.number("step_w", step) or columns / width
-    offset = param.number("offset", 0.5)
-    y, x = np.meshgrid((np.arange(height) + offset) * down, (np.arange(width) + offset) * right, indexing="ij")
-    half = np.asarray(sizes) / 2  # (sizes, 2): x, y
-    centre = np.stack([x, y], -1)[:, :, None]  # (rows, columns, 1, 2)
-    boxes = np.concatenate([centre - half, centre + half], -1).reshape(-1, 4) / [columns, rows, columns, rows]
-    return np.clip(boxes, 0, 1) if param.flag("clip", False) else boxes
-
-
-def variances(call: Call, boxes: int) -> Array:
-    """Give the four variances of each box, flat; one stands for all, 0.1 where none is given."""
+def _variances(call: Call) -> tuple[float, ...]:
+    """Give the four variances of each box; one stands for all, 0.1 where none is given."""
     given = call.param.numbers("variance") or [0.1]
     if len(given) not in (1, 4):
         raise call.bad(f"has {len(given)} variances; one or four are required")
-    return np.tile(given * (4 // len(given)), boxes)
+    return tuple(given * (4 // len(given)))

@@ -57,6 +57,12 @@ MESSAGES: Mapping[str, Fields] = {
         9: ("img_w", "integer"), 10: ("step", "number"), 11: ("step_h", "number"), 12: ("step_w", "number"),
         13: ("offset", "number"),
     },
+    "DetectionOutput": {
+        1: ("num_classes", "integer"), 2: ("share_location", "flag"), 3: ("background_label_id", "integer"),
+        4: ("nms_param", "Suppression"), 6: ("code_type", ("", "CORNER", "CENTER_SIZE", "CORNER_SIZE")),
+        7: ("keep_top_k", "integer"), 8: ("variance_encoded_in_target", "flag"), 9: ("confidence_threshold", "number"),
+    },
+    "Suppression": {1: ("nms_threshold", "number"), 2: ("top_k", "integer")},
     "ReLU": {1: ("negative_slope", "number")},
     "Reshape": {1: ("shape", "Shape"), 2: ("axis", "integer"), 3: ("num_axes", "integer")},
     "Scale": {1: ("axis", "integer"), 2: ("num_axes", "integer"), 4: ("bias_term", "flag")},
@@ -74,6 +80,7 @@ MESSAGES: Mapping[str, Fields] = {
         138: ("tile_param", "Tile"), 139: ("batch_norm_param", "BatchNorm"), 140: ("elu_param", "ELU"),
         141: ("bias_param", "Bias"), 142: ("scale_param", "Scale"), 143: ("input_param", "Input"),
         144: ("crop_param", "Crop"), 202: ("permute_param", "Permute"), 203: ("prior_box_param", "PriorBox"),
+        204: ("detection_output_param", "DetectionOutput"),
         206: ("norm_param", "Normalize"),
     },
 }  # fmt: skip

@@ -13,6 +13,7 @@ from ...boxes.grids import find_grids
 from ...errors import BadFile, BadValue, Unsupported
 from ...graph import Array
 from ...spec import DetectionSpec
+from ..detector import shown_from
 from .graph_def import TfNode
 
 _DECODE = "Postprocessor/Decode/unstack"  # of the codes, in their own order: y, x, h, w
@@ -20,7 +21,6 @@ _ANCHORS = "Postprocessor/ExpandDims"  # reads them as corners y1 x1 y2 x2
 _SCORES = "Postprocessor/Slice"  # leaves out the background
 _SUPPRESSION = "Postprocessor/BatchMultiClassNonMaxSuppression/"
 _STEPS = 8  # nodes that pass a number on
-_SHOWN = 0.3  # the published graphs drop boxes below this score; those for evaluation keep all
 
 
 def detection_of(
@@ -75,18 +75,14 @@ def _limits(nodes: Mapping[str, TfNode]) -> tuple[dict[str, float | int], tuple[
     within = [node for node in nodes.values() if node.name.startswith(_SUPPRESSION)]
     suppression = next((n for n in within if n.op.startswith("NonMaxSuppression") and len(n.inputs) > 3), None)
     if suppression is None:
-        return {"score_threshold": _SHOWN}, ("the graph suppresses no overlaps; assumed: intersection over union 0.5",)
+        return {}, ("the graph suppresses no overlaps; assumed: intersection over union 0.5",)
     per_class = _first(nodes, within, "MultiClassNonMaxSuppression/Minimum/x")
     most = _first(nodes, within, "PadOrClipBoxList/Select/t") or per_class
     limits: dict[str, float | int] = {"iou_threshold": _number(nodes, suppression.inputs[3]) or 0.5}
     limits |= {"max_per_class": int(per_class)} if per_class else {}
     limits |= {"max_detections": int(most)} if most else {}
-    stated = _score_threshold(nodes, within, suppression)
-    limits["score_threshold"] = max(stated, _SHOWN)
-    if stated >= _SHOWN:
-        return limits, ()
-    note = f"the graph keeps boxes from a score of {stated:.3g} on; here it is {_SHOWN}, unless a threshold is given"
-    return limits, (note,)
+    limits["score_threshold"], notes = shown_from(_score_threshold(nodes, within, suppression))
+    return limits, notes
 
 
 def _score_threshold(nodes: Mapping[str, TfNode], within: list[TfNode], suppression: TfNode) -> float:
