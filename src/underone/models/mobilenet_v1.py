@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ..nn.conv import Padding
 from ..nn.separable import SeparableConv
-from .feature import Feature, choose
+from .feature import Feature, choose, needed_blocks
 from .forms import FORMS, check_form, initialize
 from .strides import Step, limit_stride
 
@@ -77,8 +77,7 @@ class MobileNetV1(nn.Module):
         steps = limit_stride([2, *(stride for _, stride in BLOCKS)], output_stride)
         available = _available(stem, outs, steps)
         self.features = choose(available, features)
-        names = [feature.name for feature in available]
-        built = {name.partition(".")[0] for name in names[: names.index(self.features[-1].name) + 1]}
+        built = needed_blocks(available, self.features)
 
         self.stem = make(in_chans, stem, 3, stride=2, padding="tf_same" if padding == "keras" else padding)
         self.blocks = nn.ModuleList()

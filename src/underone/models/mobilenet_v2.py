@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ..errors import BadValue
 from ..nn.conv import Padding
 from ..nn.inverted_residual import InvertedResidual
-from .feature import Feature, choose
+from .feature import Feature, choose, needed_blocks
 from .forms import FORMS, check_form, initialize
 from .groups import MOBILENET_V2, Group
 from .strides import Step, limit_stride
@@ -95,8 +95,7 @@ class MobileNetV2(nn.Module):
         steps = limit_stride([2, *(row.stride for row in rows)], output_stride)
         available = _available(stem, rows, outs, steps, last)
         self.features = choose(available, features)
-        names = [feature.name for feature in available]
-        built = {name.partition(".")[0] for name in names[: names.index(self.features[-1].name) + 1]}
+        built = needed_blocks(available, self.features)
 
         self.stem = make(in_chans, stem, 3, stride=2)
         self.blocks = nn.ModuleList()
