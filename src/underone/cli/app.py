@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from ..errors import MissingExtra, UnderOneError
-from . import scores, show
+from . import progress, scores, show, timings
 
 app = App(
     name="underone",
@@ -34,7 +34,7 @@ def demo(*, output: Output = Path("runs/demo"), quick: Annotated[bool, Flag] = F
     """
     from ..demo import run_demo
 
-    with show.steps() as step:
+    with progress.steps() as step:
         report = run_demo(output, seconds=1.0 if quick else 6.0, progress=step)
     show.line(f"report: {report}", f"next:   underone predict PHOTO --model {output / 'mobilenet_v2_100.onnx'}")
 
@@ -248,11 +248,11 @@ def bench(
     from .measure import bench_files, profile_files
 
     if profile:
-        show.result(profile_files(files, threads, precision, size, min(runs, 100), output), json, show.profiles)
+        show.result(profile_files(files, threads, precision, size, min(runs, 100), output), json, timings.profiles)
         return
-    with show.bar() as progress:
-        records = bench_files(files, backends, threads, precision, size, runs, seconds, processes, output, progress)
-    show.result(records, json, show.records)
+    with progress.bar() as tell:
+        records = bench_files(files, backends, threads, precision, size, runs, seconds, processes, output, tell)
+    show.result(records, json, timings.records)
 
 
 @app.command

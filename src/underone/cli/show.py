@@ -1,9 +1,8 @@
-"""What the commands print: results on standard output, progress, warnings and errors on standard error."""
+"""What the commands print: results on standard output, warnings and errors on standard error."""
 
 import json as json_module
 import logging
 import sys
-import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,11 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from ..bench import Record
     from ..compare import Verdict
     from ..conversion import Conversion
-    from ..runtime import Layer, Profile
-    from ..training.result import Progress as Training
     from ..zoo import ModelInfo
 
 out = Console(highlight=False, soft_wrap=False)
@@ -83,63 +79,6 @@ def _plain(value: Any) -> Any:
     return value
 
 
-@contextmanager
-def steps() -> Iterator[Callable[[str], None]]:
-    """Give a function that prints a finished step with the time it took; a spinner turns in between."""
-    last = time.perf_counter()
-    with err.status("starting") as status:
-
-        def done(text: str) -> None:
-            nonlocal last
-            now = time.perf_counter()
-            mark = "[green]✓[/]"
-            err.print(f"{mark} [dim]{now - last:6.1f} s[/]  {escape(text)}")
-            status.update("working")
-            last = now
-
-        yield done
-
-
-@contextmanager
-def bar() -> Iterator[Callable[[str, int, int], None]]:
-    """Give a function (what, done, total) that moves a progress bar on standard error."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
-        task = progress.add_task("starting")
-        yield lambda what, done, total: progress.update(task, description=what, completed=done, total=total)
-
-
-@contextmanager
-def training(quiet: bool = False) -> Iterator[Callable[["Training"], None]]:
-    """Give a function that shows where a run is: a bar for the epoch, and a line for each that is done."""
-    from rich.progress import BarColumn, Progress, TextColumn
-
-    bar = Progress(TextColumn("{task.description}"), BarColumn(), console=err, transient=True, disable=quiet)
-    shown: float | None = None
-    with bar:
-        task = bar.add_task("starting")
-
-        def update(where: "Training") -> None:
-            nonlocal shown
-            if where.step == 1 and where.score is not None and not quiet:
-                best = "" if shown is None or where.score <= shown else " [green]better[/]"
-                shown = max(where.score, shown or 0.0)
-                err.print(f"epoch {where.epoch - 1:>3}/{where.epochs}  validation {where.score:5.1f} %{best}")
-            left = time.strftime("%-H:%M:%S", time.gmtime(where.seconds_left))
-            speed = f"{where.images_per_second:.0f} img/s  {left} left"
-            text = f"epoch {where.epoch:>3}/{where.epochs}  loss {where.loss:.3f}  {speed}"
-            bar.update(task, description=text, completed=where.step, total=where.steps)
-
-        yield update
-
-
 def verdict(value: "Verdict") -> None:
     """Print a verdict: its inputs as rows, then facts and notes."""
     table = new_table(f"{value.kind}: {value.subject} against {value.reference}")
@@ -194,86 +133,6 @@ def conversion(value: "Conversion") -> None:
         if proof is not None:
             verdict(proof)
     line(f"written: {value.output}")
-
-
-def records(value: "Sequence[Record]") -> None:
-    """Print measurements with their ratio to the first one that has samples; what all have in common stands above."""
-    line(f"{value[0].machine}")
-    varying = [name for name in ("threads", "precision", "form") if len({getattr(r, name) for r in value}) > 1]
-    timed = [r for r in value if r.samples_ms]
-    times = ["median_ms", "p90_ms", "min_ms"] + ["paper_ms"] * any(r.paper_ms for r in timed)
-    table = new_table(None)
-    for name in ("model", "engine", *varying):
-        table.add_column(name, no_wrap=True)
-    for name in times:
-        table.add_column(_TIMES[name], justify="right", no_wrap=True)
-    table.add_column("vs. first", justify="right", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    for r in value:
-        names = (escape(r.model), r.engine, *(str(getattr(r, name) or "–") for name in varying))
-        table.add_row(*names, *(_milliseconds(getattr(r, name)) for name in times), _against(timed, r), _judged(r))
-    out.print(table)
-    _record_notes(value, timed)
-
-
-def profiles(value: "Sequence[Profile]") -> None:
-    """Print the layers of networks: time, work, memory, and how near to the ceiling."""
-    for profile in value:
-        table = new_table(f"{profile.title}: {profile.ms:.3f} ms, {profile.gflops:.0f} GFLOP/s")
-        table.add_column("layer", no_wrap=True)
-        table.add_column("op", no_wrap=True)
-        for name in ("ms", "share", "MMAC", "MB", "GFLOP/s", "of ceiling"):
-            table.add_column(name, justify="right", no_wrap=True)
-        for layer in profile.layers:
-            table.add_row(*_layer_row(profile, layer, max(12, out.width - _NUMBERS)))
-        out.print(table)
-        line(
-            f"  ceiling: {profile.ceiling / 1e9:.0f} GFLOP/s, float32 multiply-adds in registers, measured just now; "
-            f"all layers together {profile.of_ceiling(profile):.0%} of it",
-            "  MB: weights and tensors that a layer reads and writes, as float32",
-        )
-
-
-_NUMBERS = 62  # columns of a profile's table behind the name of a layer
-
-
-def _layer_row(profile: "Profile", layer: "Layer", width: int) -> tuple[str, ...]:
-    name = layer.name if len(layer.name) <= width else f"…{layer.name[1 - width :]}"
-    share, rate = profile.share(layer), profile.of_ceiling(layer)
-    time = f"[bold]{layer.ms:.3f}[/]" if share >= 0.05 else f"{layer.ms:.3f}"
-    work = (f"{layer.macs / 1e6:.1f}", f"{layer.bytes_moved / 1e6:.2f}", f"{layer.gflops:.1f}")
-    return escape(name), layer.op, time, f"{share:.1%}", *work, f"{rate:.0%}" if layer.macs else "–"
-
-
-_TIMES = {"median_ms": "median ms", "p90_ms": "p90", "min_ms": "min", "paper_ms": "of 1000"}
-
-
-def _milliseconds(time: float | None) -> str:
-    return "–" if time is None else f"{time:.3f}"
-
-
-def _against(timed: "Sequence[Record]", r: "Record") -> str:
-    from ..bench import ratio
-
-    return "1×" if timed and r is timed[0] else str((ratio(timed[0], r) if timed else None) or "–")
-
-
-def _judged(r: "Record") -> str:
-    word = r.verdict.partition(":")[0]
-    return f"[{ {'stable': 'green', 'unstable': 'yellow'}.get(word, 'red') }]{word}[/]"
-
-
-def _record_notes(value: "Sequence[Record]", timed: "Sequence[Record]") -> None:
-    for r in value:
-        if r.verdict != "stable":
-            line(f"  {r.model} on {r.engine}: {r.verdict}")
-    if timed:
-        r = timed[0]
-        line(
-            f"  the first: {r.threads} thread{'s' * (r.threads > 1)}, {r.precision}, {len(r.samples_ms)} calls in "
-            f"{len(r.round_sizes)} rounds and {r.protocol.processes} processes, fed {r.protocol.input};",
-            "  outputs compared before; vs. first: ratio of speeds, median over the rounds, 95 % bootstrap interval",
-        )
 
 
 def model_table(value: "Sequence[ModelInfo]") -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadValue
-from . import show
+from . import progress
 
 if TYPE_CHECKING:
     from ..evaluation import ClassScore, DetectionScore
@@ -20,10 +20,8 @@ def train_recipe(
     """Train with a bar for the epoch that runs; only the first process of several draws."""
     from ..training import train
 
-    with show.training(quiet=not leads()) as progress:
-        return train(
-            recipe, data, output, resume=resume, progress=progress, **options, **dict(map(_key_value, changes))
-        )
+    with progress.training(quiet=not leads()) as tell:
+        return train(recipe, data, output, resume=resume, progress=tell, **options, **dict(map(_key_value, changes)))
 
 
 def leads() -> bool:
@@ -58,10 +56,10 @@ def evaluate_model(
     """Score a file of any form, with a bar."""
     from ..evaluation import evaluate
 
-    with show.bar() as progress:
+    with progress.bar() as tell:
         return evaluate(
             model, data, backend=backend, threads=threads, precision=precision,
-            progress=lambda done, total: progress("pictures", done, total),
+            progress=lambda done, total: tell("pictures", done, total),
         )  # fmt: skip
 
 
