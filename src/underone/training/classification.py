@@ -144,8 +144,9 @@ def _same_values(teacher: ModelSpec, student: ModelSpec) -> bool:
 
 def _build(recipe: Recipe, classes: tuple[str, ...]) -> nn.Module:
     torch.manual_seed(recipe.seed)
-    options = {key: getattr(recipe, key) for key in ("block", "num_branches") if getattr(recipe, key) is not None}
-    model = create_model(recipe.model, weights=recipe.weights, num_classes=len(classes), labels=classes, **options)
+    model = create_model(
+        recipe.model, weights=recipe.weights, num_classes=len(classes), labels=classes, **recipe.model_options
+    )
     if recipe.dropout is not None:
         cast(nn.Dropout, model.dropout).p = recipe.dropout
     spec = cast(ModelSpec, model.spec)

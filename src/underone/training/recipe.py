@@ -145,6 +145,11 @@ class Recipe(Frozen):
             raise ValueError(f"the stages end at {ends}; rising shares that end at 1 are required")
         return self
 
+    @property
+    def model_options(self) -> dict[str, Any]:
+        """What `create_model` is told beside the name: the block and the number of its branches, where they are set."""
+        return {key: getattr(self, key) for key in ("block", "num_branches") if getattr(self, key) is not None}
+
     def changed(self, **changes: Any) -> "Recipe":
         """Return the recipe with other values, checked.
 
