@@ -92,12 +92,9 @@ def coco_result(found: Sequence[Found], truths: Sequence[Boxes], classes: int) -
 
     Source: Lin et al. (arXiv 1405.0312); the figures of pycocotools' COCOeval.
     """
-    try:
-        from faster_coco_eval import COCO, COCOeval_faster
-    except ImportError as error:
-        raise MissingExtra("COCO's table", "faster-coco-eval", "detection") from error
-    truth = COCO(coco_truth(truths, classes))
-    run = COCOeval_faster(truth, truth.loadRes(coco_answers(found)), "bbox")
+    package = require_package()
+    truth = package.COCO(coco_truth(truths, classes))
+    run = package.COCOeval_faster(truth, truth.loadRes(coco_answers(found)), "bbox")
     run.params.maxDets = list(MOST)
     run.evaluate()
     run.accumulate()
@@ -110,6 +107,19 @@ def coco_result(found: Sequence[Found], truths: Sequence[Boxes], classes: int) -
         precision[_OF_CLASS].T,
         np.maximum(np.asarray(run.eval["scores"], np.float64)[_OF_CLASS].T, 0),
     )
+
+
+def require_package() -> Any:
+    """Return the package that calculates.
+
+    Raises:
+        MissingExtra: faster-coco-eval is not installed.
+    """
+    try:
+        import faster_coco_eval
+    except ImportError as error:
+        raise MissingExtra("COCO's table", "faster-coco-eval", "detection") from error
+    return faster_coco_eval
 
 
 def coco_truth(truths: Sequence[Boxes], classes: int) -> dict[str, Any]:

@@ -18,11 +18,13 @@ from ..data.boxed import BoxedPictures, Boxes
 from ..data.open_boxes import open_box_splits
 from ..data.open_pictures import Splits
 from ..errors import BadValue
+from ..evaluation.coco import require_package
 from ..evaluation.detection import DetectionScore, score_boxes
 from ..evaluation.of_detector import detector_of
 from ..evaluation.of_torch import outputs_of
 from ..files import atomic_write
 from ..image import Pixels, read_image
+from ..models.detectors import is_detector
 from ..spec import DetectionSpec, ModelSpec, Preparation
 from ..zoo import create_model
 from . import box_drawing, drawing
@@ -42,6 +44,7 @@ class Detection:
     metric = "ap50"
 
     def __init__(self, recipe: Recipe, pictures: BoxedPictures, device: torch.device) -> None:
+        require_package()  # now, not at the end of the first epoch
         self.recipe, self.device, self.names = recipe, device, pictures.classes
         self.model = _build(recipe, pictures.classes).to(device)
         self.spec = cast(ModelSpec, self.model.spec)
@@ -182,14 +185,14 @@ def _fill(how: Preparation | None) -> tuple[int, ...]:
 
 
 def _build(recipe: Recipe, classes: tuple[str, ...]) -> nn.Module:
+    if not is_detector(recipe.model):
+        raise BadValue(f"{recipe.model} does not detect; a model such as ssdlite320_{recipe.model} is required")
     torch.manual_seed(recipe.seed)
-    given: dict[str, Any] = {"detection": recipe.convention} if recipe.convention else {}
+    given = recipe.model_options | ({"detection": recipe.convention} if recipe.convention else {})
     model = create_model(
         recipe.model, weights=recipe.weights, num_classes=len(classes), labels=classes, size=recipe.size, **given
     )
     spec = cast(ModelSpec, model.spec)
-    if spec.task != "detect":
-        raise BadValue(f"{recipe.model} does not detect; a model such as ssdlite320_{recipe.model} is required")
     if spec.form != "training":
         raise BadValue(f"{recipe.weights} holds a folded network, which cannot be trained; give the training form")
     if recipe.scales:
