@@ -134,7 +134,7 @@ SSDLITE_VOC = Recipe(
 FINETUNE_DETECTION = Recipe(
     name="finetune_detection",
     source="ours",
-    expected="depends on the pictures; blood cells (BCCD, 205 training pictures): 86.6 % AP50, 51.4 % AP on its test part",
+    expected="depends on the pictures; BCCD (205 pictures of blood cells): 86.6 % AP50, 51.4 % AP on its test part",
     cost="measured on BCCD with half of one core: 32 epochs, 30 minutes, in bfloat16 and with the stem and the first "
     "three blocks frozen",
     task="detect",
