@@ -2,6 +2,7 @@
 
     python benchmarks/families.py accuracy DATA RUNS [RUN …]    train, or go on; default: all of `RUNS`; then score
     python benchmarks/families.py time                          one training step of each, in turns
+    python benchmarks/families.py table                         what both found, as docs/training.md shows it
 
 Every run is the recipe `scratch` with `CHANGES`, in the folder RUNS/NAME-seedN; finished ones are only read. The kept
 weights are scored on the test pictures in training and in folded form, which must agree on every count. Writes
@@ -77,9 +78,14 @@ def scored(run: str, data: Path, folder: Path) -> dict[str, object]:
     }
 
 
+def known_rows() -> dict[str, dict[str, object]]:
+    """Return what was scored so far, by run."""
+    path = RESULTS / "accuracy.json"
+    return {row["run"]: row for row in json.loads(path.read_text())["rows"]} if path.exists() else {}
+
+
 def accuracy(data: str, runs: str, *names: str) -> None:
-    path = make_folder(RESULTS) / "accuracy.json"
-    known = {row["run"]: row for row in json.loads(path.read_text())["rows"]} if path.exists() else {}
+    path, known = make_folder(RESULTS) / "accuracy.json", known_rows()
     for run in names or RUNS:
         known[run] = row = scored(run, Path(data), Path(runs, run))
         content = {
@@ -114,6 +120,18 @@ def time(batch: str = "32") -> None:
         print(f"| {name} | {record.median_ms / int(batch):.1f} ms a picture |")
 
 
+def table() -> None:
+    known = known_rows()
+    print("| `block` | parameters in training | ms a picture in a training step | test top-1, by seed |")
+    print("|---|--:|--:|--:|")
+    for name, options in BLOCKS.items():
+        params = sum(p.numel() for p in uo.create_model(MODEL, num_classes=10, **options).parameters())
+        record = Record.model_validate_json(max(RESULTS.glob(f"*underone-{name}-*.json")).read_text())
+        shares = ", ".join(f"{row['test_top1']:.1f}" for run, row in known.items() if run.startswith(f"{name}-"))
+        words = ", ".join(f"{key}={value}" for key, value in options.items()).removeprefix("block=")
+        print(f"| {words} | {params:,} | {record.median_ms / record.protocol.batch:.1f} | {shares or 'not run'} |")
+
+
 if __name__ == "__main__":
     command, *arguments = sys.argv[1:]
-    {"accuracy": accuracy, "time": time}[command](*arguments)
+    {"accuracy": accuracy, "time": time, "table": table}[command](*arguments)
