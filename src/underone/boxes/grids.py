@@ -8,6 +8,7 @@ from ..spec import AnchorGrid
 from ..spec.detection import MOST_ANCHORS
 from .anchors import anchor_boxes
 
+_MOST_GRIDS = 64  # feature maps; a list without order would become one for each anchor
 _SAME = 2e-5  # shares of the picture: far below a pixel, above what float32 loses in files
 
 
@@ -25,16 +26,18 @@ def find_grids(anchors: NDArray[np.floating]) -> tuple[AnchorGrid, ...]:
     """
     given = np.asarray(anchors, np.float64)
     if given.ndim != 2 or given.shape[1] != 4 or not 0 < len(given) <= MOST_ANCHORS:
-        raise BadValue(f"anchors have shape {given.shape}; finite (1 to {MOST_ANCHORS}, 4), cx cy w h, are required")
+        raise BadValue(f"anchors have shape {given.shape}; (1 to {MOST_ANCHORS}, 4), cx cy w h, is required")
+    if not np.isfinite(given).all() or given[:, 2:].min() <= 0:
+        raise BadValue("anchors have sides that are not finite and above 0; all must be")
     starts = np.flatnonzero(np.append(True, _differ(given[1:, :2], given[:-1, :2])))  # of each cell
     grids: list[AnchorGrid] = []
-    while len(starts):
+    while len(starts) and len(grids) < _MOST_GRIDS:
         grid = _first_grid(given[starts[0] :], starts - starts[0])
         starts = starts[grid.rows * grid.columns :]
         grids.append(grid)
-    largest = float(np.abs(anchor_boxes(grids) - given).max()) if sum(g.count for g in grids) == len(given) else np.inf
-    if not largest <= _SAME:
-        raise BadValue(f"{len(given)} anchors lie in no grids of rows and columns: {largest:.1e} of the picture off")
+    made = anchor_boxes(grids)
+    if made.shape != given.shape or np.abs(made - given).max() > _SAME:
+        raise BadValue(f"{len(given)} anchors lie in no grids of rows and columns")
     return tuple(grids)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..graph import Graph
 from ..spec import InputSpec, ModelSpec, OutputSpec, Preparation
+from .segmenter import with_segmentation
 
 _SYMMETRIC = ("TensorFlow", "Keras")  # their networks take -1 to 1, with few exceptions
 
@@ -14,7 +15,8 @@ _NAMELESS = re.compile(
     r"torch[-_]jit([-_]export)?|main_graph|tf2onnx|paddle-onnx|((model|functional|sequential)(_\d+)?)|unnamed|"
 )
 
-_DETECTOR = {"resize": "squeeze", "interpolation": "bilinear_corner"}  # the Object Detection API's
+# task → how its pictures are resized whole; a detector's as in the Object Detection API
+_WHOLE = {"detect": {"resize": "squeeze", "interpolation": "bilinear_corner"}, "segment": {"resize": "squeeze"}}
 IMAGENET_CLASSES = (1000, 1001)  # without and with a background class
 
 
@@ -22,7 +24,8 @@ def with_task(graph: Graph, kind: str, labels: tuple[str, ...] | None = None) ->
     """Complete the spec of a graph that was read.
 
     A network with one picture input and one output (N, classes) is a classifier when a softmax makes the scores, when
-    there are labels for them, or when there are as many as ImageNet has classes.
+    there are labels for them, or when there are as many as ImageNet has classes. What `with_segmentation` knows is a
+    segmenter.
 
     Args:
         graph: what a reader gave; what its spec says already stays.
@@ -32,6 +35,9 @@ def with_task(graph: Graph, kind: str, labels: tuple[str, ...] | None = None) ->
     Returns:
         The graph, and sentences about what was assumed.
     """
+    assumed: tuple[str, ...] = ()
+    if graph.spec.task is None:
+        graph, assumed = with_segmentation(graph)
     spec, notes = _prepared(graph, kind)
     if spec.task is None and len(spec.inputs) == len(spec.outputs) == 1 and len(spec.inputs[0].shape) == 4:
         meaning = _meaning(graph, spec.outputs[0], labels)
@@ -40,7 +46,7 @@ def with_task(graph: Graph, kind: str, labels: tuple[str, ...] | None = None) ->
             spec = spec.model_copy(update={"task": "classify", "outputs": (output,)})
     if labels and spec.task == "classify" and spec.outputs[0].shape[-1] == len(labels):
         spec = spec.model_copy(update={"labels": labels})
-    return replace(graph, spec=spec), notes
+    return replace(graph, spec=spec), (*assumed, *notes)
 
 
 def with_name(graph: Graph, path: Path) -> Graph:
@@ -64,15 +70,17 @@ def _meaning(graph: Graph, output: OutputSpec, labels: tuple[str, ...] | None) -
 def _prepared(graph: Graph, kind: str) -> tuple[ModelSpec, tuple[str, ...]]:
     """Give the first input a preparation, if it is a picture of floats without one."""
     spec = graph.spec
-    if kind == "TFLite" or not spec.inputs or not _is_plain_picture(spec.inputs[0]):
-        return spec, ()  # the reader of TFLite has said it
-    if not kind.startswith(_SYMMETRIC):
+    if not spec.inputs or not _is_plain_picture(spec.inputs[0]):
+        return spec, ()
+    if kind == "TFLite" and spec.task != "segment":
+        return spec, ()  # its reader has said it
+    if not kind.startswith((*_SYMMETRIC, "TFLite")):
         return spec, (f"the file does not say how pictures are prepared, and {kind} has no usual way",)
     color, channels = ("GRAY", 1) if spec.inputs[0].shape[1] == 1 else ("RGB", 3)
     span = (0.0, 255.0) if _scales_itself(graph) else (-1.0, 1.0)
     how = Preparation.model_validate(
         {"color": color, "range": span, "mean": (0.0,) * channels, "std": (1.0,) * channels}
-        | (_DETECTOR if spec.task == "detect" else {})
+        | _WHOLE.get(spec.task or "", {})
     )
     first = spec.inputs[0].model_copy(update={"preparation": how})
     note = f"the file does not say how pictures are prepared; assumed: {color}, {span[0]:g} to {span[1]:g}"

@@ -86,12 +86,13 @@ class _Moving:
 
     def reordering(self, source: str, perm: Perm, shape: Sequence[int], name: str) -> Node:
         """Give the node that reorders the axes: only named, as they lie in memory, or moved."""
+        own = f"{name}/axes"  # the node that made the tensor may have its name
         if perm == tuple(range(len(perm))):
-            return Node("Identity", (source,), (name,), {}, name)
+            return Node("Identity", (source,), (name,), {}, own)
         if _lies_alike(perm, shape):
             sizes = tuple(0 if a == 0 else 1 if d == 1 else -1 for a, d in enumerate(shape))
-            return Node("Reshape", (source,), (name,), {"shape": sizes}, name)
-        return Node("Transpose", (source,), (name,), {"perm": perm}, name)
+            return Node("Reshape", (source,), (name,), {"shape": sizes}, own)
+        return Node("Transpose", (source,), (name,), {"perm": perm}, own)
 
     def behind(self, name: str, perm: Perm) -> str:
         """Give the name of the tensor of which `name` is the view by `perm`, made if need be."""

@@ -53,13 +53,17 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Operator:
-    """One operator: its name in the schema, tensors by number (-1: left out), options by slot."""
+    """One operator: its name in the schema, tensors by number (-1: left out), options by slot.
+
+    Custom ones have a name of their own, and settings in bytes of their own.
+    """
 
     op: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     options: Table | None
     custom: str = ""
+    settings: Reader | None = None
 
     def option(self, slot: int, form: str, default: Any = 0) -> Any:
         """Give a number of the options."""
@@ -218,7 +222,15 @@ def _operator(reader: Reader, table: Table, codes: Sequence[tuple[str, str]], te
     if number >= len(codes):
         raise reader.bad(table.at, f"operator code {number} of {len(codes)}")
     inputs, outputs = (_numbers(reader, table, slot, tensors) for slot in (1, 2))
-    return Operator(codes[number][0], inputs, outputs, table.table(4), codes[number][1])
+    return Operator(codes[number][0], inputs, outputs, table.table(4), codes[number][1], _settings(reader, table))
+
+
+def _settings(reader: Reader, table: Table) -> Reader | None:
+    """Give the settings of a custom operator; None where there are none."""
+    data, at = table.numbers(5, "|u1"), table.where(5)
+    if not len(data):
+        return None
+    return Reader(data.data, reader.where, reader.start + at + reader.number(at, "<I", "an offset") + 4)
 
 
 def _numbers(reader: Reader, table: Table, slot: int, tensors: int) -> tuple[int, ...]:

@@ -1,13 +1,16 @@
 """Read a TFLite file: its constants, its labels, and its network."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from ...graph import Array
 from ..bounded import Budget, Reader, open_file
+from ..detector import as_detector
 from ..foreign_file import Cut, ForeignFile, Network
 from .classifier import meaning_of, preparation_of
+from .detection import detection_of, find_post_process
 from .metadata import Metadata, read_labels, read_metadata
-from .model_file import TFLiteFile, parse
+from .model_file import Operator, TFLiteFile, parse
 from .network import finish, translate
 from .operators import TABLE
 from .real_values import real_values
@@ -47,6 +50,9 @@ def _real(file: TFLiteFile, tensors: dict[str, Array]) -> dict[str, Array]:
 
 
 def _network(file: TFLiteFile, reader: Reader, cut: Cut, metadata: Metadata, labels: tuple[str, ...] | None) -> Network:
+    end = None if cut.outputs else find_post_process(file)
+    if end is not None:
+        return _detector(file, reader, cut, metadata, labels, end)
     translation, inputs, outputs = translate(file, TABLE, cut, Budget(reader))
     meaning = meaning_of(file, outputs)
     preparation, how = preparation_of(file, inputs, metadata, meaning is not None)
@@ -58,3 +64,24 @@ def _network(file: TFLiteFile, reader: Reader, cut: Cut, metadata: Metadata, lab
         labels = None
     meanings = {} if meaning is None else {file.tensors[outputs[0]].name: meaning}
     return finish(translation, outputs, labels=labels, preparation=preparation, meanings=meanings)
+
+
+def _detector(
+    file: TFLiteFile, reader: Reader, cut: Cut, metadata: Metadata, labels: tuple[str, ...] | None, end: Operator
+) -> Network:
+    """Make the network before the operator that makes boxes; what that does goes into the spec."""
+    detection, notes = detection_of(file, end)
+    codes, scores = (file.tensors[number].name for number in end.inputs[:2])
+    translation, inputs, outputs = translate(file, TABLE, replace(cut, outputs=(codes, scores)), Budget(reader))
+    preparation, how = preparation_of(file, inputs, metadata, classifies=True)  # whatever has classes is prepared alike
+    if preparation is not None:
+        preparation = preparation.model_copy(update={"resize": "squeeze"})
+    translation.builder.note(f"operator {end.custom!r} is left out; the spec says what it does")
+    if how:
+        translation.builder.note(how)
+    network = finish(translation, outputs, preparation=preparation)
+    network = as_detector(network, (codes, "box_codes"), (scores, "probabilities"), detection, notes)
+    spec = network.graph.spec
+    if labels is not None and len(labels) == spec.classes:
+        spec = spec.model_copy(update={"labels": labels})
+    return network._replace(graph=replace(network.graph, spec=spec))
