@@ -1,6 +1,7 @@
 """The commands of training and scoring, as a person calls them."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -68,3 +69,19 @@ def test_wrong_key_is_one_line(pictures, tmp_path, capsys, arguments, message):
 def test_missing_data_is_one_line(tmp_path, capsys):
     assert run("train", "finetune", "--data", tmp_path, "-o", tmp_path / "run") == 1
     assert "has no part train or training" in " ".join(capsys.readouterr().err.split())
+
+
+def test_data_are_checked_and_faults_are_counted(pictures, tmp_path, capsys):
+    assert run("data", "check", pictures) == 0
+    out = capsys.readouterr().out
+    assert "black" in out
+    assert "0 errors, 0 warnings in 16 pictures" in out
+    shutil.copytree(pictures, tmp_path / "set")
+    for number in range(12):
+        (tmp_path / "set" / "train" / "black" / f"x{number}.png").write_bytes(b"no picture")
+    assert run("data", "check", tmp_path / "set") == 1
+    out = capsys.readouterr().out
+    assert "error: unreadable (12)" in out
+    assert "  … 2 more; --json shows all" in out
+    assert run("data", "check", tmp_path / "set", "--json") == 1
+    assert len(json.loads(capsys.readouterr().out)["findings"]) == 12

@@ -16,6 +16,8 @@ app = App(
     version_flags=["--version"],
     suppress_keyboard_interrupt=False,
 )
+data_app = App(name="data", help="Look at a data set before it is trained on.", help_format="markdown")
+app.command(data_app)
 
 Output = Annotated[Path, Parameter(name=["--output", "-o"])]
 Json = Annotated[bool, Parameter(name="--json", negative="")]
@@ -295,6 +297,24 @@ def train(
         show.result(result, json, scores.trained)
     if leads() and not json:
         show.line(f"next:       {next_command(result)}")
+
+
+@data_app.command(name="check")
+def check_data(folder: Path, /, *, json: Json = False) -> None:
+    """Read every picture of a data set and say what is wrong with it; exit 1 when training would suffer.
+
+    `underone data check photos`
+
+    Args:
+        folder: with train, validation and perhaps test: folders of classes, CSV tables or tar shards.
+        json: print counts and all findings as JSON.
+    """
+    from .data import check_folder, report
+
+    found = check_folder(folder)
+    show.result(found, json, report)
+    if found.errors:
+        raise SystemExit(1)
 
 
 @app.command(name="eval")

@@ -64,21 +64,27 @@ def open_splits(root: str | PathLike[str]) -> Splits[Pictures]:
         BadValue: a part has a class that the training part has not.
     """
     root = Path(root)
-    train = open_pictures(_part(root, TRAIN))
-    validation = open_pictures(_part(root, VALIDATION), train.classes)
-    has_test = any(_exists(root, name) for name in TEST)
-    return Splits(train, validation, open_pictures(_part(root, TEST), train.classes) if has_test else None)
+    train = open_pictures(required_part(root, TRAIN))
+    validation = open_pictures(required_part(root, VALIDATION), train.classes)
+    test = find_part(root, TEST)
+    return Splits(train, validation, open_pictures(test, train.classes) if test else None)
 
 
-def _part(root: Path, names: Sequence[str]) -> Path:
-    for name in names:
-        found = _exists(root, name)
-        if found:
-            return found
-    raise BadFile(
-        f"{root} has no part {' or '.join(names)}; {root / names[0]} (a folder) or {names[0]}.csv is required"
-    )
+def required_part(root: Path, names: Sequence[str]) -> Path:
+    """Return where a part lies, by its first name that exists.
+
+    Raises:
+        BadFile: there is none.
+    """
+    found = find_part(root, names)
+    if found is None:
+        raise BadFile(
+            f"{root} has no part {' or '.join(names)}; {root / names[0]} (a folder) or {names[0]}.csv is required"
+        )
+    return found
 
 
-def _exists(root: Path, name: str) -> Path | None:
-    return next((path for path in (root / name, root / f"{name}.csv") if path.exists()), None)
+def find_part(root: Path, names: Sequence[str]) -> Path | None:
+    """Return the first folder or table of these names that exists."""
+    places = [place for name in names for place in (root / name, root / f"{name}.csv")]
+    return next((place for place in places if place.exists()), None)

@@ -1,0 +1,43 @@
+"""The commands about data, behind `underone data`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+from .progress import bar
+from .show import line, new_table, out
+
+if TYPE_CHECKING:
+    from ..data.check import DataReport
+
+_SHOWN = 10  # findings of a kind
+
+
+def check_folder(root: Path) -> "DataReport":
+    """Check a data set, with a bar."""
+    from ..data.check import check_data
+
+    with bar() as progress:
+        return check_data(root, lambda done, total: progress("pictures", done, total))
+
+
+def report(value: "DataReport") -> None:
+    """Print the pictures of each class, then what is wrong, a few lines of each kind."""
+    table = new_table(None)
+    for name in ("class", *value.counts):
+        table.add_column(name, justify="left" if name == "class" else "right", overflow="fold")
+    labels = dict.fromkeys(label for counts in value.counts.values() for label in counts)
+    for label in labels:
+        table.add_row(escape(label), *(str(counts.get(label, 0)) for counts in value.counts.values()))
+    table.add_row("all", *(str(sum(counts.values())) for counts in value.counts.values()))
+    out.print(table)
+    for kind in dict.fromkeys((finding.level, finding.kind) for finding in value.findings):
+        texts = [finding.text for finding in value.findings if (finding.level, finding.kind) == kind]
+        line(f"{kind[0]}: {kind[1]} ({len(texts)})", *(f"  {text}" for text in texts[:_SHOWN]))
+        if len(texts) > _SHOWN:
+            line(f"  … {len(texts) - _SHOWN} more; --json shows all")
+    warnings = len(value.findings) - value.errors
+    line(
+        f"{value.errors} errors, {warnings} warnings in {sum(sum(c.values()) for c in value.counts.values())} pictures"
+    )
