@@ -51,7 +51,7 @@ def read_record(kind: type[R], text: str | bytes, version: tuple[int, int], vers
             raise ValueError(f"{version_field} {raw[version_field]} is newer than {version[0]}.x; update underone")
         record = kind.model_validate(raw, context={"newer": found > version})
     except (ValueError, ValidationError) as error:
-        raise BadFile(f"{where}: no valid {kind.__name__}: {_first_line(error)}") from error
+        raise BadFile(f"{where}: no valid {kind.__name__}: {first_line(error)}") from error
     unknown = record.unknown_fields()
     if unknown:
         warnings.warn(f"{where}: kept fields of a newer version: {', '.join(unknown)}", stacklevel=3)
@@ -72,7 +72,8 @@ def _version(text: Any) -> tuple[int, int]:
     return int(parts[0]), int(parts[1])
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Say in one line what is wrong: of a record, its first field that is not allowed."""
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"{'.'.join(map(str, first['loc'])) or 'record'}: {first['msg']}"

@@ -5,7 +5,9 @@ Source: weiliu89/caffe, detection_output_layer.cpp, bbox_util.cpp.
 
 from collections.abc import Mapping
 
+from ...errors import BadFile
 from ...spec import DetectionSpec
+from ...spec.record import first_line
 from ..detector import shown_from
 from .config import Layer
 from .fields import Fields
@@ -24,6 +26,9 @@ def detection_of(end: Layer, makers: Mapping[str, Layer], priors: Mapping[str, P
 
     Returns:
         The spec, and sentences about what was changed; or why it cannot be said.
+
+    Raises:
+        BadFile: settings are outside what they may be.
     """
     param = end.fields.fields("detection_output_param")
     if len(end.bottoms) != 3:
@@ -46,7 +51,11 @@ def detection_of(end: Layer, makers: Mapping[str, Layer], priors: Mapping[str, P
         "score_threshold": threshold,
         **_limits(param),
     }
-    return DetectionSpec.model_validate(how), notes
+    try:
+        return DetectionSpec.model_validate(how), notes
+    except ValueError as error:
+        name = f"layer {end.name!r} ({end.kind})"
+        raise BadFile(f"{end.fields.owner}: {name} makes no sense: {first_line(error)}") from error
 
 
 def _background(param: Fields) -> int | None:

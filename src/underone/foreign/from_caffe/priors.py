@@ -11,6 +11,7 @@ import numpy as np
 from ...boxes import anchor_boxes, corners
 from ...boxes.families import prior_boxes
 from ...spec import AnchorGrid
+from ...spec.record import first_line
 from .call import Call
 
 _MOST_BOXES = 1 << 19  # SSD512 has 24,564
@@ -73,7 +74,7 @@ def _grid(
     try:
         return prior_boxes(size, (height, width), least, most, ratios, (right, down), offset)
     except (ValueError, ArithmeticError) as error:  # sizes that are no sizes
-        raise call.bad(f"makes no boxes: {str(error).splitlines()[0]}") from error
+        raise call.bad(f"makes no boxes: {first_line(error)}") from error
 
 
 def _ratios(call: Call) -> list[float]:

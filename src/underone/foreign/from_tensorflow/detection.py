@@ -10,9 +10,10 @@ import numpy as np
 
 from ...boxes import centres
 from ...boxes.grids import find_grids
-from ...errors import BadFile, BadValue, Unsupported
+from ...errors import BadFile, Unsupported
 from ...graph import Array
 from ...spec import DetectionSpec
+from ...spec.record import first_line
 from ..detector import shown_from
 from .graph_def import TfNode
 
@@ -54,8 +55,8 @@ def detection_of(
             top_k=max(len(anchors), 1),
             **limits,
         )
-    except (BadValue, ValueError) as error:
-        raise BadFile(f"{where}: the detector's constants make no sense: {_first_line(error)}") from error
+    except ValueError as error:
+        raise BadFile(f"{where}: the detector's constants make no sense: {first_line(error)}") from error
     return detection, notes
 
 
@@ -109,7 +110,3 @@ def _number(nodes: Mapping[str, TfNode], tensor: str) -> float | None:
     except Unsupported:  # a text
         return None
     return float(value.ravel()[0]) if value.size == 1 and np.isfinite(value).all() else None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]

@@ -11,6 +11,7 @@ from ...boxes.grids import find_grids
 from ...errors import BadFile
 from ...graph import Array
 from ...spec import DetectionSpec
+from ...spec.record import first_line
 from ..detector import shown_from
 from .flexbuffer import read_numbers
 from .model_file import Operator, TFLiteFile
@@ -58,7 +59,7 @@ def detection_of(file: TFLiteFile, end: Operator) -> tuple[DetectionSpec, tuple[
             max_detections=int(settings.get("max_detections", 100)),
         )
     except (ValueError, ArithmeticError) as error:
-        raise BadFile(f"{file.where}: {_NAME} makes no sense: {str(error).splitlines()[0]}") from error
+        raise BadFile(f"{file.where}: {_NAME} makes no sense: {first_line(error)}") from error
     return detection, notes
 
 
