@@ -1,0 +1,111 @@
+"""convert: which road a file takes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import BadFile, BadValue, WeightsMismatch
+from ..foreign import Cut, ForeignFile, Network, read_foreign
+from ..foreign.families import as_known_detector
+from ..foreign.read import find_format
+from ..foreign.task import with_task
+from ..graph import read_onnx
+from ..weights import LAYOUTS, Layout, read_checkpoint, recognise_file
+from ..weights.recognise import HELP
+from ..zoo import list_models
+from .graph_road import with_imagenet_labels, write_graph
+from .result import Conversion
+from .zoo_road import open_checkpoint, write_zoo
+
+_SUFFIXES = (".safetensors", ".onnx")
+_FORMS = ".safetensors (weights) or .onnx (network)"
+
+
+def convert(
+    source: str | Path,
+    output: str | Path,
+    to: str | None = None,
+    *,
+    inputs: Sequence[str] = (),
+    outputs: Sequence[str] = (),
+    layouts: Sequence[Layout] = LAYOUTS,
+) -> Conversion:
+    """Read a trained network of any framework and write it in our names, or as a network that runs.
+
+    Weights under names that we know go into a network of the zoo. Where the file holds its network too, both must give
+    the same answers. A file whose network we do not know by name is taken over as it is, as a Graph.
+
+    Args:
+        source: a file of weights or a network: torch, safetensors, TensorFlow, Keras, Caffe, TFLite or ONNX.
+        output: .safetensors for the weights in the form found, .onnx for the folded network.
+        to: a network of the zoo, which the file must hold; ``graph``: take the file's own network; None: the zoo where
+            it fits, the graph otherwise.
+        inputs: tensors of the file's own network that are given; () for its own inputs.
+        outputs: tensors of the file's own network that are wanted, for example what comes before its post-processing;
+            () for its own outputs. With names, the graph is taken.
+        layouts: the tensor names that are known; put one of your own before `weights.LAYOUTS`.
+
+    Raises:
+        BadFile: the source is not readable, or of no layout we know and without a network; or the output cannot be
+            written.
+        BadValue: the output has another suffix, or is to hold the weights of a graph; a network that is not the file's;
+            a cut of a file that holds no network, of ONNX, or beside a network of the zoo; a name of the zoo.
+        Unsupported: the file's network has operators that are not implemented.
+        UnknownName: no tensor of the file has that name.
+        WeightsMismatch: the file does not fit the network.
+        ParityFailed: the written network, or the zoo's network asked for, computes something else than the source.
+    """
+    source, output = Path(source), Path(output)
+    if output.suffix not in _SUFFIXES:
+        raise BadValue(f"{output}: the suffix says the form; {_FORMS} is required")
+    cut = Cut(tuple(inputs), tuple(outputs))
+    if source.suffix.lower() == ".onnx":
+        if to not in (None, "graph"):
+            raise BadValue(f"{source} holds a network, which is taken over as it is; leave out to={to!r}")
+        _refuse_cut(cut, f"{source} is taken over whole; leave them out, onnx.utils.extract_model cuts such a file")
+        return write_graph(source, "ONNX", as_known_detector(Network(read_onnx(source))), output)
+    file = read_foreign(source) if find_format(source) else None
+    if file is None:
+        _refuse_name_of_zoo(source)
+        _refuse_cut(cut, f"{source} holds weights and no network to cut; leave them out")
+        if to == "graph":
+            raise BadValue(f"{source} holds weights and no network; leave out to='graph', or name a network")
+        return write_zoo(open_checkpoint(read_checkpoint(source, layouts), to), output)
+    if to not in (None, "graph"):
+        _refuse_cut(cut, f"they cut the file's own network, which to={to!r} does not take; leave out one or the other")
+    return _convert_foreign(source, file, output, "graph" if inputs or outputs else to, cut, layouts)
+
+
+def _refuse_cut(cut: Cut, reason: str) -> None:
+    given = [f"{name}={','.join(names)}" for name, names in (("inputs", cut.inputs), ("outputs", cut.outputs)) if names]
+    if given:
+        raise BadValue(f"{' and '.join(given)}: {reason}")
+
+
+def _refuse_name_of_zoo(source: Path) -> None:
+    name = str(source)
+    if name in (*list_models(), *list_models(weights=True)) and not source.exists():
+        raise BadValue(f"{name} is a name of the zoo and no file; `underone export {name} -o FILE` writes its network")
+
+
+def _convert_foreign(
+    source: Path, file: ForeignFile, output: Path, to: str | None, cut: Cut, layouts: Sequence[Layout]
+) -> Conversion:
+    """Take the zoo's road where it leads to the answers of the file's own network, the graph's otherwise."""
+    reason = ""
+    if to is None and file.format == "TFLite":
+        to = "graph"  # its weights are those of a folded network
+    if to != "graph":
+        try:
+            opened = open_checkpoint(recognise_file(source, file, layouts), to)
+            if opened.parity is None or opened.parity.passed or to is not None:
+                return write_zoo(opened, output)
+            reason = f"the zoo's {opened.checkpoint.network.model} with its weights answers otherwise: {opened.parity}"
+        except (BadFile, BadValue, WeightsMismatch) as error:
+            if to is not None or file.build is None:
+                raise
+            reason = f"into no network of the zoo: {str(error).splitlines()[0].partition(HELP)[0]}"
+    network = as_known_detector(file.network(cut.inputs, cut.outputs))
+    notes = (*file.notes, *network.notes, *[reason] * bool(reason))
+    graph, assumed = with_task(network.graph, file.format, file.labels)
+    graph = with_imagenet_labels(graph)
+    return write_graph(source, file.format, Network(graph, (*notes, *assumed)), output, file.tensors)

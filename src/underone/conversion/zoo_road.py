@@ -1,0 +1,94 @@
+"""The zoo's road: weights under names that we know go into a network of ours, compared with the file's own."""
+
+from pathlib import Path
+from typing import NamedTuple, cast
+
+from torch import nn
+
+from ..compare import Verdict
+from ..errors import UnknownName, Unsupported
+from ..foreign import ForeignFile
+from ..formats.compare_roads import compare_roads
+from ..graph import Graph
+from ..spec import ModelSpec
+from ..weights import Checkpoint, Layout
+from ..zoo import create_model
+from .models import write_model
+from .result import Conversion
+
+
+class Opened(NamedTuple):
+    """A checkpoint in a network of ours."""
+
+    model: nn.Module
+    checkpoint: Checkpoint
+    parity: Verdict | None
+    notes: tuple[str, ...]
+
+
+def open_checkpoint(checkpoint: Checkpoint, to: str | None) -> Opened:
+    """Build the zoo's network with the weights; compare it with the file's own, if there is one.
+
+    Raises:
+        BadValue, WeightsMismatch: the weights are not the network's.
+    """
+    network, file = checkpoint.network, checkpoint.file
+    model = create_model(to or network.model, weights=checkpoint).eval()
+    notes = [*(file.notes if file else ()), *network.notes]
+    if network.options:
+        notes.append(f"the channels are read from the file, they are not those of {network.model}")
+    if file is None or file.build is None:
+        return Opened(model, checkpoint, None, tuple(notes))
+    try:
+        graph = _graph_with_logits(file, network.layout)
+    except Unsupported as error:
+        return Opened(model, checkpoint, None, (*notes, f"the file's own network could not be compared: {error}"))
+    model.spec = _sized(cast(ModelSpec, model.spec), graph.inputs[0].shape)  # type: ignore[assignment]
+    parity = compare_roads(model, cast(ModelSpec, model.spec), graph)
+    if parity is None:
+        notes.append("the file's own network has no input and output to compare")
+    return Opened(model, checkpoint, parity, tuple(notes))
+
+
+def _graph_with_logits(file: ForeignFile, layout: Layout) -> Graph:
+    """Give the file's network up to the logits where those have a known name, as a whole otherwise."""
+    for name in layout.logits:
+        try:
+            return file.network(outputs=[name]).graph
+        except UnknownName:
+            continue
+    return file.network().graph
+
+
+def _sized(spec: ModelSpec, shape: tuple[int | None, ...]) -> ModelSpec:
+    """Let pictures have the size that the file's own network takes, where it takes one."""
+    if len(shape) != 4 or None in shape[2:]:
+        return spec
+    image = spec.input.model_copy(update={"shape": (None, spec.input.shape[1], *shape[2:])})
+    return spec.model_copy(update={"inputs": (image, *spec.inputs[1:])})
+
+
+def write_zoo(opened: Opened, output: Path) -> Conversion:
+    """Write a checkpoint as weights or as a folded network.
+
+    Raises:
+        ParityFailed: it answers otherwise than the file's own network; nothing was written.
+    """
+    if opened.parity is not None:
+        opened.parity.require()
+    network, file = opened.checkpoint.network, opened.checkpoint.file
+    verdict = write_model(opened.model, output)
+    place = {name: number for number, name in enumerate(opened.model.state_dict())}
+    return Conversion(
+        source=str(opened.checkpoint.path),
+        format=file.format if file else opened.checkpoint.path.suffix.lstrip("."),
+        road="zoo",
+        layout=network.layout.source,
+        form=network.layout.form,
+        output=str(output),
+        spec=cast(ModelSpec, opened.model.spec),
+        rows=tuple(sorted(network.rows, key=lambda row: place.get(row.ours, len(place)))),
+        notes=opened.notes,
+        parity=opened.parity,
+        verdict=verdict,
+    )
