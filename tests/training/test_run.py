@@ -68,7 +68,8 @@ def test_run_learns_and_leaves_what_people_look_at(colours, tmp_path, tiny):
     files = {path.relative_to(tmp_path / "run").as_posix() for path in (tmp_path / "run").rglob("*") if path.is_file()}
     assert files >= {
         "recipe.yaml", "env.json", "results.csv", "results.png", "confusion_matrix.png", "train_batch0.jpg",
-        "train_batch2.jpg", "schedule.png", "result.json", "weights/best.safetensors", "last/state.pt",
+        "train_batch2.jpg", "val_batch0_pred.jpg", "schedule.png", "result.json", "weights/best.safetensors",
+        "last/state.pt",
     }  # fmt: skip
     with (tmp_path / "run" / "results.csv").open() as file:
         rows = list(csv.DictReader(file))

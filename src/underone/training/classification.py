@@ -22,6 +22,7 @@ from ..runtime import load
 from ..spec import ModelSpec
 from ..zoo import create_model
 from . import drawing
+from .answer_sheets import draw_answers
 from .augmentation import augment, mix
 from .batches import Batch, Sample, Sampler, normalizer
 from .decoding import Encoded
@@ -90,13 +91,15 @@ class Classification:
         return [image.permute(1, 2, 0).numpy() for image in batch.images], texts
 
     def draw(self, folder: Path, result: TrainingResult, splits: Splits[Pictures]) -> None:
-        """Write the confusion matrix and the worst mistakes."""
+        """Write the confusion matrix, answers beside what is right, and the worst mistakes."""
         chosen, score = cast(ClassScore, result.validation), cast(ClassScore, result.test or result.validation)
         name = "test" if result.test else "validation"
         with atomic_write(folder / "confusion_matrix.png") as path:
             drawing.confusion(
                 path, score.confusion, score.classes, f"{name}: {score.top1:.1f} % of {score.pictures} right"
             )
+        model = create_model(self.spec.name, weights=result.weights)
+        draw_answers(folder, answer_of(model), splits.validation, self.spec.input)
         drawing.mistakes(folder / "val_worst_pred.jpg", chosen, splits.validation)
 
 
