@@ -267,7 +267,8 @@ def train(
     output: Output,
     resume: Annotated[bool, Flag] = False,
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
-    workers: int = 1,
+    workers: int | None = None,
+    ray: int | None = None,
     loggers: str = "",
     json: Json = False,
 ) -> None:
@@ -283,7 +284,8 @@ def train(
         output: folder of the run.
         resume: go on from the folder's last state.
         device: that trains.
-        workers: processes that read pictures ahead.
+        workers: processes that read pictures ahead; chosen by the machine when left out.
+        ray: number of processes that Ray Train starts; none when left out.
         loggers: tensorboard, trackio, separated by commas.
         json: print the result as JSON.
     """
@@ -291,7 +293,7 @@ def train(
 
     result = train_recipe(
         recipe, changes or [], data, output, resume,
-        device=device, workers=workers, loggers=tuple(filter(None, loggers.split(","))),
+        device=device, workers=workers, ray=ray, loggers=tuple(filter(None, loggers.split(","))),
     )  # fmt: skip
     if leads():
         show.result(result, json, scores.trained)
@@ -300,18 +302,20 @@ def train(
 
 
 @data_app.command(name="check")
-def check_data(folder: Path, /, *, json: Json = False) -> None:
+def check_data(folder: Path, /, *, sheet: Path | None = None, json: Json = False) -> None:
     """Read every picture of a data set and say what is wrong with it; exit 1 when training would suffer.
 
     `underone data check photos`
 
     Args:
-        folder: with train, validation and perhaps test: folders of classes, CSV tables or tar shards.
+        folder: with train, validation and perhaps test: folders of classes, CSV tables or tar shards; or boxes as
+            COCO, VOC and YOLO write them, or CSV tables with a row for each.
+        sheet: JPEG file for the pictures with wrong boxes.
         json: print counts and all findings as JSON.
     """
     from .data import check_folder, report
 
-    found = check_folder(folder)
+    found = check_folder(folder, sheet)
     show.result(found, json, report)
     if found.errors:
         raise SystemExit(1)

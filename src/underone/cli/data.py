@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
+from ..errors import BadValue
 from .progress import bar
 from .show import line, new_table, out
 
@@ -14,19 +15,24 @@ if TYPE_CHECKING:
 _SHOWN = 10  # findings of a kind
 
 
-def check_folder(root: Path) -> "DataReport":
-    """Check a data set, with a bar."""
+def check_folder(root: Path, sheet: Path | None) -> "DataReport":
+    """Check a data set of either kind, with a bar."""
     from ..data.check import check_data
+    from ..data.check_boxes import check_boxes, has_boxes
 
     with bar() as progress:
+        if has_boxes(root):
+            return check_boxes(root, lambda done, total: progress("pictures", done, total), sheet)
+        if sheet:
+            raise BadValue(f"--sheet shows wrong boxes, and {root} has none; leave it out")
         return check_data(root, lambda done, total: progress("pictures", done, total))
 
 
 def report(value: "DataReport") -> None:
-    """Print the pictures of each class, then what is wrong, a few lines of each kind."""
+    """Print the pictures or boxes of each class, then what is wrong, a few lines of each kind."""
     table = new_table(None)
-    for name in ("class", *value.counts):
-        table.add_column(name, justify="left" if name == "class" else "right", overflow="fold")
+    for name in (f"{value.counted} of class", *value.counts):
+        table.add_column(name, justify="left" if name.endswith("class") else "right", overflow="fold")
     labels = dict.fromkeys(label for counts in value.counts.values() for label in counts)
     for label in labels:
         table.add_row(escape(label), *(str(counts.get(label, 0)) for counts in value.counts.values()))
@@ -38,6 +44,4 @@ def report(value: "DataReport") -> None:
         if len(texts) > _SHOWN:
             line(f"  … {len(texts) - _SHOWN} more; --json shows all")
     warnings = len(value.findings) - value.errors
-    line(
-        f"{value.errors} errors, {warnings} warnings in {sum(sum(c.values()) for c in value.counts.values())} pictures"
-    )
+    line(f"{value.errors} errors, {warnings} warnings in {value.pictures} pictures")

@@ -36,10 +36,14 @@ class DataReport(Frozen):
     """What a check found.
 
     Attributes:
-        counts: pictures of each class, by part.
+        pictures: number of pictures, of all parts.
+        counted: what `counts` counts.
+        counts: pictures or boxes of each class, by part.
         findings: in the order of the parts.
     """
 
+    pictures: int
+    counted: Literal["pictures", "boxes"] = "pictures"
     counts: dict[str, dict[str, int]]
     findings: tuple[Finding, ...]
 
@@ -88,7 +92,8 @@ def check_data(
             findings += _about_picture(name, pictures, index, seen)
             done += 1
             progress(done, total)
-    return DataReport(counts={name: _counts(part) for name, part in parts.items()}, findings=tuple(findings))
+    counts = {name: _counts(part) for name, part in parts.items()}
+    return DataReport(pictures=total, counts=counts, findings=tuple(findings))
 
 
 def _open_parts(root: Path) -> tuple[dict[str, Pictures], list[Finding]]:

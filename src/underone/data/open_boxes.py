@@ -52,7 +52,7 @@ def open_box_splits(root: str | PathLike[str]) -> Splits[BoxedPictures]:
         BadValue: a part has a class that the training part has not.
     """
     root = Path(root)
-    parts, classes = _parts(root)
+    parts, classes = box_parts(root)
     for names in (TRAIN, VALIDATION):
         if not any(name in parts for name in names):
             raise BadFile(
@@ -68,7 +68,7 @@ def open_box_splits(root: str | PathLike[str]) -> Splits[BoxedPictures]:
     )
 
 
-def _parts(root: Path) -> tuple[dict[str, Path], tuple[str, ...] | None]:
+def box_parts(root: Path) -> tuple[dict[str, Path], tuple[str, ...] | None]:
     """Return what there is of each part, and the classes where they are stated for all parts."""
     table = root if root.suffix in (".yaml", ".yml") else root / "data.yaml"
     if table.is_file():

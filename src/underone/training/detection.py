@@ -24,6 +24,7 @@ from ..evaluation.of_detector import detector_of
 from ..evaluation.of_torch import outputs_of
 from ..files import atomic_write
 from ..image import Pixels, read_image
+from ..image.frames import draw_frames
 from ..models.detectors import is_detector
 from ..spec import DetectionSpec, ModelSpec, Preparation
 from ..zoo import create_model
@@ -100,7 +101,7 @@ class Detection:
             positive = target[:, 4] >= 0
             corners = decode(target[:, :4], anchors, self.detection)[positive]
             pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
-            drawn.append(box_drawing.draw_boxes(pixels, corners * self.recipe.size, target[positive, 4].astype(int)))
+            drawn.append(draw_frames(pixels, corners * self.recipe.size, target[positive, 4].astype(int)))
             texts.append(f"{int(positive.sum())} anchors")
         return drawn, texts
 

@@ -5,45 +5,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from ..data import Pictures
 from ..errors import BadFile, MissingExtra
 from ..evaluation import ClassScore
 from ..files import atomic_write
 from ..image import Pixels, read_image
+from ..image.sheet import sheet as image_sheet
 from .recipe import Recipe
 from .schedules import Rates, stage_at
-
-_TEXT, _WIDTH, _MOST = 22, 1280, 32  # pixels, pixels, tiles
-_LETTER = 7  # pixels of one on average
 
 
 def sheet(
     path: Path, pictures: Sequence[Pixels], texts: Sequence[str], wrong: Sequence[bool] = (),
     tile: tuple[int, int] = (160, 160),
 ) -> None:  # fmt: skip
-    """Write pictures side by side with a line under each; red where `wrong` says so.
-
-    Args:
-        path: of the JPEG file.
-        pictures: uint8 (H, W, 3) of any size; 32 are shown.
-        texts: one for each.
-        wrong: for each; (): none is.
-        tile: (width, height) in pixels that a picture is fitted into.
-    """
-    shown = list(zip(pictures, texts, wrong or [False] * len(texts), strict=False))[:_MOST]
-    (across, down), columns = tile, max(1, _WIDTH // tile[0])
-    rows = -(-len(shown) // columns)
-    page = Image.new("RGB", (min(len(shown), columns) * across, rows * (down + _TEXT)), "white")
-    draw, font = ImageDraw.Draw(page), ImageFont.load_default(13)
-    for number, (pixels, text, bad) in enumerate(shown):
-        x, y = number % columns * across, number // columns * (down + _TEXT)
-        small = Image.fromarray(pixels)
-        small.thumbnail((across - 4, down - 4))
-        page.paste(small, (x + (across - small.width) // 2, y + (down - small.height) // 2))
-        draw.text((x + 4, y + down + 2), text[: across // _LETTER], "#b91c1c" if bad else "#111827", font)
-    page.save(path, "JPEG", quality=88)
+    """Write a sheet as JPEG; see `image.sheet`."""
+    image_sheet(pictures, texts, wrong, tile).save(path, "JPEG", quality=88)
 
 
 def mistakes(path: Path, score: ClassScore, pictures: Pictures) -> None:

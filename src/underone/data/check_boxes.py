@@ -1,0 +1,201 @@
+"""check_boxes: what is wrong with a data set for finding objects, before anybody trains on it."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..boxes import iou
+from ..errors import BadFile, BadValue
+from ..files import atomic_write
+from ..image import Pixels, read_image
+from ..image.frames import draw_frames
+from ..image.sheet import sheet
+from .boxed import BoxedPictures, Boxes, areas_of
+from .check import DataReport, Finding
+from .open_boxes import TEST, TRAIN, VALIDATION, box_parts, open_boxes
+
+SAME = 0.95  # overlap from which on two boxes of a class are one object
+BEYOND = 1.0  # pixels that a box may stand out of its picture
+_SHEET = 32  # pictures
+
+
+class _Place(NamedTuple):
+    """A picture of a part, by its number."""
+
+    part: str
+    pictures: BoxedPictures
+    index: int
+
+    @property
+    def name(self) -> str:
+        return self.pictures.name(self.index)
+
+
+def has_boxes(root: str | PathLike[str]) -> bool:
+    """Tell whether a folder holds parts with boxes, in any layout of `open_box_splits`.
+
+    Raises:
+        BadFile: a ``data.yaml`` that cannot be read.
+    """
+    return bool(box_parts(Path(root))[0])
+
+
+def check_boxes(
+    root: str | PathLike[str],
+    progress: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005
+    page: str | PathLike[str] | None = None,
+) -> DataReport:
+    """Read every picture of a data set with boxes, and say what is wrong.
+
+    Errors: a part or picture that cannot be read, an unknown class, a box without area or outside its picture, one
+    picture in two parts. Warnings: a box that stands out of its picture, two boxes on one object, a picture without
+    boxes, a class without boxes, one picture twice in a part.
+
+    Args:
+        root: as for `open_box_splits`.
+        progress: told the number of pictures that are done and of all.
+        page: where a JPEG sheet of the pictures with wrong boxes goes; None: nowhere.
+
+    Raises:
+        BadFile: no part has boxes, or the sheet cannot be written.
+    """
+    parts, findings = _open_parts(Path(root))
+    findings += [finding for name, pictures in parts.items() for finding in _about_classes(name, pictures)]
+    places = [_Place(name, pictures, i) for name, pictures in parts.items() for i in range(len(pictures))]
+    seen: dict[bytes, _Place] = {}
+    drawn: list[tuple[Pixels, str]] = []
+    for done, place in enumerate(places, 1):
+        found = list(_about_picture(place, seen))
+        findings += found
+        if page and len(drawn) < _SHEET and any(f.kind in _DRAWN for f in found):
+            drawn.append(
+                (_framed(place), f"{Path(place.name).name}: {', '.join(dict.fromkeys(f.kind for f in found))}")
+            )
+        progress(done, len(places))
+    if page and drawn:
+        with atomic_write(Path(page)) as temporary:
+            pictures, texts = zip(*drawn, strict=True)
+            sheet(pictures, texts, tile=(320, 240)).save(temporary, "JPEG", quality=88)
+    counts = {name: _counts(pictures) for name, pictures in parts.items()}
+    return DataReport(pictures=len(places), counted="boxes", counts=counts, findings=tuple(findings))
+
+
+_DRAWN = ("no area", "outside", "beyond the border", "double")
+
+
+def _open_parts(root: Path) -> tuple[dict[str, BoxedPictures], list[Finding]]:
+    """Open what can be opened; the classes are those of the training part."""
+    paths, classes = box_parts(root)
+    if not paths:
+        raise BadFile(f"{root} has no part with boxes; see `open_box_splits` for the layouts")
+    parts: dict[str, BoxedPictures] = {}
+    findings = []
+    for names in (TRAIN, VALIDATION, TEST):
+        path = next((paths[name] for name in names if name in paths), None)
+        if path is None and names is not TEST:
+            findings.append(_error("part", names[0], f"{root} has no part {' or '.join(names)}"))
+        if path is None:
+            continue
+        try:
+            parts[names[0]] = open_boxes(path, parts[TRAIN[0]].classes if TRAIN[0] in parts else classes)
+        except (BadFile, BadValue) as error:
+            findings.append(_error("part", names[0], str(error)))
+    return parts, findings
+
+
+def _about_classes(part: str, pictures: BoxedPictures) -> Iterator[Finding]:
+    for label, count in _counts(pictures).items():
+        if not count:
+            yield _warning("empty class", f"{part}/{label}", f"no box of the class {label!r} in {part}")
+
+
+def _about_picture(place: _Place, seen: dict[bytes, _Place]) -> Iterator[Finding]:
+    try:
+        content = place.pictures.read(place.index)
+        height, width = read_image(content).shape[:2]
+    except BadFile as error:
+        yield _error("unreadable", place.name, f"{place.name}: {error}")
+        return
+    first = seen.setdefault(hashlib.sha256(content).digest(), place)
+    if first is not place:
+        yield _about_twins(first, place)
+    boxes = place.pictures.listed(place.index)
+    sides = np.array([width, height, width, height], np.float32)
+    corners = boxes.corners * sides if place.pictures.relative else boxes.corners
+    if not len(corners):
+        yield _warning("no boxes", place.name, f"{place.name} has no boxes; all of it is learnt as background")
+    yield from _about_boxes(place, boxes._replace(corners=corners), sides)
+
+
+def _about_boxes(place: _Place, boxes: Boxes, sides: NDArray[np.float32]) -> Iterator[Finding]:
+    inside = np.clip(boxes.corners, 0, sides)
+    beyond = np.abs(boxes.corners - inside).max(axis=1, initial=0)
+    flat = areas_of(boxes.corners) <= 0
+    gone = ~flat & (areas_of(inside) <= 0)
+    for number in np.flatnonzero(flat):
+        yield _error("no area", place.name, f"{_box(place, boxes, number)} has no area; it is left out of training")
+    for number in np.flatnonzero(gone):
+        yield _error("outside", place.name, f"{_box(place, boxes, number)} is outside {sides[0]:.0f} x {sides[1]:.0f}")
+    for number in np.flatnonzero(~flat & ~gone & (beyond > BEYOND)):
+        yield _warning(
+            "beyond the border",
+            place.name,
+            f"{_box(place, boxes, number)} stands out of {sides[0]:.0f} x {sides[1]:.0f}",
+        )
+    yield from _about_doubles(place, boxes.at(~flat & ~gone))
+
+
+def _about_doubles(place: _Place, boxes: Boxes) -> Iterator[Finding]:
+    for index in np.unique(boxes.class_ids):
+        mine = boxes.at(boxes.class_ids == index)
+        for first, second in np.argwhere(np.triu(iou(mine.corners, mine.corners) >= SAME, 1)).tolist():
+            yield _warning(
+                "double",
+                place.name,
+                f"{_box(place, mine, second)} lies on another of the class: {_corners(mine, first)}",
+            )
+
+
+def _about_twins(first: _Place, here: _Place) -> Finding:
+    both = f"{first.name} and {here.name} are the same picture"
+    if first.part != here.part:
+        return _error(
+            "in two parts", here.name, f"{both}, in {first.part} and {here.part}: the score would be flattered"
+        )
+    return _warning("twice", here.name, both)
+
+
+def _framed(place: _Place) -> Pixels:
+    """Return a small copy of a picture with its boxes as the file has them."""
+    pixels = read_image(place.pictures.read(place.index))
+    boxes = place.pictures.listed(place.index)
+    height, width = pixels.shape[:2]
+    factor = np.array([width, height, width, height]) if place.pictures.relative else 1
+    return draw_frames(pixels, boxes.corners * factor, boxes.class_ids)
+
+
+def _box(place: _Place, boxes: Boxes, number: int) -> str:
+    label = place.pictures.classes[int(boxes.class_ids[number])]
+    return f"{place.name}: the box {_corners(boxes, number)} of the class {label!r}"
+
+
+def _corners(boxes: Boxes, number: int) -> str:
+    return "[" + ", ".join(f"{edge:g}" for edge in boxes.corners[number]) + "]"
+
+
+def _counts(pictures: BoxedPictures) -> dict[str, int]:
+    found: Sequence[int] = np.bincount(pictures.table.class_ids, minlength=len(pictures.classes)).tolist()
+    return dict(zip(pictures.classes, found, strict=True))
+
+
+def _error(kind: str, where: str, text: str) -> Finding:
+    return Finding(level="error", kind=kind, where=where, text=text)
+
+
+def _warning(kind: str, where: str, text: str) -> Finding:
+    return Finding(level="warning", kind=kind, where=where, text=text)
