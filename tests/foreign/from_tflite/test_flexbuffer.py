@@ -26,6 +26,17 @@ def test_numbers_are_those_that_were_written(values):
     assert read(flexbuffers.Dumps(values)) == pytest.approx({name: float(value) for name, value in values.items()})
 
 
+def test_numbers_that_stand_elsewhere_are_found():
+    builder = flexbuffers.Builder()
+    with builder.Map():
+        for name, put, value in (("f", builder.IndirectFloat, 0.25), ("i", builder.IndirectInt, -3)):
+            builder.Key(name)
+            put(value)
+        builder.Key("u")
+        builder.IndirectUInt(70_000)
+    assert read(builder.Finish()) == {"f": 0.25, "i": -3, "u": 70_000}
+
+
 def test_entries_that_are_no_numbers_are_left_out():
     assert read(flexbuffers.Dumps({"name": "x", "list": [1, 2], "n": 3})) == {"n": 3}
 
