@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from underone.foreign.segmenter import VOC_LABELS, with_segmentation
+from underone.foreign.segmenter import with_segmentation
 from underone.foreign.task import with_task
 from underone.graph import Graph, Node, run_reference
 from underone.graph.graph import Value
-from underone.spec import InputSpec, ModelSpec, OutputSpec
+from underone.spec import VOC_CLASSES, InputSpec, ModelSpec, OutputSpec
 
 
 def network(*end, classes=3, coordinates="align_corners", mode="linear", shape=None):
@@ -61,7 +61,7 @@ def test_classes_behind_the_points_are_moved_before_them():
 
 def test_twenty_one_classes_are_vocs():
     made, notes = with_segmentation(network(classes=21, coordinates="half_pixel"))
-    assert made.spec.labels == VOC_LABELS
+    assert made.spec.labels == VOC_CLASSES
     assert made.spec.segmentation.alignment == "borders"
     assert made.spec.segmentation.background == 0
     assert notes == ("the file does not name its 21 classes; they are taken for those of PASCAL VOC, background first",)

@@ -16,9 +16,9 @@ from ..spec import IMAGENET_PREPARATION
 from . import show
 
 if TYPE_CHECKING:
-    from ..post import Classification, Detection
+    from ..post import Classification, Detection, Segmentation
 
-    Answer = Classification | Detection
+    Answer = Classification | Detection | Segmentation
 
 _SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"))
 
@@ -39,8 +39,8 @@ def predict_pictures(
 
     Raises:
         BadFile: the model or the labels cannot be read, a source matches nothing, or the drawings cannot be written.
-        BadValue: the model neither classifies nor detects, or has fewer classes than `top`, or an option is given that
-            its task has not.
+        BadValue: the model neither classifies, detects nor segments, or has fewer classes than `top`, or an option is
+            given that its task has not.
     """
     pictures = list(find_pictures(sources))
     drawings = plan_drawings(pictures, save) if save is not None else {}
@@ -73,7 +73,8 @@ def _question(net: Engine, size: int | None, threshold: float | None) -> Callabl
         return partial(net.detect, threshold=threshold)
     if threshold is not None:
         raise BadValue(f"--threshold {threshold}: {net.spec.name!r} finds no objects; leave it out")
-    return partial(net.classify, size=None if size is None else (size, size))
+    asked = net.segment if net.spec.task == "segment" else net.classify
+    return partial(asked, size=None if size is None else (size, size))
 
 
 def labelled(net: Engine, labels: Path) -> Engine:
@@ -81,12 +82,11 @@ def labelled(net: Engine, labels: Path) -> Engine:
 
     Raises:
         BadFile: the file cannot be read, is no text, or holds another number of names than there are classes.
-        BadValue: the network is no classifier.
+        BadValue: the network is a detector or a segmenter.
     """
-    if net.spec.task == "detect":
-        raise BadValue(
-            f"--labels {labels}: {net.spec.name!r} is a detector, whose file names its classes; leave it out"
-        )
+    named = {"detect": "detector", "segment": "segmenter"}.get(net.spec.task or "")
+    if named is not None:
+        raise BadValue(f"--labels {labels}: {net.spec.name!r} is a {named}, whose file names its classes; leave it out")
     try:
         names = labels.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -1,6 +1,6 @@
 """evaluate: a network of any form on labelled pictures."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data import open_boxes, open_pictures
+from ..data import open_boxes, open_masks, open_pictures
 from ..errors import BadValue
+from ..image import Pixels, prepare
+from ..post import decode_segmentation
 from ..runtime import Engine, load
 from ..spec import ModelSpec, OutputSpec
 from ..weights import read_checkpoint
@@ -17,6 +19,7 @@ from ..zoo import create_model
 from .classification import ClassScore, score_classes
 from .detection import DetectionScore, score_boxes
 from .of_detector import detector_of
+from .segmentation import SegmentationScore, score_masks
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,13 +37,14 @@ def evaluate(
     threads: int | None = None,
     precision: str | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005
-) -> ClassScore | DetectionScore:
+) -> "Score":
     """Score a network on pictures with known answers, as its task wants.
 
     Args:
         net: an engine; a torch module with a spec; or a file: .onnx runs on an engine, weights in any known layout
             run in torch, in the form that they have.
-        data: what `open_pictures` takes, for a detector what `open_boxes` takes; the class order is that of the
+        data: what `open_pictures` takes, for a detector what `open_boxes` takes, for a segmenter what
+            `open_masks` takes; the class order is that of the
             network's labels, where it has labels.
         backend: engine for an .onnx file.
         threads: of that engine.
@@ -85,9 +89,23 @@ def _score_boxes(net: "Engine | nn.Module", data: Any, progress: Progress) -> De
     return score_boxes(detect, open_boxes(data, spec.labels), batch=_together(net), progress=progress)
 
 
-_SCORERS: Mapping[str, Callable[["Engine | nn.Module", Any, Progress], ClassScore | DetectionScore]] = {
+def _score_masks(net: "Engine | nn.Module", data: Any, progress: Progress) -> SegmentationScore:
+    spec, run = cast(ModelSpec, net.spec), _runner(net)
+
+    def segment(pictures: Sequence[Pixels]) -> list[NDArray[Any]]:
+        outputs = run(np.concatenate([prepare(picture, spec.input) for picture in pictures]))
+        rows = [{name: array[i : i + 1] for name, array in outputs.items()} for i in range(len(pictures))]
+        return [decode_segmentation(row, spec, p).mask for row, p in zip(rows, pictures, strict=True)]
+
+    return score_masks(segment, open_masks(data, spec.labels), batch=_together(net), progress=progress)
+
+
+Score = ClassScore | DetectionScore | SegmentationScore
+
+_SCORERS: Mapping[str, Callable[["Engine | nn.Module", Any, Progress], Score]] = {
     "classify": _score_classes,
     "detect": _score_boxes,
+    "segment": _score_masks,
 }
 
 

@@ -6,13 +6,7 @@ from typing import Literal
 from ..graph import Graph
 from ..graph.graph import Node
 from ..graph.shapes import infer_shapes
-from ..spec import SegmentationSpec
-
-# PASCAL VOC 2012, in the order of its masks
-VOC_LABELS = (
-    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
-    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
-)  # fmt: skip
+from ..spec import VOC_CLASSES, SegmentationSpec
 
 # what may stand behind the enlargement without changing which class wins
 _PASSING = (
@@ -86,14 +80,14 @@ def _without_transpose(graph: Graph, last: Node) -> Graph:
 
 def _described(graph: Graph, meaning: str, classes: int, resize: Node) -> tuple[Graph, tuple[str, ...]]:
     corners = resize.attrs.get("coordinate_transformation_mode") == "align_corners"
-    is_voc = classes == len(VOC_LABELS) and graph.spec.labels in (None, VOC_LABELS)
+    is_voc = classes == len(VOC_CLASSES) and graph.spec.labels in (None, VOC_CLASSES)
     how = SegmentationSpec(alignment="corners" if corners else "borders", background=0 if is_voc else None)
     spec = graph.spec.model_copy(
         update={
             "task": "segment",
             "outputs": (graph.spec.outputs[0].model_copy(update={"meaning": meaning}),),
             "segmentation": how,
-            "labels": VOC_LABELS if is_voc else graph.spec.labels,
+            "labels": VOC_CLASSES if is_voc else graph.spec.labels,
         }
     )
     note = "the file does not name its 21 classes; they are taken for those of PASCAL VOC, background first"

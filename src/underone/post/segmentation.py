@@ -38,6 +38,15 @@ class Area(NamedTuple):
     share: float
 
 
+class Areas(tuple[Area, ...]):
+    """Areas, the largest first; printed one a line."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "\n".join(f"{percent(area.share):>6}  {area.name}" for area in self)
+
+
 @dataclass(frozen=True, eq=False)
 class Segmentation:
     """The class of each pixel of one picture.
@@ -57,13 +66,13 @@ class Segmentation:
     speed: Mapping[str, float] = field(default_factory=dict)
 
     @property
-    def areas(self) -> tuple[Area, ...]:
+    def areas(self) -> "Areas":
         """The classes in the picture, the largest first."""
         counts = np.bincount(self.mask.reshape(-1))
         order = [int(i) for i in np.argsort(-counts, kind="stable") if counts[i]]
-        return tuple(Area(i, self.name_of(i), int(counts[i]), float(counts[i] / self.mask.size)) for i in order)
+        return Areas(Area(i, self.name_of(i), int(counts[i]), float(counts[i] / self.mask.size)) for i in order)
 
-    def top(self, k: int | None = None) -> tuple[Area, ...]:
+    def top(self, k: int | None = None) -> "Areas":
         """Return the `k` largest areas, all where there are fewer; None: all.
 
         Raises:
@@ -71,7 +80,7 @@ class Segmentation:
         """
         if k is not None and k < 0:
             raise BadValue(f"top({k}) was asked; 0 or more is required")
-        return self.areas[:k]
+        return Areas(self.areas[:k])
 
     def name_of(self, class_id: int) -> str:
         """Return the name of a class, or ``class 3`` where the file has no names."""
@@ -146,7 +155,7 @@ class Segmentation:
         return self.picture
 
     def __str__(self) -> str:
-        return "\n".join(f"{percent(area.share):>6}  {area.name}" for area in self.areas)
+        return str(self.areas)
 
     def __repr__(self) -> str:
         height, width = self.mask.shape

@@ -6,6 +6,12 @@ from pydantic import NonNegativeInt
 
 from .record import Frozen
 
+# PASCAL VOC 2012, in the order of its masks
+VOC_CLASSES = (
+    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
+    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
+)  # fmt: skip
+
 
 class SegmentationSpec(Frozen):
     """How maps of class outputs, or of classes, become one class for each pixel.

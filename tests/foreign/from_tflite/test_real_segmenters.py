@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from underone import convert, load
+from underone import convert, load, settings
 from underone.errors import FetchFailed
 from underone.files import fetch
 from underone.foreign import read_foreign
@@ -62,3 +63,23 @@ def test_quantised_segmenter_with_its_rounding_is_as_near_to_litert_as_its_own_k
         [got] = run_reference(graph, {graph.inputs[0].name: x}).values()
         same.append(np.mean(got[0] == want))
     assert np.mean(same) >= 0.99
+
+
+# overlap with drawn masks that others measured with LiteRT at the size of the mask
+DRAWN = {"perched_bird": (3, 0.872), "samoyed": (12, 0.982)}
+
+
+def test_float_segmenter_overlaps_drawn_masks_as_measured_with_litert(tmp_path):
+    folder = settings.assets_dir()
+    if folder is None:
+        pytest.skip("UNDERONE_ASSETS names no folder")
+    conversion = convert(fetched(REAL_FILES["deeplab_257_tflite"]), tmp_path / "net.onnx")
+    with load(conversion.output, backend="native", threads=1) as net:
+        for name, (index, iou) in DRAWN.items():
+            with Image.open(folder / "photos" / "masks" / f"{name}.png") as drawn:
+                truth = np.asarray(drawn)
+            mask = net.segment(folder / "photos" / f"{name}.jpg").mask
+            counted = truth != 255
+            both = ((mask == index) & (truth == index))[counted].sum()
+            either = ((mask == index) | (truth == index))[counted].sum()
+            assert both / either == pytest.approx(iou, abs=0.004)

@@ -1,0 +1,122 @@
+"""Segmentation data by its path: a list of pairs, VOC's lists, or two folders."""
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import NamedTuple
+
+from ..errors import BadFile, BadValue
+from ..spec import VOC_CLASSES
+from .boxed import read_text, require_below
+from .masked import Color, MaskedPictures, list_masks
+from .open_pictures import Splits
+
+TRAIN, VALIDATION, TEST = ("train", "training"), ("val", "valid", "validation"), ("test",)
+_LONGEST = 1 << 26  # bytes of a list
+_PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+_VOID = ("void", "ignore", "ignored", "unlabeled", "unlabelled")  # such a class is neither right nor wrong
+
+
+class _Classes(NamedTuple):
+    names: tuple[str | None, ...]
+    colors: dict[Color, int] | None
+
+
+def open_masks(source: str | PathLike[str], classes: Sequence[str] | None = None) -> MaskedPictures:
+    """List pictures with their masks.
+
+    Args:
+        source: a list (.txt) with a picture and its mask a line, paths from its own folder; a VOC list
+            (``ROOT/ImageSets/Segmentation/PART.txt``); or a folder with ``images/`` and ``masks/``, paired by name. The
+            classes stand in ``classes.txt`` beside it or one folder up, a name a line in the order of the values, or
+            ``R G B name`` where masks are colours; ``void`` and ``ignore`` are no classes. VOC's lists need none.
+        classes: names by class index that the data must have; None: any.
+
+    Raises:
+        BadFile: there is no such data, or it is damaged or empty.
+        BadValue: it has other classes.
+    """
+    path = Path(source)
+    found = _from_folder(path) if path.is_dir() else _from_list(path)
+    if classes is not None and tuple(classes) != found.classes:
+        other = next((pair for pair in zip(classes, found.classes, strict=False) if pair[0] != pair[1]), None)
+        where = "" if other is None else f", first {other[1]!r} where {other[0]!r} is"
+        raise BadValue(f"{path} has {len(found.classes)} classes, {len(classes)} are asked for{where}")
+    return found
+
+
+def open_mask_splits(root: str | PathLike[str]) -> Splits[MaskedPictures]:
+    """List the parts of a data set.
+
+    Args:
+        root: folder with ``train.txt``, ``val.txt`` (or valid, validation) and perhaps ``test.txt``; with
+            ``ImageSets/Segmentation`` (VOC; ``trainaug.txt`` before ``train.txt``); or with a folder for each part.
+
+    Raises:
+        BadFile: a part is missing, damaged or empty.
+        BadValue: a part has other classes than the training part.
+    """
+    root = Path(root)
+    train = open_masks(_part(root, ("trainaug", *TRAIN)))
+    validation = open_masks(_part(root, VALIDATION), train.classes)
+    test = next((place for name in TEST for place in _places(root, name) if place.exists()), None)
+    return Splits(train, validation, open_masks(test, train.classes) if test else None)
+
+
+def _places(root: Path, name: str) -> tuple[Path, ...]:
+    return root / f"{name}.txt", root / "ImageSets" / "Segmentation" / f"{name}.txt", root / name / "images"
+
+
+def _part(root: Path, names: Sequence[str]) -> Path:
+    for name in names:
+        for place in _places(root, name):
+            if place.exists():
+                return place.parent if place.name == "images" else place
+    wanted = f"{names[0]}.txt or {names[0]}/images"
+    raise BadFile(f"{root} has no part {' or '.join(names)} with masks; {wanted} is required")
+
+
+def _from_list(path: Path) -> MaskedPictures:
+    lines = [line.split() for line in _lines(path) if line.strip()]
+    if path.parent.name == "Segmentation" and path.parent.parent.name == "ImageSets":
+        stems = [require_below(path, words[0]) for words in lines]
+        rows = [(f"JPEGImages/{stem}.jpg", f"SegmentationClass/{stem}.png") for stem in stems]
+        return list_masks(path, path.parent.parent.parent, rows, VOC_CLASSES)
+    bad = next((number for number, words in enumerate(lines, 1) if len(words) != 2), None)
+    if bad is not None:
+        raise BadFile(f"{path}: entry {bad} has {len(lines[bad - 1])} words; a picture and its mask are required")
+    pairs = [(require_below(path, picture), require_below(path, mask)) for picture, mask in lines]
+    known = _classes(path.parent)
+    return list_masks(path, path.parent, pairs, known.names, colors=known.colors)
+
+
+def _from_folder(path: Path) -> MaskedPictures:
+    pictures, masks = ({p.stem: p for p in sorted((path / n).glob("*")) if p.suffix.lower() in _PICTURES}
+                       for n in ("images", "masks"))  # fmt: skip
+    alone = sorted(pictures.keys() ^ masks.keys())
+    if alone:
+        raise BadFile(f"{path}: {len(alone)} names stand in images/ or masks/ only, first {alone[0]!r}")
+    rows = [(f"images/{pictures[stem].name}", f"masks/{masks[stem].name}") for stem in pictures]
+    known = _classes(path)
+    return list_masks(path, path, rows, known.names, colors=known.colors)
+
+
+def _classes(folder: Path) -> _Classes:
+    place = next((p / "classes.txt" for p in (folder, folder.parent) if (p / "classes.txt").is_file()), None)
+    if place is None:
+        raise BadFile(f"{folder}: no classes.txt there or one folder up; it names the classes, one a line")
+    lines = [line.strip() for line in _lines(place) if line.strip()]
+    rows = [line.split(maxsplit=3) for line in lines]
+    colored = [len(row) == 4 and all(word.isdigit() and int(word) < 256 for word in row[:3]) for row in rows]
+    if any(colored) and not all(colored):
+        raise BadFile(f"{place}: line {colored.index(False) + 1} has no colour; 'R G B name' is required as in others")
+    names = [row[3] for row in rows] if any(colored) else lines
+    colors = {(int(r), int(g), int(b)): i for i, (r, g, b, _) in enumerate(rows)} if any(colored) else None
+    return _Classes(tuple(None if name.lower() in _VOID else name for name in names), colors)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return read_text(path, _LONGEST).decode().splitlines()
+    except UnicodeDecodeError as error:
+        raise BadFile(f"{path} is no text in UTF-8: byte {error.start}") from error

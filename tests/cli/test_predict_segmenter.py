@@ -1,0 +1,45 @@
+"""`underone predict` with a segmenter."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import underone as uo
+from underone.cli import main
+
+
+@pytest.fixture(scope="module")
+def net(tmp_path_factory):
+    model = uo.create_model("deeplabv3light_mobilenet_v1_025", num_classes=3, size=65, labels=("a", "b", "c"))
+    return uo.export(uo.reparameterize(model), tmp_path_factory.mktemp("net") / "net.onnx")
+
+
+@pytest.fixture
+def picture(tmp_path):
+    path = tmp_path / "picture.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 50, 3), dtype=np.uint8)).save(path)
+    return path
+
+
+def run(capsys, *words):
+    with pytest.raises(SystemExit) as ended:
+        main([str(word) for word in words])
+    return ended.value.code, capsys.readouterr()
+
+
+def test_predict_names_the_areas_and_draws_them(capsys, net, picture, tmp_path):
+    code, got = run(capsys, "predict", picture, "--model", net, "--json", "--save", tmp_path / "out.png")
+    assert code == 0, got.err
+    answer = json.loads(got.out)
+    assert (answer["task"], answer["height"], answer["width"]) == ("segment", 40, 50)
+    assert sum(area["pixels"] for area in answer["areas"]) == 2000
+    assert (tmp_path / "out.png").is_file()
+
+
+def test_labels_of_a_segmenter_are_those_of_its_file(capsys, net, picture, tmp_path):
+    (tmp_path / "labels.txt").write_text("x\ny\nz\n")
+    code, got = run(capsys, "predict", picture, "--model", net, "--labels", tmp_path / "labels.txt")
+    assert code == 1
+    assert "'deeplabv3light_mobilenet_v1_025' is a segmenter, whose file names its classes; leave it out" in got.err
