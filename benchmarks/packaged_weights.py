@@ -19,7 +19,7 @@ from underone.training import recipe_of
 from underone.training.recipes import write_recipe
 
 PACKAGED = Path(uo.__file__).parent / "weights" / "packaged"
-LICENCE = "Apache-2.0; the start: BSD-3-Clause code, trained on ImageNet (research terms); pictures: CC0-1.0"
+LICENCE = "Apache-2.0; {}: BSD-3-Clause code, trained on ImageNet (research terms); pictures: CC0-1.0"
 ENGINES = (
     ("float32", "native", "float32"),
     ("float32", "native", "bfloat16"),
@@ -33,7 +33,8 @@ def pack(run: Path, source: str) -> None:
     """Fold the kept weights of a run, and write them as float16 beside their recipe."""
     recipe = recipe_of(str(run / "recipe.yaml"))
     folded = uo.reparameterize(uo.create_model(recipe.model, weights=run / "weights" / "best.safetensors"))
-    known = {"weights": "clothing10", "source": source, "licence": LICENCE, "published": None}
+    licence = LICENCE.format("the teacher's start" if recipe.teacher else "the start")
+    known = {"weights": "clothing10", "source": source, "licence": licence, "published": None}
     folded.spec = folded.spec.model_copy(update=known)
     file = PACKAGED / f"{recipe.model}.clothing10.safetensors"
     uo.save_weights(folded.half(), file)

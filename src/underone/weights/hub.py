@@ -92,14 +92,16 @@ def _timm(multiplier: str, tag: str, file: str, top1: float) -> TrainedWeights:
     )
 
 
-def _clothing(model: str, size_bytes: int, sha256: str, source: str, measured: str) -> TrainedWeights:
+def _clothing(
+    model: str, size_bytes: int, sha256: str, source: str, measured: str, ancestor: str = "the start"
+) -> TrainedWeights:
     """Weights of ours, folded, float16; the card beside the file says how they came to be."""
     file = f"{model}.clothing10.safetensors"
     return TrainedWeights(
         model=model,
         tag="clothing10",
         source=f"UnderOne: {source}",
-        licence="Apache-2.0; the start: BSD-3-Clause code, trained on ImageNet (research terms); pictures: CC0-1.0",
+        licence=f"Apache-2.0; {ancestor}: BSD-3-Clause code, trained on ImageNet (research terms); pictures: CC0-1.0",
         urls=(),
         preparation=preparation_for("torchvision", model, "bilinear"),
         file=PinnedFile(file, size_bytes, sha256, (Packaged(f"weights/packaged/{file}"),)),
