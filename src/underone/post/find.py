@@ -12,7 +12,8 @@ from ..boxes import decode as decode_codes
 from ..errors import BadValue, ShapeError
 from ..spec import DetectionSpec, ModelSpec
 
-_ROUNDING = 1e-3  # in logits: far more than float32's
+_ROUNDING = 1e-3  # in logits, or share of a score: far more than float32's
+_LARGEST_POWER = 80.0  # whose exponential can be summed in float32
 
 Array = NDArray[Any]
 
@@ -100,7 +101,7 @@ def _require_rows(scores: Array, places: Array, how: DetectionSpec, spec: ModelS
 
 def _candidates(outputs: Array, how: DetectionSpec) -> _Candidates:
     """Find the scores above the threshold; only what may be above it is calculated."""
-    possible = outputs >= _least_output(outputs, how)
+    possible = _possible(outputs, how)
     if how.background is not None:
         possible[:, how.background] = False
     rows, classes = np.divmod(np.flatnonzero(possible), outputs.shape[1])
@@ -112,19 +113,28 @@ def _candidates(outputs: Array, how: DetectionSpec) -> _Candidates:
     return found if how.per_class else _best_of_each_row(found)
 
 
-def _least_output(outputs: Array, how: DetectionSpec) -> Any:
-    """Return the output, of each row or of all, below which no score reaches the threshold."""
+def _possible(outputs: Array, how: DetectionSpec) -> Array:
+    """Mark what may be above the threshold, quickly: (anchors, classes); what is not marked is not."""
     if how.activation == "none":
-        return how.score_threshold
+        return np.asarray(outputs >= how.score_threshold)
     threshold = np.float64(how.score_threshold)
     with np.errstate(divide="ignore"):  # a threshold of 0 or 1 is an infinite output
         least = (np.log(threshold / (1 - threshold)) - _ROUNDING).astype(outputs.dtype)
-    if how.activation == "softmax" and outputs.shape[1] > 1:  # two of the shares are at most 1 together
-        other = how.background if how.background is not None else 0
-        least = least + outputs[:, other : other + 1]
-        if how.background is None:
-            least[:] = -np.inf
-    return least
+    if how.activation == "sigmoid":
+        return np.asarray(outputs >= least)
+    # two of the shares of a row are at most 1 together; where that leaves much, as before training, all are calculated
+    base = outputs[:, how.background or 0, None]
+    possible = outputs >= (base + least if how.background is not None else -np.inf)
+    return possible if np.count_nonzero(possible) <= 2 * len(outputs) else _possible_shares(outputs - base, how)
+
+
+def _possible_shares(logits: Array, how: DetectionSpec) -> Array:
+    if logits.max() > _LARGEST_POWER:
+        logits -= logits.max(1, keepdims=True)
+    powers = np.exp(logits, out=logits)
+    sums = powers @ np.ones(powers.shape[1], powers.dtype)
+    least = sums * powers.dtype.type(how.score_threshold * (1 - _ROUNDING))
+    return np.asarray(powers >= least[:, None])
 
 
 def _scores(outputs: Array, rows: NDArray[np.int64], classes: NDArray[np.int64], how: DetectionSpec) -> Array:
