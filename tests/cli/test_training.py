@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -85,3 +86,9 @@ def test_data_are_checked_and_faults_are_counted(pictures, tmp_path, capsys):
     assert "  … 2 more; --json shows all" in out
     assert run("data", "check", tmp_path / "set", "--json") == 1
     assert len(json.loads(capsys.readouterr().out)["findings"]) == 12
+
+
+def test_ray_that_is_not_installed_is_named(pictures, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray.train", None)
+    assert run("train", "finetune", *KEYS, "--data", pictures, "-o", tmp_path / "run", "--ray", 2) == 1
+    assert "training on Ray needs the package ray[train]; install it with:" in capsys.readouterr().err

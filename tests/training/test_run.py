@@ -1,8 +1,10 @@
 """Runs: they learn, they survive being cut off anywhere, and they leave what people look at."""
 
 import csv
+import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +19,7 @@ import underone as uo
 from underone.data import open_splits
 from underone.errors import BadFile, BadValue, Diverged, UnknownName
 from underone.training import recipe_of, train
-from underone.training.checkpoint import read_state
+from underone.training.checkpoint import VERSION, read_state
 from underone.training.classification import Classification
 
 SCRIPT = """
@@ -202,9 +204,57 @@ def test_state_of_another_version_is_refused(colours, tmp_path, tiny):
         train("finetune", colours, tmp_path / "run", resume=True, **tiny)
 
 
-def test_unreadable_pictures_are_replaced_and_counted(colours, tmp_path, tiny):
-    import shutil
+def test_state_of_something_else_is_refused(colours, tmp_path, tiny):
+    (tmp_path / "run" / "last").mkdir(parents=True)
+    torch.save({"version": VERSION, "model": {}, "step": 3}, tmp_path / "run" / "last" / "state.pt")
+    with pytest.raises(
+        BadFile, match=r"state\.pt is no state of a run: it lacks recipe, data, average, .*; name anoth"
+    ):
+        train("finetune", colours, tmp_path / "run", resume=True, **tiny)
 
+
+def test_run_on_other_data_is_not_resumed(whole, colours, tmp_path, tiny):
+    shutil.copytree(colours, tmp_path / "data")
+    for part in ("train", "validation", "test"):
+        (tmp_path / "data" / part / "red").rename(tmp_path / "data" / part / "rosso")
+    message = (
+        r"is a run on 72 pictures of 3 classes, blue, green, red …, now there are 72 pictures of 3 classes, "
+        r"blue, green, rosso …; resume it with its own data, or name another folder"
+    )
+    with pytest.raises(BadValue, match=message):
+        train("finetune", tmp_path / "data", whole, resume=True, **tiny)
+
+
+def test_full_disk_of_a_real_file_system_keeps_the_old_state(tmp_path):
+    """A limit of the file size is what a process can make of a full disk by itself."""
+    script = """
+import resource, signal, sys, torch
+from pathlib import Path
+from underone.training.checkpoint import write_state
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+write_state(Path(sys.argv[1]), {"step": 1})
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+write_state(Path(sys.argv[1]), {"step": 2, "model": torch.zeros(1_000_000)})
+"""
+    done = subprocess.run([sys.executable, "-c", script, tmp_path], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "BadFile" in done.stderr
+    assert "state.pt was not written, the old file is untouched: " in done.stderr
+    assert read_state(tmp_path)["step"] == 1
+    assert [path.name for path in (tmp_path / "last").iterdir()] == ["state.pt"]
+
+
+def test_set_of_one_picture_a_class_trains(colours, tmp_path, tiny):
+    for part, label in itertools.product(("train", "validation"), ("blue", "red")):
+        (tmp_path / "data" / part / label).mkdir(parents=True)
+        shutil.copy(colours / part / label / "00.png", tmp_path / "data" / part / label)
+    result = train("finetune", tmp_path / "data", tmp_path / "run", **tiny | {"batch": 2, "epochs": 1})
+    assert result.validation.pictures == 2
+    with pytest.raises(BadValue, match=r"the batch is 12, the training set has 2 pictures; 1 to 2 is required"):
+        train("finetune", tmp_path / "data", tmp_path / "run2", **tiny)
+
+
+def test_unreadable_pictures_are_replaced_and_counted(colours, tmp_path, tiny):
     data = tmp_path / "data"
     shutil.copytree(colours, data)
     (data / "train" / "red" / "03.png").write_bytes(b"no picture")
@@ -237,8 +287,6 @@ def test_launcher_that_says_half_is_refused(colours, tmp_path, tiny, monkeypatch
 
 
 def test_set_of_one_class_is_refused(colours, tmp_path, tiny):
-    import shutil
-
     for part in ("train", "validation"):
         shutil.copytree(colours / part / "red", tmp_path / "one" / part / "red")
     with pytest.raises(BadValue, match=r"the training set has 1 class; 2 or more are required"):

@@ -152,5 +152,7 @@ def test_two_workers_of_ray_train_what_one_process_trains(ray, colours, tmp_path
     assert read_state(tmp_path / "run")["step"] == 4
     with pytest.raises(BadValue, match=r"holds a run already; resume it \(resume=True\), or name another folder"):
         train_on_ray("finetune", colours, tmp_path / "run", processes=2, **CHANGES)
+    with pytest.raises(BadValue, match="0 processes were asked of Ray; 1 or more are required"):
+        train_on_ray("finetune", colours, tmp_path / "other", processes=0)
     with pytest.raises(BadValue, match="the batch is 1000, the training set has 72 pictures"):
         train_on_ray("finetune", colours, tmp_path / "other", processes=2, restarts=0, **CHANGES | {"batch": 1000})

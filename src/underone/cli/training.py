@@ -15,13 +15,27 @@ if TYPE_CHECKING:
 
 
 def train_recipe(
-    recipe: str, changes: Sequence[str], data: Path, output: Path, resume: bool, **options: Any
+    recipe: str,
+    changes: Sequence[str],
+    data: Path,
+    output: Path,
+    resume: bool,
+    ray: int | None,
+    device: str,
+    **options: Any,
 ) -> "TrainingResult":
-    """Train with a bar for the epoch that runs; only the first process of several draws."""
+    """Train with a bar for the epoch that runs; only the first process of several draws, none of Ray's."""
     from ..training import train
 
+    values = dict(map(_key_value, changes))
+    if ray is not None:
+        from ..training.via_ray import train_on_ray
+
+        return train_on_ray(
+            recipe, data, output, processes=ray, gpus=device == "cuda", resume=resume, options=options, **values
+        )
     with progress.training(quiet=not leads()) as tell:
-        return train(recipe, data, output, resume=resume, progress=tell, **options, **dict(map(_key_value, changes)))
+        return train(recipe, data, output, resume=resume, device=device, progress=tell, **options, **values)
 
 
 def leads() -> bool:

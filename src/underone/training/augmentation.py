@@ -72,7 +72,8 @@ def _resized(pixels: Pixels, size: int) -> NDArray[np.float32]:
     """Resize to (3, size, size), whole numbers."""
     out = np.empty((1, 3, size, size), np.float32)
     resample(np.ascontiguousarray(pixels), Cut((size, size), (0, 0), (size, size)), _SAME, out, channels_last=False)
-    return out[0]
+    image: NDArray[np.float32] = out[0]
+    return image
 
 
 class ScaledAutoAugment(v2.AutoAugment):  # type: ignore[misc]  # torchvision is not typed

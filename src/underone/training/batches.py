@@ -1,5 +1,6 @@
 """Batches: pictures read, decoded and augmented by worker processes, in an order that any run can take up again."""
 
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from .distribution import Group
 from .recipe import Recipe
 
 _TRIES = 16  # unreadable pictures in a row
+_FEW, _MOST_WORKERS = 200, 16
 
 
 class Unreadable(NamedTuple):
@@ -85,6 +87,23 @@ class _Drawn(NamedTuple):
     name: str
     seed: int
     unreadable: list[Unreadable]
+
+
+def fitting_workers(count: int, device: torch.device, group: Group) -> int:
+    """Return how many processes read pictures ahead, where nobody said it.
+
+    On a processor a training step takes far longer than reading its pictures, so one is enough; a GPU needs what there
+    is. A small set is read sooner than a process is started.
+
+    Args:
+        count: pictures of an epoch.
+        device: that trains.
+        group: the processes that share this machine's cores.
+    """
+    if count < _FEW:
+        return 0
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return 1 if device.type == "cpu" else max(1, min(_MOST_WORKERS, cores // group.world))
 
 
 def epoch_batches(

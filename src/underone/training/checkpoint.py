@@ -2,6 +2,7 @@
 
 import pickle
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,10 @@ from ..weights.from_torch_file import DAMAGE
 
 FILE = Path("last", "state.pt")
 VERSION = 2
+KEYS = (
+    "recipe", "data", "step", "model", "average", "optimizer", "scaler", "forms", "sums", "history", "best",
+    "unreadable", "seconds",
+)  # fmt: skip
 
 
 def write_state(folder: Path, state: dict[str, Any]) -> Path:
@@ -52,6 +57,17 @@ def read_state(folder: Path) -> dict[str, Any]:
     if not isinstance(state, dict) or state.get("version") != VERSION:
         raise BadFile(f"{path} is the state of another version; start anew, or with the version that wrote it")
     return state
+
+
+def require_whole(folder: Path, state: Mapping[str, Any]) -> None:
+    """Do nothing with a state that a run wrote.
+
+    Raises:
+        BadFile: it lacks something.
+    """
+    missing = [key for key in KEYS if key not in state]
+    if missing:
+        raise BadFile(f"{folder / FILE} is no state of a run: it lacks {', '.join(missing)}; name another folder")
 
 
 def has_state(folder: Path) -> bool:

@@ -18,7 +18,7 @@ from ..data.order import steps_of
 from ..errors import BadFile, BadValue, Diverged
 from ..weights import save_weights
 from . import checkpoint, run_folder
-from .batches import Batch, Unreadable, epoch_batches
+from .batches import Batch, Unreadable, epoch_batches, fitting_workers
 from .classification import Classification
 from .detection import Detection
 from .distribution import Group, choose_device, joined_group
@@ -42,7 +42,7 @@ def train(
     *,
     resume: bool = False,
     device: str = "auto",
-    workers: int = 1,
+    workers: int | None = None,
     save_seconds: float = SAVE_SECONDS,
     loggers: tuple[str, ...] = (),
     progress: Callable[[Progress], None] = lambda where: None,  # noqa: ARG005
@@ -59,7 +59,7 @@ def train(
         output: folder of the run; made if need be.
         resume: go on from the folder's last state; start where it has none.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        workers: processes that read pictures ahead.
+        workers: processes that read pictures ahead; None: as `fitting_workers` has it. The result is the same.
         save_seconds: time between two states on disk; one is written after every epoch too.
         loggers: ``tensorboard``, ``trackio``.
         progress: told after each step.
@@ -78,7 +78,9 @@ def train(
     recipe = (recipe_of(recipe) if isinstance(recipe, str) else recipe).changed(**changes)
     with joined_group(device) as group:
         splits = TASKS[recipe.task].open_splits(data)
-        run = Run(recipe, splits, Path(output), group, choose_device(device, group), workers, save_seconds)
+        where = choose_device(device, group)
+        workers = fitting_workers(len(splits.train), where, group) if workers is None else workers
+        run = Run(recipe, splits, Path(output), group, where, workers, save_seconds)
         run.loggers = run_folder.open_loggers(loggers if group.leads else (), run.folder)
         return run.to_the_end(resume, progress)
 
@@ -113,6 +115,11 @@ class Run:
         self.best = {"epoch": 0, "score": -math.inf}
         self.unreadable: dict[str, str] = {}
         self.seconds = 0.0
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What a resumed run must find again."""
+        return {"pictures": len(self.splits.train), "classes": list(self.splits.train.classes)}
 
     @property
     def epoch(self) -> int:
@@ -235,6 +242,7 @@ class Run:
         self.seconds = time.monotonic() - self.started
         state = {
             "recipe": self.recipe.model_dump_json(),
+            "data": self.data,
             "step": self.step,
             **self.learner.state(),
             "sums": self.sums,
@@ -250,8 +258,10 @@ class Run:
         """Take up a state.
 
         Raises:
-            BadValue: it is of another recipe.
+            BadFile: it is not whole.
+            BadValue: it is of another recipe, or of other data.
         """
+        checkpoint.require_whole(self.folder, state)
         stored = Recipe.model_validate_json(state["recipe"])
         differing = [key for key in Recipe.model_fields if getattr(stored, key) != getattr(self.recipe, key)]
         if differing:
@@ -259,6 +269,11 @@ class Run:
                 f"{self.folder} is a run with another "
                 + ", ".join(f"{key}={getattr(stored, key)!r} (now {getattr(self.recipe, key)!r})" for key in differing)
                 + "; resume it with its own recipe.yaml, or name another folder"
+            )
+        if state["data"] != self.data:
+            raise BadValue(
+                f"{self.folder} is a run on {_listed(state['data'])}, now there are {_listed(self.data)}; "
+                "resume it with its own data, or name another folder"
             )
         self.learner.load_state(state)
         for name in ("step", "sums", "history", "best", "unreadable", "seconds"):
@@ -317,3 +332,7 @@ class Run:
 
 def _seed(seed: int, step: int, rank: int) -> int:
     return (seed * 1_000_003 + step) * 4096 + rank
+
+
+def _listed(data: Mapping[str, Any]) -> str:
+    return f"{data['pictures']} pictures of {len(data['classes'])} classes, {', '.join(data['classes'][:5])} …"

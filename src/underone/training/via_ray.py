@@ -50,6 +50,8 @@ def train_on_ray(
         from ray.train.torch import TorchTrainer
     except ImportError as error:
         raise MissingExtra("training on Ray", "ray[train]", "ray") from error
+    if processes < 1:
+        raise BadValue(f"{processes} processes were asked of Ray; 1 or more are required")
     recipe = (recipe_of(recipe) if isinstance(recipe, str) else recipe).changed(**changes)
     folder = Path(output).resolve()
     if checkpoint.has_state(folder) and not resume:
