@@ -6,6 +6,7 @@ from torch import nn
 from underone.compare import difference
 from underone.nn.families import FAMILIES
 from underone.nn.folded_block import FoldedBlock
+from underone.trace import trace
 
 PLACES = {
     "stem": {"in_channels": 3, "out_channels": 8, "kernel_size": 3, "stride": 2},
@@ -139,7 +140,7 @@ def test_average_branch_is_the_average_pool():
     assert torch.allclose(branch(x), branch.bn(F.avg_pool2d(x, 3, 2, 1)))
     branch, x = block_of("dbb", "stem").branches[2], picture("stem")
     point = branch.point(x)
-    border = branch._border(point)
+    border = branch._border()
     assert torch.allclose(branch(x), branch.window.bn(F.avg_pool2d(F.pad(point - border, [1] * 4) + border, 3, 2)))
 
 
@@ -152,3 +153,10 @@ def test_product_of_an_expanded_convolution_is_the_three_in_turn(place):
     y = F.conv2d(y, branch.window.weight, stride=stride, dilation=dilation, groups=groups)
     y = F.conv2d(y, branch.reduce.weight, groups=groups)
     assert torch.allclose(branch(x), branch.bn(y), rtol=1e-10)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_training_form_is_followed_by_the_tracer(family):
+    """Operations on the batch's own size or under `no_grad` would stop it."""
+    block = nn.Sequential(block_of(family, "stem"), nn.AdaptiveAvgPool2d(1), nn.Flatten()).float()
+    assert trace(block, input_shape=(None, 3, 16, 16)).nodes
