@@ -102,11 +102,13 @@ Chain::Chain(const StepMaker& m, const Operands& o) : a(m.arithmetic), in(input(
               "reads past the border of its map");
   hidden_pitch = std::max((out.width - 1) * window.stride_x + window.reach_x(), stem ? window.left + in.width : 0);
   const size_t hidden_row = expand.present ? size_t(window.stride_y) * hidden_pitch * middle * kCell : 0;
-  if (project.present) {
-    tiles = make_tiles(a, project.packed, out, direct ? 0 : operand_blocks, m.threads, direct ? in.pitch() : 0, direct ? size_t(middle) * in.pitch() * kCell : hidden_row);
-  } else {
-    tiles = make_tiles(a, expand.present ? expand.packed : spatial.packed, out, 1, m.threads, 0, hidden_row);
-  }
+  auto cut = [&](int threads) {
+    if (!project.present) return make_tiles(a, expand.present ? expand.packed : spatial.packed, out, 1, threads, 0, hidden_row);
+    return make_tiles(a, project.packed, out, direct ? 0 : operand_blocks, threads, direct ? in.pitch() : 0, direct ? size_t(middle) * in.pitch() * kCell : hidden_row);
+  };
+  tiles = cut(1);
+  common = m.threads > 1 && tiles.list.size() == 1 && project.present && (depthwise || direct) && !stem && project.clamps() && by_channels();
+  if (!common && m.threads > 1) tiles = cut(m.threads);
   if (expand.present) plan_hidden(o);
 }
 
@@ -122,21 +124,48 @@ void Chain::plan_hidden(const Operands& o) {
       if (x + window.left < hidden_pitch) hidden_place[size_t(y) * pitch + in.pad + x] = y * hidden_pitch + window.left + x;
 }
 
-Chain::Scratch Chain::split(char* memory) const {
-  const size_t hidden = expand.present ? size_t(middle) * (hidden_rows * hidden_pitch + 1) * kCell : 0;
-  const size_t operand = project.present && !direct ? size_t(ceil_div(project.packed.in, a.lanes)) * a.round_up(tiles.pixels) * kCell : 0;
-  return {memory, memory + hidden, memory + hidden + operand};
+// On so few pixels (7x7) threads that share channels are done sooner than threads that share rows: all have the same to do,
+// no row is expanded twice, and each reads its part of the weights alone. On more, what one thread writes and another reads
+// takes longer (14x14, 2 threads: 68 us by rows, 76 us by channels).
+constexpr int kFewPixels = 64;
+bool Chain::by_channels() const {
+  return out.height * out.width <= kFewPixels && (!expand.present || in.height * in.width <= kFewPixels);
+}
+
+// A thread's channels between the convolutions: whole panels of the expanding weight, and whole blocks.
+Chain::Part Chain::part(int thread, int threads) const {
+  if (!expand.present || stem) return {int(long(middle) * thread / threads), int(long(middle) * (thread + 1) / threads), 0, 0};
+  const int panels = a.panels(expand.packed), width = expand.packed.panel, together = std::max(1, a.lanes / width);  // panels of a block
+  const int units = ceil_div(panels, together);
+  const int first = int(long(units) * thread / threads) * together, last = std::min(panels, int(long(units) * (thread + 1) / threads) * together);
+  auto block = [&](int panel) { return std::min(middle, panel * width / a.lanes); };
+  return {block(first), last == panels ? middle : block(last), first, last};
+}
+
+size_t Chain::hidden_bytes() const { return expand.present ? size_t(middle) * (hidden_rows * hidden_pitch + 1) * kCell : 0; }
+
+size_t Chain::operand_bytes() const {
+  return project.present && !direct ? size_t(ceil_div(project.packed.in, a.lanes)) * a.round_up(tiles.pixels) * kCell : 0;
+}
+
+Chain::Scratch Chain::split(const Worker& w) const {
+  char* const between = common ? w.shared : w.scratch;
+  return {between, between + hidden_bytes(), common ? w.scratch : between + between_bytes()};
 }
 
 size_t Chain::scratch() const {
-  const size_t before = size_t(split(nullptr).product - static_cast<char*>(nullptr));
   const size_t wide = expand.present && !stem ? a.product_scratch(expand.packed, hidden_rows * in.pitch()) : 0;
-  return before + std::max(wide, project.present ? a.product_scratch(project.packed, tiles.pixels) : 0) + kCell;
+  return (common ? 0 : between_bytes()) + std::max(wide, project.present ? a.product_scratch(project.packed, tiles.pixels) : 0) + kCell;
+}
+
+// Asks for cells that another thread may have written, all at once: a miss is waited for much longer than the next one.
+static void fetch(const char* cells, size_t count) {
+  for (size_t i = 0; i < count; i++) __builtin_prefetch(cells + i * kCell, 0, 2);
 }
 
 void Chain::run(int phase, const Worker& worker) {
   if (stem && phase == 0) return stem->prepare(worker);
-  clear_border(out, worker);
+  if (!common || phase == 0) clear_border(out, worker);
   if (!expand.present && !project.present) {  // depthwise alone: threads share the channel blocks
     const int first = worker.first(middle), last = worker.last(middle);
     a.depthwise(spatial.packed, window, rows_of(in, -window.top, -window.left), rows_of(out, 0), first, last, out.height, out.width, spatial.low(), spatial.high());
@@ -147,47 +176,66 @@ void Chain::run(int phase, const Worker& worker) {
     }
     return;
   }
-  const Scratch s = split(worker.scratch);
+  const Scratch s = split(worker);
   int done = -1;
+  if (common) {
+    if (direct || phase == 1) return multiply_share(worker, s);
+    return make_operand(tiles.list[0], done, part(worker.thread, worker.threads), s);
+  }
   for (int t = worker.first(int(tiles.list.size())); t < worker.last(int(tiles.list.size())); t++) run_tile(tiles.list[t], done, s);
 }
 
 void Chain::run_tile(const Tile& tile, int& done, const Scratch& s) const {
-  if (direct) {
-    const char* operand = in.data + size_t(in.place(tile.y, -in.pad)) * kCell;
-    return multiply(tile, operand, in.pixels(), tile.rows * in.pitch(), s.product);
-  }
-  const Rows from = spatial_input(tile, done, s);
-  const int pixels = tile.rows * out.width, stride = a.round_up(pixels);
-  if (!project.present) {
-    const Rows to = rows_of(out, tile.y);
-    a.depthwise(spatial.packed, window, from, to, 0, middle, tile.rows, out.width, spatial.low(), spatial.high());
-    if (!spatial.clamps()) a.activate(spatial.finish, to, middle, tile.rows, out.width);
-    return;
-  }
-  if (depthwise) {
-    const Rows to{s.operand, size_t(stride), size_t(out.width)};
-    a.depthwise(spatial.packed, window, from, to, 0, middle, tile.rows, out.width, spatial.low(), spatial.high());
-    if (!spatial.clamps()) a.activate(spatial.finish, to, middle, tile.rows, out.width);
-  } else {
-    a.unfold(window, from, middle, tile.rows, out.width, s.operand, stride);
-  }
-  multiply(tile, s.operand, stride, pixels, s.product);
-}
-
-void Chain::multiply(const Tile& tile, const char* operand, int stride, int pixels, char* scratch) const {
-  a.product({operand, stride, pixels, &project.packed, tile.place.data(), project.low(), project.high(), out.data, out.pixels(), has_added ? added.data : nullptr, 0, a.panels(project.packed), scratch});
+  if (!direct) make_operand(tile, done, part(0, 1), s);
+  if (!project.present) return;
+  a.product(project_call(tile, s));
   if (!project.clamps()) a.activate(project.finish, rows_of(out, tile.y), out.blocks(), tile.rows, out.width);
 }
 
+// What the last convolution reads, or the result where there is none: blocks of `part`.
+void Chain::make_operand(const Tile& tile, int& done, const Part& part, const Scratch& s) const {
+  const Rows from = spatial_input(tile, done, part, s);
+  const int stride = a.round_up(tile.rows * out.width);
+  if (!depthwise) return a.unfold(window, from, middle, tile.rows, out.width, s.operand, stride);
+  const Rows to = project.present ? Rows{s.operand, size_t(stride), size_t(out.width)} : rows_of(out, tile.y);
+  a.depthwise(spatial.packed, window, from, to, part.first, part.last, tile.rows, out.width, spatial.low(), spatial.high());
+  const Rows mine{to.data + part.first * to.block * kCell, to.block, to.row};
+  if (!spatial.clamps()) a.activate(spatial.finish, mine, part.last - part.first, tile.rows, out.width);
+}
+
+Product Chain::project_call(const Tile& tile, const Scratch& s) const {
+  const int pixels = tile.rows * (direct ? in.pitch() : out.width);
+  const char* const operand = direct ? in.data + size_t(in.place(tile.y, -in.pad)) * kCell : s.operand;
+  return {operand, direct ? in.pixels() : a.round_up(pixels), pixels, &project.packed, tile.place.data(), project.low(), project.high(), out.data, out.pixels(), has_added ? added.data : nullptr, 0, a.panels(project.packed), s.product};
+}
+
+// A thread's panels of the only tile; of a panel that two threads share, each does some register tiles of pixels.
+void Chain::multiply_share(const Worker& worker, const Scratch& s) const {
+  const Product whole = project_call(tiles.list[0], s);
+  const int size = a.tile_pixels(project.packed), count = ceil_div(whole.pixels, size), pieces = whole.last * count;
+  const int first = worker.first(pieces), last = worker.last(pieces);
+  auto multiply = [&](int from, int to) {  // pieces: whole panels, or some of one
+    if (from >= to) return;
+    Product c = whole;
+    const int at = from % count * size;
+    c.first = from / count, c.last = ceil_div(to, count);
+    c.operand += size_t(at) * kCell, c.place += at;
+    c.pixels = to % count ? std::min(whole.pixels, to % count * size) - at : whole.pixels - at;
+    a.product(c);
+  };
+  fetch(direct ? in.data : s.operand, size_t(ceil_div(project.packed.in, a.lanes)) * whole.stride);
+  const int begin = std::min(last, ceil_div(first, count) * count), end = std::max(begin, last / count * count);
+  multiply(first, begin), multiply(begin, end), multiply(end, last);
+}
+
 // The rows under a tile: of the input map, or expanded into scratch memory, where rows that the last tile made stay.
-Rows Chain::spatial_input(const Tile& tile, int& done, const Scratch& s) const {
+Rows Chain::spatial_input(const Tile& tile, int& done, const Part& part, const Scratch& s) const {
   if (!expand.present) return rows_of(in, tile.y * window.stride_y - window.top, -window.left);
   const int block = hidden_rows * hidden_pitch + 1, need = (tile.rows - 1) * window.stride_y + window.reach_y();
   const size_t row = size_t(hidden_pitch) * kCell;
   const int start = tile.y * window.stride_y - window.top;  // image row of the first hidden row
   const int kept = done < 0 ? 0 : std::max(0, done - start);
-  for (int c = 0; c < middle; c++) {
+  for (int c = part.first; c < part.last; c++) {
     char* rows = s.hidden + size_t(c) * block * kCell;
     if (kept) {
       std::memmove(rows, rows + row * (hidden_rows - kept), row * kept);
@@ -196,23 +244,24 @@ Rows Chain::spatial_input(const Tile& tile, int& done, const Scratch& s) const {
     }
   }
   const int first = std::max(start + kept, 0), last = std::min(start + need, in.height);
-  if (first < last) expand_rows(first, last, first - start, s);
-  for (int c = 0; c < middle; c++)  // below the image, and what surplus pixels wrote
+  if (first < last) expand_rows(first, last, first - start, part, s);
+  for (int c = part.first; c < part.last; c++)  // below the image, and what surplus pixels wrote
     for (int y = std::max(last - start, kept); y < need; y++) std::memset(s.hidden + size_t(c) * block * kCell + y * row, 0, row);
   done = start + need;
   return {s.hidden, size_t(block), size_t(hidden_pitch)};
 }
 
 // Image rows [first, last) into the hidden rows from `at` on.
-void Chain::expand_rows(int first, int last, int at, const Scratch& s) const {
+void Chain::expand_rows(int first, int last, int at, const Part& part, const Scratch& s) const {
   const int block = hidden_rows * hidden_pitch + 1, rows = last - first;
   const Rows fresh{s.hidden + (at * size_t(hidden_pitch) + window.left) * kCell, size_t(block), size_t(hidden_pitch)};
   if (stem) {
     stem->make(first, rows, expand.low(), expand.high(), fresh);
   } else {
-    a.product({in.data + size_t(in.place(first, -in.pad)) * kCell, in.pixels(), rows * in.pitch(), &expand.packed, hidden_place.data() + size_t(at) * in.pitch(), expand.low(), expand.high(), s.hidden, block, nullptr, 0, a.panels(expand.packed), s.product});
+    a.product({in.data + size_t(in.place(first, -in.pad)) * kCell, in.pixels(), rows * in.pitch(), &expand.packed, hidden_place.data() + size_t(at) * in.pitch(), expand.low(), expand.high(), s.hidden, block, nullptr, part.first_panel, part.last_panel, s.product});
   }
-  if (!expand.clamps()) a.activate(expand.finish, fresh, middle, rows, std::min(in.width, hidden_pitch - window.left));
+  const Rows mine{fresh.data + size_t(part.first) * block * kCell, fresh.block, fresh.row};
+  if (!expand.clamps()) a.activate(expand.finish, mine, part.last - part.first, rows, std::min(in.width, hidden_pitch - window.left));
 }
 
 }  // namespace underone

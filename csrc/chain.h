@@ -23,8 +23,9 @@ Tiles make_tiles(const Arithmetic& a, const Packed& packed, const Map& out, int 
 class Chain : public Step {
  public:
   Chain(const StepMaker& maker, const Operands& operands);
-  int phases() const override { return stem ? 2 : 1; }
+  int phases() const override { return stem || (common && !direct) ? 2 : 1; }
   size_t scratch() const override;
+  size_t shared() const override { return common ? between_bytes() : 0; }
   void run(int phase, const Worker& worker) override;
 
  private:
@@ -39,14 +40,24 @@ class Chain : public Step {
   struct Scratch {
     char *hidden, *operand, *product;
   };
+  // Channels between the convolutions: blocks, and the panels of the expanding weight that make them.
+  struct Part {
+    int first, last, first_panel, last_panel;
+  };
 
   Map input(const StepMaker& maker, const Operands& operands);
   void plan_hidden(const Operands& operands);
-  void expand_rows(int first, int last, int at, const Scratch& s) const;
+  bool by_channels() const;
+  Part part(int thread, int threads) const;
+  void expand_rows(int first, int last, int at, const Part& part, const Scratch& s) const;
   void run_tile(const Tile& tile, int& done, const Scratch& s) const;
-  Rows spatial_input(const Tile& tile, int& done, const Scratch& s) const;
-  void multiply(const Tile& tile, const char* operand, int stride, int pixels, char* scratch) const;
-  Scratch split(char* memory) const;
+  Rows spatial_input(const Tile& tile, int& done, const Part& part, const Scratch& s) const;
+  void make_operand(const Tile& tile, int& done, const Part& part, const Scratch& s) const;
+  Product project_call(const Tile& tile, const Scratch& s) const;
+  void multiply_share(const Worker& worker, const Scratch& s) const;
+  size_t hidden_bytes() const, operand_bytes() const;
+  size_t between_bytes() const { return hidden_bytes() + operand_bytes(); }
+  Scratch split(const Worker& worker) const;
 
   const Arithmetic& a;
   std::unique_ptr<ImageRows> stem;  // makes the input's rows from an image; `in` has no memory then
@@ -55,6 +66,7 @@ class Chain : public Step {
   Window window;
   Stage expand, spatial, project;
   int middle = 0;                 // blocks of the expanded map
+  bool common = false;            // threads share channels, not rows; what lies between is common memory
   int hidden_pitch = 0, hidden_rows = 0;
   std::vector<int> hidden_place;  // of every expanded pixel, rows of the input's pitch
   Tiles tiles;

@@ -81,11 +81,12 @@ struct Plan::Parts {
   std::vector<std::unique_ptr<Step>> steps;
   std::vector<Tensor> input_types, output_types;
   Storage weights, arena, scratch;
-  size_t weight_bytes = 0, activation_bytes = 0, scratch_bytes = 0;
+  size_t weight_bytes = 0, activation_bytes = 0, scratch_bytes = 0, shared_bytes = 0;
   int threads;
   std::vector<std::pair<int, int>> copies;  // output position, tensor: outputs that no step writes for the first time
 
   explicit Parts(const PlanDescription& d);
+  size_t working_bytes() const { return scratch_bytes * size_t(threads) + shared_bytes; }
   void check(const PlanDescription& d) const;
   void describe_maps(const PlanDescription& d);
   void store_constants(const PlanDescription& d);
@@ -118,9 +119,9 @@ Plan::Parts::Parts(const PlanDescription& d)
     }
   }
   if (!missing.empty()) throw Unsupported(missing);
-  for (auto& step : steps) scratch_bytes = std::max(scratch_bytes, step->scratch());
+  for (auto& step : steps) scratch_bytes = std::max(scratch_bytes, step->scratch()), shared_bytes = std::max(shared_bytes, step->shared());
   scratch_bytes = (scratch_bytes + 2 * kSlack - 1) / kSlack * kSlack;  // each thread reads a little behind its own
-  scratch = allocate(scratch_bytes * threads);
+  scratch = allocate(working_bytes());
   for (int i : inputs) input_types.push_back(tensors[i]);
   for (int i : outputs) output_types.push_back(tensors[i]);
 }
@@ -299,7 +300,7 @@ void Plan::Parts::run_steps(double* seconds) {
   std::atomic<bool> failed{false};
   std::exception_ptr error;
   run_on_threads(threads, [&](int thread) {
-    const Worker worker{thread, threads, scratch.get() + size_t(thread) * scratch_bytes};
+    const Worker worker{thread, threads, scratch.get() + size_t(thread) * scratch_bytes, scratch.get() + size_t(threads) * scratch_bytes};
     auto start = std::chrono::steady_clock::now();
     for (size_t i = 0; i < steps.size(); i++) {
       Step* const step = steps[i].get();
@@ -343,12 +344,12 @@ void Plan::run(const std::vector<const void*>& in, const std::vector<void*>& out
 
 void Plan::poison() {
   std::memset(parts->arena.get(), 0xff, parts->activation_bytes);
-  std::memset(parts->scratch.get(), 0xff, parts->scratch_bytes * size_t(parts->threads));
+  std::memset(parts->scratch.get(), 0xff, parts->working_bytes());
 }
 
 const std::vector<Tensor>& Plan::inputs() const { return parts->input_types; }
 const std::vector<Tensor>& Plan::outputs() const { return parts->output_types; }
 size_t Plan::weight_bytes() const { return parts->weight_bytes + parts->packed.used(); }
-size_t Plan::activation_bytes() const { return parts->activation_bytes + parts->scratch_bytes * size_t(parts->threads); }
+size_t Plan::activation_bytes() const { return parts->activation_bytes + parts->working_bytes(); }
 
 }  // namespace underone
