@@ -41,16 +41,23 @@ def stem(isa: Isa) -> tuple[hl.Func, list]:
     xo, xi, no, ni = hl.Var("xo"), hl.Var("xi"), hl.Var("no"), hl.Var("ni")
     out.bound(lane, 0, BLOCK)
     out.compute_root()
-    (
-        out.split(x, xo, xi, PIXELS, hl.TailStrategy.ShiftInwards)
-        .split(n, no, ni, 1)
-        .reorder(lane, ni, xi, xo, no, y)
-        .vectorize(lane, isa.lanes)
-        .unroll(xi)
-        .unroll(ni)
-    )
+    blocks = result.dim(3).extent()
+    for together in (2, 3) if isa.lanes == BLOCK else ():  # as many sums as there are registers for
+        schedule(out.specialize(blocks % together == 0), x, xo, xi, n, no, ni, y, lane, isa, together)
+    schedule(out, x, xo, xi, n, no, ni, y, lane, isa, 1)
     total.compute_at(out, xo).vectorize(lane, isa.lanes).unroll(lane).unroll(x).unroll(n)
     total.update().reorder(lane, n, x, k.x, k.y, k.z).vectorize(lane, isa.lanes).unroll(lane).unroll(x).unroll(
         n
     ).unroll(k.x).unroll(k.y).unroll(k.z)
     return out, [image, weight, bias, low, high]
+
+
+def schedule(out, x, xo, xi, n, no, ni, y, lane, isa, together):
+    (
+        out.split(x, xo, xi, PIXELS, hl.TailStrategy.ShiftInwards)
+        .split(n, no, ni, together)
+        .reorder(lane, ni, xi, xo, no, y)
+        .vectorize(lane, isa.lanes)
+        .unroll(xi)
+        .unroll(ni)
+    )
