@@ -1,12 +1,14 @@
 // Plan for Python: numpy arrays in, numpy arrays out.
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/map.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/variant.h>
 #include <nanobind/stl/vector.h>
 
 #include <mutex>
+#include <optional>
 #include <set>
 
 #if defined(__unix__) || defined(__APPLE__)
@@ -138,7 +140,7 @@ PyPlan::~PyPlan() {
 }
 
 void make(PyPlan* self, const std::vector<TensorRow>& tensors, const std::map<int, Input>& constants, const std::vector<StepRow>& steps,
-          const std::vector<int>& inputs, const std::vector<int>& outputs, const std::string& isa, const std::string& precision, int threads) {
+          const std::vector<int>& inputs, const std::vector<int>& outputs, const std::string& isa, const std::string& precision, int threads, const std::optional<Input>& mapped) {
   PlanDescription d;
   for (auto& [dtype, shape, pad] : tensors) d.tensors.push_back({row(dtype).type, shape, nullptr}), d.pads.push_back(pad);
   static char nothing;  // constants without elements have an address too
@@ -149,6 +151,7 @@ void make(PyPlan* self, const std::vector<TensorRow>& tensors, const std::map<in
   }
   for (auto& [op, label, attributes, in, out] : steps) d.steps.push_back({{op, label, attributes}, in, out});
   d.inputs = inputs, d.outputs = outputs, d.isa = isa, d.precision = precision, d.threads = threads;
+  if (mapped) d.file = {static_cast<const char*>(mapped->data()), mapped->nbytes()};
   nb::gil_scoped_release release;
   new (self) PyPlan(std::make_unique<Plan>(d));
 }
@@ -159,7 +162,7 @@ void bind_plan(nb::module_& m) {
   nb::exception<Unsupported>(m, "Unsupported", PyExc_NotImplementedError);
   nb::class_<PyPlan>(m, "Plan", "A network laid out for one shape of its inputs, ready to run.")
       .def("__init__", &make, nb::arg("tensors"), nb::arg("constants"), nb::arg("steps"), nb::arg("inputs"), nb::arg("outputs"),
-           nb::kw_only(), nb::arg("isa"), nb::arg("precision") = "float32", nb::arg("threads") = 1)
+           nb::kw_only(), nb::arg("isa"), nb::arg("precision") = "float32", nb::arg("threads") = 1, nb::arg("mapped") = nb::none())
       .def("run", nb::overload_cast<const std::vector<Input>&>(&PyPlan::run), nb::arg("inputs"), "Contiguous arrays in, new arrays out.")
       .def("profile", &PyPlan::profile, nb::arg("inputs"), nb::arg("rounds"), "Seconds of every step, the least of all rounds.")
       .def("poison", [](PyPlan& p) { std::lock_guard<std::mutex> turn(p.mutex); p.plan->poison(); }, "Fill all memory between the steps with NaN, for tests.")

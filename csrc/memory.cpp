@@ -31,7 +31,16 @@ Storage reserve(size_t bytes) {
   if (page == kHugePage) madvise(from + head, size, MADV_HUGEPAGE);
   return Storage(from + head, FreeBytes{size});
 }
+
+void FileView::give_back(const void* from, size_t bytes) const {
+  const uintptr_t page = uintptr_t(sysconf(_SC_PAGESIZE)), begin = reinterpret_cast<uintptr_t>(from), start = reinterpret_cast<uintptr_t>(data);
+  if (!data || begin < start || begin >= start + size) return;
+  const uintptr_t first = (begin + page - 1) / page * page, last = std::min(begin + bytes, start + size) / page * page;
+  if (first < last) madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+}
 #else
+void FileView::give_back(const void*, size_t) const {}
+
 void FreeBytes::operator()(char* p) const { ::operator delete[](p, std::align_val_t(4096)); }
 
 Storage reserve(size_t bytes) {

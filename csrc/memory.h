@@ -19,6 +19,14 @@ Storage allocate(size_t bytes);
 // The same; what is never touched needs no memory, where the system can do that.
 Storage reserve(size_t bytes);
 
+// A file that is mapped into memory, or nothing.
+struct FileView {
+  const char* data = nullptr;
+  size_t size = 0;
+  // Gives back the pages that lie in these bytes, where they are the file's; they are read again when they are needed.
+  void give_back(const void* from, size_t bytes) const;
+};
+
 // Bytes of the cache that one core has to itself; 1 MiB where the system does not say.
 size_t second_level_cache();
 

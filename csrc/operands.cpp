@@ -1,5 +1,6 @@
 #include "operands.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace underone {
@@ -30,7 +31,14 @@ Tensor Operands::constant(size_t i) const {
   if (reinterpret_cast<uintptr_t>(tensor.data) % alignof(float) == 0) return tensor;
   const size_t size = size_t(bytes(tensor));
   copies.emplace_back(new char[size]);
-  tensor.data = std::memcpy(copies.back().get(), tensor.data, size);
+  constexpr size_t piece = size_t(1) << 20;  // of the file, that lies in memory beside its copy
+  const char* const from = static_cast<const char*>(tensor.data);
+  for (size_t at = 0; at < size; at += piece) {
+    const size_t count = std::min(piece, size - at);
+    std::memcpy(copies.back().get() + at, from + at, count);
+    file.give_back(from + at, count);
+  }
+  tensor.data = copies.back().get();
   return tensor;
 }
 const float* Operands::bias(size_t i, int64_t size) const {

@@ -8,6 +8,7 @@ struct Operands {
   const Op& op;
   const std::vector<Place>& in;
   const std::vector<Place>& out;
+  const FileView file = {};
 
   // Throws std::invalid_argument("cells.x <what>") unless `holds`.
   void require(bool holds, const char* what) const;

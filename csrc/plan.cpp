@@ -90,6 +90,7 @@ struct Plan::Parts {
   void check(const PlanDescription& d) const;
   void describe_maps(const PlanDescription& d);
   void store_constants(const PlanDescription& d);
+  void give_back_constants(const PlanDescription& d, const StepPlan& step) const;
   std::vector<Place> places(const PlanDescription& d, const std::vector<int>& numbers);
   void place_parts(const PlanDescription& d);
   void place_parts(const PlanDescription& d, const StepPlan& concat);
@@ -112,6 +113,7 @@ Plan::Parts::Parts(const PlanDescription& d)
     const std::string& label = step.op.label.empty() ? step.op.name : step.op.label;
     try {
       steps.push_back(make(d, step));
+      give_back_constants(d, step);
     } catch (const Unsupported& error) {
       missing += (missing.empty() ? "" : "; ") + label + ": " + error.what();  // all are listed, not the first alone
     } catch (const std::invalid_argument& error) {
@@ -192,6 +194,11 @@ void Plan::Parts::store_constants(const PlanDescription& d) {
   }
 }
 
+// What a step has packed need not lie in memory twice. Another step that reads it has its pages read again.
+void Plan::Parts::give_back_constants(const PlanDescription& d, const StepPlan& step) const {
+  for (int i : step.inputs) if (i >= 0) d.file.give_back(d.tensors[i].data, size_t(bytes(tensors[i])));
+}
+
 void Plan::Parts::lay_out_activations(const PlanDescription& d) {
   const int end = int(d.steps.size());
   std::vector<Life> lives(tensors.size(), Life{0, end, -1});
@@ -215,7 +222,7 @@ void Plan::Parts::lay_out_activations(const PlanDescription& d) {
   }
   size_t total = 0;
   const std::vector<size_t> offsets = lay_out(lives, total);
-  arena = allocate(total);
+  arena = reserve(total);
   activation_bytes = total;
   for (size_t i = 0; i < lives.size(); i++) if (lives[i].bytes) data[i] = arena.get() + offsets[i];
   for (size_t i = 0; i < parts.size(); i++)
@@ -277,7 +284,7 @@ std::vector<Place> Plan::Parts::places(const PlanDescription& d, const std::vect
 // A step on maps. Its weights are read from the description and packed.
 std::unique_ptr<Step> Plan::Parts::make_cells(const PlanDescription& d, const StepPlan& step) {
   const std::vector<Place> in = places(d, step.inputs), out = places(d, step.outputs);
-  return make_cells_step({arithmetic, packed, d.threads}, step.op, in, out);
+  return make_cells_step({arithmetic, packed, d.threads, d.file}, step.op, in, out);
 }
 
 std::unique_ptr<Step> Plan::Parts::make(const PlanDescription& d, const StepPlan& step) {

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "memory.h"
 #include "step.h"
 #include "tensor.h"
 
@@ -21,6 +22,7 @@ struct PlanDescription {
   std::vector<int> inputs, outputs;
   std::string isa = "avx2", precision = "float32";
   int threads = 1;
+  FileView file = {};  // that constants may lie in: its pages are given back as they are packed
 };
 
 class Plan {

@@ -195,7 +195,7 @@ const std::pair<const char*, Make> kSteps[] = {
 
 std::unique_ptr<Step> make_cells_step(const StepMaker& maker, const Op& op, const std::vector<Place>& in, const std::vector<Place>& out) {
   for (auto& [name, make] : kSteps)
-    if (op.name == name) return make(maker, Operands{op, in, out});
+    if (op.name == name) return make(maker, Operands{op, in, out, maker.file});
   throw Unsupported(op.name + " is no step of the native engine");
 }
 

@@ -20,6 +20,7 @@ struct StepMaker {
   const Arithmetic& arithmetic;
   WeightArena& arena;
   int threads;
+  FileView file = {};  // that constants may lie in
 };
 
 // Throws std::invalid_argument when anything does not fit; Unsupported for an unknown name.

@@ -89,10 +89,15 @@ class MappedFile:
         if now[0] == self.state[0] and now != self.state:
             raise BadFile(f"{self.path} was written into while it was in use; load it again")
 
+    @property
+    def pages(self) -> memoryview | None:
+        """Give the bytes whose pages may be given back one by one; None where that cannot be done."""
+        return self.content if isinstance(self.content.obj, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED") else None
+
     def release(self) -> None:
         """Give the pages that were looked at back; they are read again when they are needed."""
-        if isinstance(self.content.obj, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-            self.content.obj.madvise(mmap.MADV_DONTNEED)
+        if self.pages is not None:
+            self.pages.obj.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
 
 
 def _state(found: os.stat_result) -> tuple[int, int, int]:

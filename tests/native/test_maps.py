@@ -283,3 +283,31 @@ def test_a_residual_of_another_border_is_the_reference(setting):
     net.depthwise(3, pads=(1, 1, 1, 1))
     net.conv(8)
     check(net, setting, limit=3 * LIMITS[setting[1]])
+
+
+# Blocks and panels that do not share out evenly, maps of few pixels and of many, a window that reads past its map.
+@pytest.mark.parametrize("size", [(1, 1), (7, 7), (8, 8), (3, 20), (14, 14)])
+@pytest.mark.parametrize("wide", [40, 144, 160])
+def test_threads_share_rows_or_channels_and_give_the_same_bits(setting, size, wide):
+    net = Net(40, *size)
+    net.conv(wide)
+    net.node("Clip", min=0.0, max=6.0)
+    net.depthwise(pads=(1, 1, 1, 1))
+    net.node("HardSwish")
+    net.conv(72)
+    net.node("Relu")
+    net.depthwise(pads=(1, 1, 1, 1))
+    net.node("Relu")
+    net.conv(100)
+    net.conv(33)
+    isa, precision = setting
+    program = lower(net.graph(), {"x": net.inputs[0].shape})
+    x = np.random.default_rng(3).normal(0, 1, net.inputs[0].shape).astype(np.float32)
+    found = []
+    for threads in (1, 2, 3, 7):
+        plan = native.Plan(*program.arguments(), isa=isa, precision=precision, threads=threads)
+        plan.poison()
+        found.append(plan.run([x])[0])
+    assert np.isfinite(found[0]).all()
+    for other in found[1:]:
+        np.testing.assert_array_equal(other, found[0])

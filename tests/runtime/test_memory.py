@@ -1,5 +1,6 @@
 """How much memory a network takes, and how long loading it does: in a fresh process, warmed up with a small network."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -9,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from underone.compare import Comparison, Limits, Verdict
 from underone.graph import Graph, Node, Value, to_onnx
+from underone.graph.onnx_file import with_verdict
 from underone.runtime import load
 
 pytest.importorskip("underone._native", reason="the compiled part is not installed")
@@ -20,6 +23,8 @@ if not Path("/proc/self/clear_refs").is_file():
 # network.
 # What Python and its libraries took for the small network is not counted.
 ALLOWANCE = 8 << 20
+# The classifier's, in float32 as the file has it: what is packed now lies in memory twice, everything else once.
+LARGEST_WEIGHT = 4 * 1000 * 2048
 
 CODE = """
 import json, re, sys
@@ -54,6 +59,13 @@ def chain(channels, layers, size):
     return Graph(tuple(nodes), (Value("x", (1, channels, size, size)),), (Value(last, ()),), constants)
 
 
+def judged(content):
+    """Append a verdict on these bytes: loading looks whether it is on them, which reads all of the file."""
+    row = Comparison(on="noise", output="y", nmse=0, peak=0, limits=Limits())
+    facts = {"sha256": hashlib.sha256(content).hexdigest()}
+    return with_verdict(content, Verdict(kind="export", subject="a", reference="b", comparisons=(row,), facts=facts))
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Files of a small and of a large network, and of those of the zoo that the demand is about."""
@@ -61,10 +73,10 @@ def folder(tmp_path_factory):
     from underone.trace import trace
 
     folder = tmp_path_factory.mktemp("memory")
-    (folder / "small.onnx").write_bytes(to_onnx(chain(16, 2, 8)))
-    (folder / "wide.onnx").write_bytes(to_onnx(chain(1024, 16, 7)))  # 64 MiB of weights
+    (folder / "small.onnx").write_bytes(judged(to_onnx(chain(16, 2, 8))))
+    (folder / "wide.onnx").write_bytes(judged(to_onnx(chain(1024, 16, 7))))  # 64 MiB of weights
     for name in ("mobileone_s0", "mobileone_s4", "mobilenet_v2_100"):
-        (folder / f"{name}.onnx").write_bytes(to_onnx(trace(reparameterize(create_model(name)))))
+        (folder / f"{name}.onnx").write_bytes(judged(to_onnx(trace(reparameterize(create_model(name))))))
     return folder
 
 
@@ -77,17 +89,17 @@ def measured(folder, name, precision):
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", ["wide", "mobileone_s0", "mobileone_s4", "mobilenet_v2_100"])
-def test_memory_is_that_of_the_plan_and_at_most_one_copy_of_the_file_beside_it(folder, name, precision):
-    found, file = measured(folder, name, precision), (folder / f"{name}.onnx").stat().st_size
-    plan = found["weights"] + found["activations"]
-    assert found["peak"] <= file + 1.3 * plan + ALLOWANCE  # pages of the file, which are shared and clean, and the plan
-    assert found["kept"] <= found["weights"] + 1.3 * found["activations"] + ALLOWANCE  # afterwards the plan alone
+def test_memory_is_that_of_the_plan_while_loading_too(folder, name, precision):
+    found = measured(folder, name, precision)
+    limit = found["weights"] + 1.3 * found["activations"] + ALLOWANCE
+    assert found["kept"] <= limit
+    assert found["peak"] <= limit + LARGEST_WEIGHT  # pages of the file are counted
 
 
 def test_loading_59_megabytes_takes_less_than_150_ms(folder):
-    def seconds():
-        start = time.perf_counter()
+    def seconds():  # of this process alone: others may have the processor meanwhile
+        start = time.process_time()
         with load(folder / "mobileone_s4.onnx", "native"):
-            return time.perf_counter() - start
+            return time.process_time() - start
 
     assert min(seconds() for _ in range(5)) < 0.150

@@ -8,7 +8,7 @@ import hashlib
 import heapq
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ SHA256 = "sha256"  # fact of a verdict: of the bytes that were judged
 
 LARGEST_FILE = 1 << 31  # bytes: protobuf's own limit
 OLDEST_OPSET = 7
+_PIECE = 4 << 20  # bytes that are hashed between two looks at memory
 
 
 @dataclass(frozen=True)
@@ -130,16 +131,24 @@ def read_verdict(source: Path | bytes, name: str | None = None) -> Verdict | Non
     return verdict
 
 
-def verdict_of(content: Content, metadata: Mapping[str, str], where: str) -> Verdict | None:
-    """Give the verdict in a file that is parsed already; None where it has none on these very bytes."""
+def verdict_of(
+    content: Content, metadata: Mapping[str, str], where: str, release: Callable[[], None] = lambda: None
+) -> Verdict | None:
+    """Give the verdict in a file that is parsed already; None where it has none on these very bytes.
+
+    `release` is called after every few megabytes, so that a mapped file need never lie in memory as a whole.
+    """
     text = metadata.get(VERDICT_KEY)
     if text is None:
         return None
     verdict, entry = Verdict.from_json(text, where), _verdict_entry(text)
     if content[-len(entry) :] != entry:
         return None
-    judged = hashlib.sha256(memoryview(content)[: -len(entry)]).hexdigest()
-    return verdict if verdict.facts.get(SHA256) == judged else None
+    judged, body = hashlib.sha256(), memoryview(content)[: -len(entry)]
+    for at in range(0, len(body), _PIECE):
+        judged.update(body[at : at + _PIECE])
+        release()
+    return verdict if verdict.facts.get(SHA256) == judged.hexdigest() else None
 
 
 def with_verdict(content: bytes, verdict: Verdict) -> bytes:

@@ -77,7 +77,7 @@ def open_model(source: Source) -> ModelFile:
         _describe(model, metadata, name),
         _weights_dtype(model.graph),
         ours=SPEC_KEY in metadata,
-        verdict=_verdict(content, metadata, name),
+        verdict=_verdict(content, metadata, name, mapped),
         mapped=mapped,
     )
 
@@ -96,9 +96,9 @@ def _path_or_bytes(source: Any) -> Path | bytes:
     raise BadValue(f"{shown} is no file; the path of an ONNX file, its bytes, or an open binary file is required{hint}")
 
 
-def _verdict(content: Content, metadata: Mapping[str, str], name: str) -> Verdict | None:
+def _verdict(content: Content, metadata: Mapping[str, str], name: str, mapped: MappedFile | None) -> Verdict | None:
     try:
-        return verdict_of(content, metadata, name)
+        return verdict_of(content, metadata, name, mapped.release if mapped else lambda: None)
     except BadFile:  # as good as none: no reason to refuse the network
         return None
 

@@ -74,6 +74,10 @@ class Native:
     def _by_image(self) -> bool:
         return all(v.shape and v.shape[0] is None for v in (*self.graph.inputs, *self.graph.outputs))
 
+    @property
+    def _pages(self) -> memoryview | None:  # of the file: the plan gives them back as it packs what they hold
+        return None if self.mapped is None else self.mapped.pages
+
     def plan(self, sizes: Sizes) -> _native.Plan:
         """Make the plan for these shapes of the inputs, or give the one that was made."""
         if sizes not in self.plans:
@@ -86,7 +90,10 @@ class Native:
         if self.mapped is not None:
             self.mapped.check()
         try:
-            return self._made(self._lowered(sizes))
+            program = self._lowered(sizes)
+            if self.mapped is not None:
+                self.mapped.release()  # pages around the names of tensors
+            return self._made(program)
         finally:
             if self.mapped is not None:
                 self.mapped.release()
@@ -94,7 +101,9 @@ class Native:
     def _made(self, program: Program) -> _native.Plan:
         isa = choose_isa()
         try:
-            return _native.Plan(*program.arguments(), isa=isa, precision=self.precision, threads=self.threads)
+            return _native.Plan(
+                *program.arguments(), isa=isa, precision=self.precision, threads=self.threads, mapped=self._pages
+            )
         except _native.Unsupported as error:
             raise Unsupported(f"{self.name}: {error}; use another backend") from error
         except (ValueError, MemoryError) as error:
