@@ -137,11 +137,11 @@ def _about_boxes(place: _Place, boxes: Boxes, sides: NDArray[np.float32]) -> Ite
     beyond = np.abs(boxes.corners - inside).max(axis=1, initial=0)
     flat = areas_of(boxes.corners) <= 0
     gone = ~flat & (areas_of(inside) <= 0)
-    for number in np.flatnonzero(flat):
+    for number in np.flatnonzero(flat).tolist():
         yield _error("no area", place.name, f"{_box(place, boxes, number)} has no area; it is left out of training")
-    for number in np.flatnonzero(gone):
+    for number in np.flatnonzero(gone).tolist():
         yield _error("outside", place.name, f"{_box(place, boxes, number)} is outside {sides[0]:.0f} x {sides[1]:.0f}")
-    for number in np.flatnonzero(~flat & ~gone & (beyond > BEYOND)):
+    for number in np.flatnonzero(~flat & ~gone & (beyond > BEYOND)).tolist():
         yield _warning(
             "beyond the border",
             place.name,
