@@ -215,7 +215,11 @@ def _compare(
         found = find_boxes(outputs, spec)
         if not len(found.scores):
             raise ParityFailed("the made-up outputs hold no object, so that nothing could be compared")
-        want = {"boxes": found.boxes[None], "scores": found.scores[None], "class_ids": found.class_ids[None]}
+        want: dict[str, Any] = {
+            "boxes": found.boxes[None],
+            "scores": found.scores[None],
+            "class_ids": found.class_ids[None],
+        }
         if got["scores"].shape != want["scores"].shape:
             raise ParityFailed(f"nms inside finds {got['scores'].shape[1]} boxes, our own {want['scores'].shape[1]}")
         rows += compare_outputs(f"made-up outputs {number}, onnxruntime", got, want, ROUNDING["float32"])
