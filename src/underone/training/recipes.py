@@ -135,8 +135,8 @@ FINETUNE_DETECTION = Recipe(
     name="finetune_detection",
     source="ours",
     expected="depends on the pictures; BCCD (205 pictures of blood cells): 86.6 % AP50, 51.4 % AP on its test part",
-    cost="measured on BCCD with half of one core: 32 epochs, 30 minutes, in bfloat16 and with the stem and the first "
-    "three blocks frozen",
+    cost="measured on BCCD on one shared core: 32 epochs, 30 minutes, with precision=bfloat16 and the stem and the "
+    "first three blocks frozen",
     task="detect",
     model="ssdlite320_mobilenet_v2_100",
     weights="backbone",
