@@ -1,0 +1,66 @@
+"""Suppression inside the file: the same objects as our own decoding finds, and what is refused."""
+
+import importlib
+
+import pytest
+import torch
+from torch import nn
+
+from underone.boxes import iou
+from underone.errors import BadValue, ParityFailed, Unsupported
+from underone.fold import reparameterize
+from underone.formats import export
+from underone.graph.onnx_file import read_verdict
+from underone.image import photograph
+from underone.nn.statistics import randomize_statistics
+from underone.runtime import load
+from underone.zoo import create_model
+
+pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+
+
+def make(convention, **changes):
+    torch.manual_seed(0)
+    model = create_model("ssdlite320_mobilenet_v2_035", num_classes=3, size=96, detection=convention)
+    randomize_statistics(model, torch.randn(2, 3, 96, 96))
+    for head in model.class_heads:
+        nn.init.normal_(head[-1].weight, std=0.3)
+    how = model.spec.detection.model_copy(update=changes)
+    model.spec = model.spec.model_copy(update={"detection": how})
+    return reparameterize(model)
+
+
+@pytest.mark.parametrize("convention", ["tensorflow", "torchvision"])
+def test_file_finds_what_our_decoding_finds(convention, tmp_path):
+    model = make(convention, score_threshold=0.6, max_detections=20, top_k=10_000)
+    plain = load(export(model, tmp_path / "plain.onnx"))
+    inside = load(export(model, tmp_path / "inside.onnx", nms=True))
+    assert [output.name for output in inside.spec.outputs] == ["boxes", "scores", "class_ids"]
+    want, got = plain.detect(photograph()), inside.detect(photograph())
+    assert len(want) > 0
+    assert got.scores == pytest.approx(want.scores, abs=1e-4)
+    same = (iou(got.boxes, want.boxes) > 0.99) & (got.class_ids[:, None] == want.class_ids[None])
+    assert same.any(1).mean() >= 0.9  # at nearly equal scores the order, and so what is kept, is rounding's
+    verdict = read_verdict(tmp_path / "inside.onnx")
+    assert verdict.facts["nms"] is True
+    assert sum(row.on.startswith("made-up outputs") for row in verdict.comparisons) == 9
+
+
+def test_other_suppressions_and_networks_are_refused(tmp_path):
+    with pytest.raises(Unsupported, match="the standard operator has only 'hard', class by class: export without nms"):
+        export(make("torchvision", nms="soft"), tmp_path / "a.onnx", nms=True)
+    torch.manual_seed(0)
+    classifier = create_model("mobilenet_v1_025", num_classes=3)
+    randomize_statistics(classifier, torch.randn(2, 3, 64, 64))
+    with pytest.raises(BadValue, match="nms=True: 'mobilenet_v1_025' is no detector with box codes and logits"):
+        export(reparameterize(classifier), tmp_path / "b.onnx", nms=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_wrong_node_is_found(tmp_path, monkeypatch):
+    module = importlib.import_module("underone.formats.with_nms")
+    right = module._decoding
+    monkeypatch.setattr(module, "_decoding", lambda codes, how: right(codes, how.model_copy(update={"code": "xywh"})))
+    with pytest.raises(ParityFailed):
+        export(make("tensorflow"), tmp_path / "a.onnx", nms=True)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,231 @@
+"""The outputs of a detector → boxes in the picture."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torchvision.models.detection._utils import BoxCoder
+from torchvision.ops import batched_nms, clip_boxes_to_image
+
+from underone.boxes import anchor_boxes, corners, encode
+from underone.errors import BadValue, MissingExtra, ShapeError
+from underone.models.detectors import detection_for
+from underone.post import Detection, decode, decode_detection, find_boxes
+from underone.spec import IMAGENET_PREPARATION, InputSpec, ModelSpec, OutputSpec
+
+OUTPUTS = (OutputSpec(name="box_codes", meaning="box_codes"), OutputSpec(name="logits", meaning="logits"))
+LABELS = ("platelet", "red", "white")
+
+
+def spec_of(convention="torchvision", labels=LABELS, **changes):
+    how = detection_for((320, 320), convention).model_copy(update=changes)
+    return ModelSpec(name="net", task="detect", detection=how, outputs=OUTPUTS, labels=labels)
+
+
+def outputs_of(spec, boxes, class_ids, logit=6.0):
+    """Make the outputs that say: these boxes (shares), with these classes, and nothing else."""
+    how = spec.detection
+    anchors = anchor_boxes(how.anchors)
+    logits = np.full((1, len(anchors), 4), -6, np.float32)
+    logits[0, :, 0] = 6
+    codes = np.zeros((1, len(anchors), 4), np.float32)
+    for box, class_id in zip(boxes, class_ids, strict=True):
+        best = int(np.abs(corners(anchors) - box).sum(1).argmin())
+        codes[0, best] = encode([box], anchors[best : best + 1], how)[0]
+        logits[0, best] = -6
+        logits[0, best, class_id + 1] = logit
+    return {"box_codes": codes, "logits": logits}
+
+
+BOXES = [(0.1, 0.2, 0.4, 0.6), (0.5, 0.5, 0.9, 0.8)]
+
+
+@pytest.mark.parametrize("convention", ["tensorflow", "torchvision"])
+def test_boxes_come_in_pixels_of_the_picture(convention):
+    spec = spec_of(convention)
+    found = decode_detection(outputs_of(spec, BOXES, [2, 0]), spec, size=(100, 200))
+    order = np.argsort(found.boxes[:, 0])
+    assert found.boxes[order] == pytest.approx(np.array(BOXES) * (200, 100, 200, 100), abs=1e-3)
+    assert [found.labels[i] for i in order] == ["white", "platelet"]
+    assert found.scores.min() > 0.99
+    assert (found.boxes.dtype, found.scores.dtype, found.class_ids.dtype) == (np.float32, np.float32, np.int64)
+
+
+def test_boxes_of_a_cut_picture_lie_where_the_cut_was():
+    spec = spec_of()
+    image = InputSpec(shape=(1, 3, 320, 320), preparation=IMAGENET_PREPARATION)  # the centre 0.875 of the short side
+    cut = spec.model_copy(update={"inputs": (image,)})
+    found = decode_detection(outputs_of(spec, [(0.0, 0.0, 1.0, 1.0)], [1]), cut, size=(400, 800))
+    assert found.boxes[0] == pytest.approx([225, 25, 575, 375], abs=1.5)  # 350 px in the middle
+
+
+@pytest.mark.parametrize("scale", [0.1, 3.0])
+def test_found_boxes_are_those_of_torchvision(scale):
+    rng = np.random.default_rng(1)
+    spec = spec_of(score_threshold=0.3 if scale > 1 else 0.27, top_k=10_000, max_per_class=10_000)
+    rows = spec.detection.anchor_count
+    codes = rng.normal(0, 1, (1, rows, 4)).astype(np.float32)
+    logits = rng.normal(0, scale, (1, rows, 4)).astype(np.float32)
+    found = find_boxes({"box_codes": codes, "logits": logits}, spec)
+    scores = torch.from_numpy(logits[0]).softmax(1)[:, 1:]
+    anchors = torch.from_numpy(corners(anchor_boxes(spec.detection.anchors)))
+    boxes = clip_boxes_to_image(BoxCoder((10.0, 10.0, 5.0, 5.0)).decode_single(torch.tensor(codes[0]), anchors), (1, 1))
+    row, column = torch.where(scores >= spec.detection.score_threshold)
+    kept = batched_nms(boxes[row], scores[row, column], column, 0.55)[:300]
+    assert len(kept) == len(found.scores) > 100
+    assert found.scores == pytest.approx(scores[row, column][kept].numpy(), abs=1e-6)
+    same = np.abs(found.boxes[:, None] - boxes[row][kept].numpy()[None]).max(2) < 1e-5
+    same &= found.class_ids[:, None] == column[kept].numpy()[None]
+    assert same.any(0).all()  # at nearly equal scores the order is rounding's
+    assert same.any(1).all()
+
+
+def test_huge_logits_keep_their_order():
+    spec = spec_of(score_threshold=0.9, background=None)
+    outputs = outputs_of(spec, [], [])
+    outputs["logits"][0, 7] = (-300, 90, 100, -300)
+    outputs["logits"][0, :, 0] = 0
+    outputs["logits"][0, 3000] = (0, 1, 300, 2)
+    spec = spec.model_copy(update={"labels": None})
+    found = find_boxes(outputs, spec)
+    assert found.class_ids.tolist().count(2) == 2
+    assert set(found.class_ids.tolist()) == {0, 2}
+
+
+def test_best_class_alone_counts_where_classes_do_not_compete_apart():
+    spec = spec_of("tensorflow", per_class=False)
+    outputs = outputs_of(spec, BOXES[:1], [1])
+    row = int(outputs["logits"][0, :, 2].argmax())
+    outputs["logits"][0, row, 3] = 5
+    assert find_boxes(outputs, spec).class_ids.tolist() == [1]
+    assert find_boxes(outputs, spec_of("tensorflow")).class_ids.tolist() == [1, 2]
+
+
+def test_nothing_found_is_an_answer(tmp_path):
+    spec = spec_of()
+    found = decode(outputs_of(spec, [], []), spec, np.zeros((40, 60, 3), np.uint8))
+    assert (len(found), str(found), found.boxes.shape, found.to_coco()) == (0, "nothing found", (0, 4), [])
+    assert json.loads(found.to_json())["objects"] == []
+    assert found.save(tmp_path / "empty.png").stat().st_size > 0
+
+
+def test_ten_thousand_objects_in_a_picture_are_limited():
+    spec = spec_of("torchvision")
+    rows = spec.detection.anchor_count
+    logits = np.zeros((1, rows, 5), np.float32)
+    logits[0, :, 0] = -20  # every anchor is sure of four classes: 12,936 candidates
+    spec = spec.model_copy(update={"labels": None})
+    codes = np.zeros((1, rows, 4), np.float32)
+    codes[..., 2:] = -15  # a twentieth of the anchor: few overlap
+    outputs = {"box_codes": codes, "logits": logits}
+    assert len(find_boxes(outputs, spec, threshold=0.2).scores) == spec.detection.max_detections
+
+
+def test_sizes_beyond_every_number_stay_finite():
+    spec = spec_of()
+    outputs = outputs_of(spec, BOXES, [0, 1])
+    outputs["box_codes"][:] = 1e30
+    assert np.isfinite(decode_detection(outputs, spec, size=(10, 10)).boxes).all()
+
+
+def test_nan_is_refused_with_its_count():
+    spec = spec_of()
+    outputs = outputs_of(spec, BOXES, [0, 1])
+    outputs["logits"][0, 5, 1] = np.nan
+    with pytest.raises(BadValue, match=r"1 of 12936 class outputs of 'net' are NaN; check the weights"):
+        find_boxes(outputs, spec)
+    outputs = outputs_of(spec, BOXES, [0, 1])
+    outputs["box_codes"][:] = np.nan
+    with pytest.raises(BadValue, match="boxes of 'net' are NaN; check the weights"):
+        find_boxes(outputs, spec)
+
+
+def test_anchors_of_another_input_size_are_refused():
+    spec = spec_of()
+    outputs = {"box_codes": np.zeros((1, 1917, 4), np.float32), "logits": np.zeros((1, 1917, 4), np.float32)}
+    with pytest.raises(ShapeError, match=r"its spec has 3234 anchors; .* the anchors are those of another input size"):
+        find_boxes(outputs, spec)
+
+
+def test_wrong_arguments_are_refused():
+    spec = spec_of()
+    outputs = outputs_of(spec, BOXES, [0, 1])
+    with pytest.raises(BadValue, match=r"threshold=1.5; a score from 0 to 1 is required"):
+        find_boxes(outputs, spec, 1.5)
+    with pytest.raises(BadValue, match=r"pass the picture, or its size=\(height, width\) in pixels"):
+        decode_detection(outputs, spec)
+    with pytest.raises(BadValue, match="has 2 labels for 3 classes"):
+        find_boxes(outputs, spec_of(labels=("a", "b")))
+    with pytest.raises(ShapeError, match=r"output 'box_codes' has shape \(2, .*; one picture at a time is required"):
+        find_boxes({name: np.repeat(array, 2, 0) for name, array in outputs.items()}, spec)
+    with pytest.raises(BadValue, match="its spec needs a DetectionSpec"):
+        find_boxes(outputs, spec.model_copy(update={"detection": None}))
+    with pytest.raises(BadValue, match=r"has no outputs that mean boxes and their scores; set OutputSpec.meaning"):
+        find_boxes(outputs, spec.model_copy(update={"outputs": OUTPUTS[:1]}))
+
+
+def test_a_file_with_suppression_inside_is_taken_over():
+    outputs = [OutputSpec(name=n, meaning=n) for n in ("boxes", "scores", "class_ids", "box_count")]
+    spec = spec_of().model_copy(update={"outputs": tuple(outputs)})
+    values = {
+        "boxes": np.array([[BOXES[0], BOXES[1], BOXES[1]]], np.float32),
+        "scores": np.array([[0.5, 0.9, 0.8]], np.float32),
+        "class_ids": np.array([[1, 2, 0]]),
+        "box_count": np.array([2.0], np.float32),
+    }
+    found = find_boxes(values, spec)
+    assert (found.class_ids.tolist(), len(found.boxes)) == ([2, 1], 2)
+    with pytest.raises(ShapeError, match="3 boxes, 3 scores, 3 classes, of which 4 count"):
+        find_boxes(values | {"box_count": np.array([4.0])}, spec)
+
+
+@pytest.fixture
+def found():
+    spec = spec_of()
+    picture = np.full((90, 120, 3), 80, np.uint8)
+    return decode_detection(outputs_of(spec, BOXES, [2, 0]), spec, picture)
+
+
+def test_rows_for_coco_hold_corner_and_size(found):
+    row = max(found.to_coco(image_id=7), key=lambda row: row["category_id"])
+    assert (row["image_id"], row["category_id"]) == (7, 3)
+    assert row["bbox"] == pytest.approx([12, 18, 36, 36], abs=1e-2)
+    assert {r["category_id"] for r in found.to_coco(category_ids=[10, 20, 30])} == {10, 30}
+    with pytest.raises(BadValue, match="2 category_ids, but class 2 was found"):
+        found.to_coco(category_ids=[1, 2])
+
+
+def test_drawing_has_a_frame_in_the_colour_of_each_class(found, tmp_path):
+    drawn = np.asarray(found.draw())
+    assert drawn.shape[1] / drawn.shape[0] == pytest.approx(120 / 90, rel=0.01)
+    scale = drawn.shape[1] / 120
+    white = int(np.flatnonzero(found.class_ids == 2)[0])
+    x1, _, x2, y2 = (found.boxes[white] * scale).round().astype(int)
+    assert tuple(drawn[y2 - 1, (x1 + x2) // 2]) == (0, 158, 115)
+    saved = json.loads(found.save(tmp_path / "o.json").read_text())
+    assert {o["name"] for o in saved["objects"]} == {"white", "platelet"}
+
+
+def test_top_and_drawing_refuse_what_they_cannot(found):
+    assert len(found.top(1)) == 1
+    assert repr(found) == "<Detection 2 objects>"
+    assert "white  12,18 48,54" in str(found)
+    with pytest.raises(BadValue, match=r"top\(-1\) was asked; 0 or more is required"):
+        found.top(-1)
+    with pytest.raises(BadValue, match="has no picture to draw on"):
+        Detection(found.boxes, found.scores, found.class_ids).draw()
+
+
+def test_supervision_gets_the_same_boxes(found):
+    supervision = pytest.importorskip("supervision", reason="supervision is not installed")
+    taken = found.to_supervision()
+    assert isinstance(taken, supervision.Detections)
+    assert taken.xyxy.tolist() == found.boxes.tolist()
+    assert taken.data["class_name"].tolist() == list(found.labels)
+
+
+def test_supervision_is_named_when_it_is_missing(found, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "supervision", None)
+    with pytest.raises(MissingExtra, match=r"to_supervision\(\) needs the package supervision"):
+        found.to_supervision()

@@ -1,0 +1,85 @@
+"""Detectors by create_model: on a trained backbone, from a file of ours, for other classes and sizes."""
+
+import pytest
+import torch
+
+from underone.errors import BadFile, BadValue
+from underone.nn.statistics import randomize_statistics
+from underone.zoo import create_model, list_models, model_info, save_weights
+
+NAME = "ssdlite320_mobilenet_v2_035"
+LABELS = ("platelet", "red", "white")
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory):
+    torch.manual_seed(0)
+    model = create_model("mobilenet_v2_035", num_classes=7)
+    randomize_statistics(model, torch.randn(2, 3, 64, 64))
+    return save_weights(model, tmp_path_factory.mktemp("w") / "classifier.safetensors")
+
+
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory):
+    torch.manual_seed(1)
+    model = create_model(NAME, num_classes=3, labels=LABELS, size=96)
+    randomize_statistics(model, torch.randn(2, 3, 96, 96))
+    return model, save_weights(model, tmp_path_factory.mktemp("w") / "detector.safetensors")
+
+
+def test_backbone_of_a_classifier_gets_new_heads(classifier):
+    model = create_model(NAME, weights=classifier, num_classes=3, labels=LABELS)
+    source = create_model("mobilenet_v2_035", weights=classifier).backbone.state_dict()
+    loaded = model.backbone.state_dict()
+    assert all(torch.equal(source[key], loaded[key]) for key in loaded)
+    assert (model.spec.task, model.spec.labels, model.spec.classes) == ("detect", LABELS, 3)
+    assert model.spec.input.preparation.resize == "squeeze"
+
+
+def test_detector_comes_back_from_its_file(detector):
+    model, path = detector
+    again = create_model(NAME, weights=path)
+    assert again.spec == model.spec
+    image = torch.randn(1, 3, 96, 96)
+    with torch.no_grad():
+        want, got = model.eval()(image), again.eval()(image)
+    assert all(torch.equal(want[name], got[name]) for name in want)
+
+
+def test_other_classes_get_new_class_heads_alone(detector):
+    model, path = detector
+    other = create_model(NAME, weights=path, num_classes=5)
+    assert other.spec.outputs[1].shape[-1] == 6
+    assert other.spec.labels is None
+    for part in ("backbone", "extras", "box_heads"):
+        old, new = model.get_submodule(part).state_dict(), other.get_submodule(part).state_dict()
+        assert all(torch.equal(old[key], new[key]) for key in old)
+
+
+def test_another_size_gets_anchors_of_the_same_kind(detector):
+    larger = create_model(NAME, weights=detector[1], size=(128, 160))
+    assert [(grid.rows, grid.columns) for grid in larger.spec.detection.anchors][:2] == [(8, 10), (4, 5)]
+    assert larger.spec.input.size == (128, 160)
+
+
+def test_detectors_are_listed_and_described():
+    assert "ssdlite320_mobileone_s0" in list_models("ssd*")
+    assert model_info("ssdlite320_mobilenet_v2").features == ("block13.expand", "last")
+
+
+def test_contradictions_are_refused(detector, classifier, tmp_path):
+    with pytest.raises(BadValue, match="a detector has no features_only; create its backbone for that"):
+        create_model(NAME, features_only=True)
+    with pytest.raises(BadValue, match="2 labels for 3 classes"):
+        create_model(NAME, num_classes=3, labels=("a", "b"))
+    with pytest.raises(BadValue, match="holds 'ssdlite320_mobilenet_v2_035', not 'ssdlite320_mobilenet_v2_050'"):
+        create_model("ssdlite320_mobilenet_v2_050", weights=detector[1])
+    model, _ = detector
+    spec = model.spec
+    try:
+        model.spec = spec.model_copy(update={"detection": None, "labels": None})
+        path = save_weights(model, tmp_path / "no_detection.safetensors")
+        with pytest.raises(BadFile, match="its spec does not say how its outputs become boxes"):
+            create_model(NAME, weights=path)
+    finally:
+        model.spec = spec
