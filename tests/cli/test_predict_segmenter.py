@@ -43,3 +43,15 @@ def test_labels_of_a_segmenter_are_those_of_its_file(capsys, net, picture, tmp_p
     code, got = run(capsys, "predict", picture, "--model", net, "--labels", tmp_path / "labels.txt")
     assert code == 1
     assert "'deeplabv3light_mobilenet_v1_025' is a segmenter, whose file names its classes; leave it out" in got.err
+
+
+def test_eval_prints_the_overlap_of_each_class(capsys, net, tmp_path):
+    for part in ("images", "masks"):
+        (tmp_path / part).mkdir()
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(tmp_path / "images" / "a.png")
+    Image.fromarray(np.eye(20, 30, dtype=np.uint8)).save(tmp_path / "masks" / "a.png")
+    (tmp_path / "classes.txt").write_text("a\nb\nc\n")
+    code, got = run(capsys, "eval", net, "--data", tmp_path)
+    assert code == 0, got.err
+    assert "1 pictures, mIoU" in got.out
+    assert "580" in got.out  # pixels of a

@@ -7,7 +7,7 @@ from rich.markup import escape
 from .show import line, new_table, out, warning
 
 if TYPE_CHECKING:
-    from ..evaluation import ClassScore, DetectionScore
+    from ..evaluation import ClassScore, DetectionScore, SegmentationScore
     from ..training import TrainingResult
 
 
@@ -22,13 +22,15 @@ def trained(value: "TrainingResult") -> None:
     )
 
 
-def score(value: "ClassScore | DetectionScore") -> None:
+def score(value: "ClassScore | DetectionScore | SegmentationScore") -> None:
     """Print a score: the totals, then each class."""
-    from ..evaluation import ClassScore
+    from ..evaluation import ClassScore, SegmentationScore
 
     line(_totals(value))
     if isinstance(value, ClassScore):
         _of_classes(value)
+    elif isinstance(value, SegmentationScore):
+        _of_areas(value)
     else:
         _of_boxes(value)
     for text in value.unreadable:
@@ -49,6 +51,16 @@ def _of_boxes(value: "DetectionScore") -> None:
     out.print(table)
 
 
+def _of_areas(value: "SegmentationScore") -> None:
+    table = new_table(None)
+    for name in ("class", "pixels", "IoU", "recall", "precision"):
+        table.add_column(name, justify="left" if name == "class" else "right", overflow="fold")
+    for one in value.by_class:
+        if one.pixels:
+            table.add_row(escape(one.name), str(one.pixels), *map(_percent, (one.iou, one.recall, one.precision)))
+    out.print(table)
+
+
 def _of_classes(value: "ClassScore") -> None:
     table = new_table(None)
     for name in ("class", "pictures", "right %", "mostly taken for"):
@@ -61,9 +73,12 @@ def _of_classes(value: "ClassScore") -> None:
     out.print(table)
 
 
-def _totals(value: "ClassScore | DetectionScore") -> str:
-    from ..evaluation import ClassScore
+def _totals(value: "ClassScore | DetectionScore | SegmentationScore") -> str:
+    from ..evaluation import ClassScore, SegmentationScore
 
+    if isinstance(value, SegmentationScore):
+        right, borders = value.pixel_accuracy, _percent(value.boundary_f1)
+        return f"{value.pictures} pictures, mIoU {value.miou:.1f} %, pixels {right:.1f} %, borders {borders} %"
     if isinstance(value, ClassScore):
         top5 = f"top-5 {value.top5:.1f} %, " if len(value.classes) > 5 else ""
         shares = f"top-1 {value.top1:.1f} %, {top5}balanced {value.balanced:.1f} %"

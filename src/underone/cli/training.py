@@ -10,7 +10,7 @@ from ..errors import BadValue
 from . import progress
 
 if TYPE_CHECKING:
-    from ..evaluation import ClassScore, DetectionScore
+    from ..evaluation import ClassScore, DetectionScore, SegmentationScore
     from ..training import TrainingResult
 
 
@@ -66,7 +66,7 @@ def _number(text: str) -> Any:
 
 def evaluate_model(
     model: Path, data: Path, backend: str, threads: int | None, precision: str | None
-) -> "ClassScore | DetectionScore":
+) -> "ClassScore | DetectionScore | SegmentationScore":
     """Score a file of any form, with a bar."""
     from ..evaluation import evaluate
 
