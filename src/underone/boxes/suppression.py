@@ -1,6 +1,5 @@
 """Of boxes that show the same object, keep one."""
 
-import importlib
 from collections.abc import Callable
 from typing import Any, NamedTuple, cast
 
@@ -17,8 +16,9 @@ _SIGMA = 0.5  # of soft suppression: Bodla et al., Soft-NMS (arXiv 1704.04503), 
 Array = NDArray[Any]
 Indices = NDArray[np.int64]
 
+compiled: Callable[..., Indices] | None
 try:
-    compiled: Callable[..., Indices] | None = importlib.import_module(__package__.rpartition(".")[0] + "._native").nms
+    from .._native import nms as compiled
 except ImportError:  # built without a compiler
     compiled = None
 
