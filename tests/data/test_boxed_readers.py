@@ -157,7 +157,7 @@ OBJECT = "<object><name>{}</name><bndbox><xmin>{}</xmin><ymin>1</ymin><xmax>9</x
         (OBJECT.format("", "1"), r"object 1 has no name"),
         (OBJECT.format("a", "nan"), r"box 1 of 'JPEGImages/0.png' has the corners \[nan"),
         (OBJECT.format("a", "1e300"), r"finite numbers up to 1000000 are required"),
-        ("<object>", r"0\.xml is no XML"),
+        ("<object>", r"0\.xml is no XML: "),
         ("", r"lists 3 pictures and no box"),
     ],
 )
@@ -240,10 +240,17 @@ def test_damaged_yolo_lines_are_refused(pictures, line, kind, message):
         open_boxes(folder, ("cat", "dog"))
 
 
+def test_labels_that_are_no_text_are_refused(pictures):
+    folder = yolo(pictures)
+    (pictures / "labels" / "0.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(BadFile, match=r"0\.txt is no text: "):
+        open_boxes(folder)
+
+
 def test_a_data_yaml_without_names_is_refused(pictures):
     for text in ("train: images", "names: 3", "names: {0: a, 2: b}", "[", "names: []"):
         (pictures / "data.yaml").write_text(text)
-        with pytest.raises(BadFile, match=r"is no YAML|has no 'names'"):
+        with pytest.raises(BadFile, match=r"is no YAML: |has no 'names'"):
             open_box_splits(pictures)
 
 
