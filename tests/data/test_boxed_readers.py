@@ -240,6 +240,12 @@ def test_damaged_yolo_lines_are_refused(pictures, line, kind, message):
         open_boxes(folder, ("cat", "dog"))
 
 
+def test_a_data_yaml_that_is_none_is_refused(pictures):
+    (pictures / "data.yaml").write_text("[")
+    with pytest.raises(BadFile, match=r"data\.yaml is no YAML: "):
+        open_box_splits(pictures)
+
+
 def test_labels_that_are_no_text_are_refused(pictures):
     folder = yolo(pictures)
     (pictures / "labels" / "0.txt").write_bytes(b"\xff\xfe\x00")
