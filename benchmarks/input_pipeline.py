@@ -1,0 +1,125 @@
+"""The training pipeline against decoding alone: pictures a second of read, decode, crop, flip, batch, hand over.
+
+    python benchmarks/input_pipeline.py FOLDER [SIZE]      FOLDER: JPEG files at any depth; SIZE: of the crops, 224
+
+Two worker processes in all contestants, the same files in the same order, in turns: ``decode-only`` reads and decodes
+each file with `read_image` and hands nothing over; ``underone`` is what `train` does with the recipe ``finetune``;
+``torchvision`` is the usual chain of its transforms on the decoded Pillow picture. The crops are compared first and
+must not differ in one bit, but where a file was large enough to be decoded at a part of its size. The clock runs from
+the ninth batch on, when the queues are at rest, to the last; nobody waits for a network. A sample is milliseconds a picture
+of one pass. Writes one Record for each into benchmarks/input_pipeline/.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torchvision.transforms import v2
+
+import underone as uo
+from underone.bench import Record, describe, ratio, write_records
+from underone.bench.record import Protocol
+from underone.data import Pictures
+from underone.data.pictures import FilePictures, columns
+from underone.errors import ParityFailed
+from underone.image import read_image
+from underone.training import recipe_of
+from underone.training.augmentation import augment
+from underone.training.batches import Sample, Sampler, epoch_batches
+from underone.training.decoding import Encoded
+from underone.training.distribution import Group
+from underone.training.recipe import Stage
+
+RESULTS = Path(__file__).with_name("input_pipeline")
+ROUNDS, WORKERS, BATCH, SETTLED = 5, 2, 32, 8
+FEWEST = 960  # pictures of a pass; a smaller folder is gone through several times
+NOTHING = torch.zeros(0, dtype=torch.uint8)
+RECIPE = recipe_of("finetune").changed(batch=BATCH)
+
+
+def decode_only(pictures: Pictures, index: int, seed: int) -> Sample:  # noqa: ARG001
+    read_image(pictures.read(index))
+    return Sample(NOTHING, torch.tensor(0))
+
+
+def with_underone(stage: Stage, pictures: Pictures, index: int, seed: int) -> Sample:
+    return Sample(augment(Encoded(pictures.read(index)), seed, RECIPE, stage), torch.tensor(0))
+
+
+def with_torchvision(chain: v2.Compose, pictures: Pictures, index: int, seed: int) -> Sample:
+    torch.manual_seed(seed)
+    return Sample(chain(Image.open(BytesIO(pictures.read(index))).convert("RGB")), torch.tensor(0))
+
+
+def listed(folder: Path) -> FilePictures:
+    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.jp*g"))
+    return FilePictures(folder, *columns([(name, 0) for name in names] * -(-FEWEST // len(names))), ("any",))
+
+
+def check(pictures: Pictures, ours: Sampler, theirs: Sampler, size: int) -> None:
+    for index in range(0, len(pictures), len(pictures) // 50):
+        got, wanted = (sampler(pictures, index, 7).image.numpy().astype(int) for sampler in (ours, theirs))
+        whole = min(Encoded(pictures.read(index)).size) < 2 * size
+        if (got != wanted).any() if whole else np.abs(got - wanted).mean() > 5:
+            raise ParityFailed(f"the crops of {pictures.name(index)} differ: {np.abs(got - wanted).mean()} on average")
+
+
+def one_pass(pictures: Pictures, sampler: Sampler) -> float:
+    """Return the milliseconds that a picture takes."""
+    start, seen = 0.0, 0
+    for number, batch in enumerate(epoch_batches(pictures, RECIPE, sampler, 0, 0, Group(), WORKERS), 1):
+        if number > SETTLED:
+            seen += len(batch.names)
+        if number == SETTLED:
+            start = time.perf_counter()
+    return 1000 * (time.perf_counter() - start) / seen
+
+
+def measure(what: str, pictures: Pictures, samplers: dict[str, Sampler], size: int) -> list[Record]:
+    samples: dict[str, list[float]] = {name: [] for name in samplers}
+    for turn in range(ROUNDS):
+        names = [*samplers]
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            samples[name].append(one_pass(pictures, samplers[name]))
+    machine, protocol = describe(), Protocol(name="interleaved", input="JPEG files", batch=BATCH, size=(size, size))
+    return [
+        Record(
+            model=what, engine=name, threads=WORKERS, precision="uint8", machine=machine, protocol=protocol,
+            samples_ms=tuple(samples[name]), round_sizes=(1,) * ROUNDS,
+            date=datetime.now(UTC).isoformat(timespec="seconds"),
+            versions={"underone": uo.__version__, "pillow": Image.__version__, "torch": torch.__version__},
+        )
+        for name in samplers
+    ]  # fmt: skip
+
+
+def main(folder: str, size: str = "224") -> None:
+    torch.set_num_threads(1)
+    pictures, side = listed(Path(folder)), int(size)
+    crop = v2.RandomResizedCrop(side, scale=(RECIPE.min_scale, 1.0))
+    ours = partial(with_underone, Stage(until=1, size=side))
+    theirs: Callable[..., Sample] = partial(
+        with_torchvision, v2.Compose([crop, v2.RandomHorizontalFlip(), v2.PILToTensor()])
+    )
+    check(pictures, ours, theirs, side)
+    height, width = np.median([Encoded(pictures.read(i)).size for i in range(0, len(pictures), 30)], axis=0).astype(int)
+    what = f"{width}x{height}-jpeg-to-{side}"
+    records = measure(what, pictures, {"decode-only": decode_only, "underone": ours, "torchvision": theirs}, side)
+    for record in records:
+        print(
+            f"{what:24} {record.engine:12} {1000 / record.median_ms:7.0f} pictures a second, "
+            f"{ratio(records[0], record)} of decoding alone  {record.verdict}"
+        )
+    write_records(records, RESULTS)
+
+
+if __name__ == "__main__":
+    RESULTS.mkdir(exist_ok=True)
+    main(*sys.argv[1:])
