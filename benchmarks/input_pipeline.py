@@ -6,8 +6,8 @@ Two worker processes in all contestants, the same files in the same order, in tu
 each file with `read_image` and hands nothing over; ``underone`` is what `train` does with the recipe ``finetune``;
 ``torchvision`` is the usual chain of its transforms on the decoded Pillow picture. The crops are compared first and
 must not differ in one bit, but where a file was large enough to be decoded at a part of its size. The clock runs from
-the ninth batch on, when the queues are at rest, to the last; nobody waits for a network. A sample is milliseconds a picture
-of one pass. Writes one Record for each into benchmarks/input_pipeline/.
+the ninth batch on, when the queues are at rest, to the last; nobody waits for a network. A sample is milliseconds a
+picture of one pass. Writes one Record for each into benchmarks/input_pipeline/.
 """
 
 import sys

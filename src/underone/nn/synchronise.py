@@ -21,7 +21,7 @@ class Moments(NamedTuple):
 
 
 def synchronised(moments: Moments, norms: Sequence[AnyBatchNorm]) -> Moments:
-    """Return the statistics over all processes where the norms are `nn.SyncBatchNorm`, else what was given.
+    """Return the statistics over all processes where the norms are synchronised, else what was given.
 
     Differentiable. Centred in two rounds, so that means far from 0 cost no accuracy.
 
@@ -30,7 +30,7 @@ def synchronised(moments: Moments, norms: Sequence[AnyBatchNorm]) -> Moments:
         norms: of all branches, all of one kind and of one process group.
     """
     first = norms[0]
-    if not (isinstance(first, nn.SyncBatchNorm) and dist.is_available() and dist.is_initialized()):
+    if not (isinstance(first, nn.SyncBatchNorm | SynchronisedNorm) and dist.is_available() and dist.is_initialized()):
         return moments
     group = first.process_group
     if dist.get_world_size(group) == 1:
@@ -57,8 +57,13 @@ def update_running(moments: Moments, norms: Sequence[AnyBatchNorm]) -> None:
         norm.running_var.lerp_(var.to(norm.running_var), share)
 
 
-class SynchronisedNorm(nn.SyncBatchNorm):
-    """Batch norm over the batch of all processes on any device; torch's own runs on GPUs alone."""
+class SynchronisedNorm(AnyBatchNorm):
+    """Batch norm over the batch of all processes on any device; torch's own, and DDP with it, want GPUs."""
+
+    process_group = None  # all processes
+
+    def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002  torch's own form
+        """Take (N, C, …)."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (N, C, …); in training by the statistics of all processes, which differ in N at will."""
@@ -80,11 +85,12 @@ def synchronise_norms(model: nn.Module, device: torch.device) -> None:
         model: any, but no batch norm itself.
         device: on a GPU torch's own `nn.SyncBatchNorm` is used.
     """
-    nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
-    if device.type != "cuda":
-        for module in model.modules():
-            if type(module) is nn.SyncBatchNorm:
-                module.__class__ = SynchronisedNorm
+    if device.type == "cuda":
+        nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+        return
+    for module in model.modules():
+        if type(module) in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d):
+            module.__class__ = SynchronisedNorm  # the same parameters, buffers and settings; only `forward` differs
 
 
 def _per_channel(values: Tensor, x: Tensor) -> Tensor:
