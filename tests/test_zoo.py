@@ -335,7 +335,10 @@ def test_usual_mistakes_give_one_line(name, arguments, message):
 
 
 def test_unknown_option_names_those_of_the_backbone():
-    with pytest.raises(UnknownName, match=r"unknown option of mobileone_s0 'padding'\. Known: activation, block, num_branches, se_blocks\."):
+    with pytest.raises(
+        UnknownName,
+        match=r"unknown option of mobileone_s0 'padding'\. Known: activation, block, num_branches, se_blocks\.",
+    ):
         create_model("mobileone_s0", padding="tf_same")
 
 
