@@ -162,9 +162,7 @@ def test_bad_argument_is_refused(arguments, message):
 
 
 def test_unknown_names_are_refused():
-    with pytest.raises(
-        UnknownName, match=r"unknown segmenter 'deeplabv3_mobileone_s9'\. Did you mean"
-    ):
+    with pytest.raises(UnknownName, match=r"unknown segmenter 'deeplabv3_mobileone_s9'\. Did you mean"):
         uo.create_model("deeplabv3_mobileone_s9")
     with pytest.raises(UnknownName, match="unknown option of mobilenet_v1_025 'rate'"):
         uo.create_model("deeplabv3_mobilenet_v1_025", rate=3)

@@ -29,11 +29,11 @@ class _Place(NamedTuple):
 
     part: str
     pictures: BoxedPictures
-    index: int
+    number: int
 
     @property
     def name(self) -> str:
-        return self.pictures.name(self.index)
+        return self.pictures.name(self.number)
 
 
 def has_boxes(root: str | PathLike[str]) -> bool:
@@ -116,7 +116,7 @@ def _about_classes(part: str, pictures: BoxedPictures) -> Iterator[Finding]:
 
 def _about_picture(place: _Place, seen: dict[bytes, _Place]) -> Iterator[Finding]:
     try:
-        content = place.pictures.read(place.index)
+        content = place.pictures.read(place.number)
         height, width = read_image(content).shape[:2]
     except BadFile as error:
         yield _error("unreadable", place.name, f"{place.name}: {error}")
@@ -124,7 +124,7 @@ def _about_picture(place: _Place, seen: dict[bytes, _Place]) -> Iterator[Finding
     first = seen.setdefault(hashlib.sha256(content).digest(), place)
     if first is not place:
         yield _about_twins(first, place)
-    boxes = place.pictures.listed(place.index)
+    boxes = place.pictures.listed(place.number)
     sides = np.array([width, height, width, height], np.float32)
     corners = boxes.corners * sides if place.pictures.relative else boxes.corners
     if not len(corners):
@@ -172,8 +172,8 @@ def _about_twins(first: _Place, here: _Place) -> Finding:
 
 def _framed(place: _Place) -> Pixels:
     """Return a small copy of a picture with its boxes as the file has them."""
-    pixels = read_image(place.pictures.read(place.index))
-    boxes = place.pictures.listed(place.index)
+    pixels = read_image(place.pictures.read(place.number))
+    boxes = place.pictures.listed(place.number)
     height, width = pixels.shape[:2]
     factor = np.array([width, height, width, height]) if place.pictures.relative else 1
     return draw_frames(pixels, boxes.corners * factor, boxes.class_ids)
