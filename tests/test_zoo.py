@@ -465,7 +465,7 @@ def test_list_is_in_natural_order_and_filtered():
 def test_list_of_weights_names_what_create_model_can_fetch():
     assert list_models(weights=True) == [
         "efficientnet_lite0.tensorflow_in1k", "mobilenet_v1_100.tensorflow_in1k", "mobilenet_v2_100.clothing10",
-        "mobilenet_v2_100.torchvision_in1k",
+        "mobilenet_v2_100.torchvision_in1k", "mobileone_s0.clothing10",
     ]  # fmt: skip
 
 

@@ -49,7 +49,20 @@ def run(capsys, *arguments, code=0):
     return got
 
 
-COMMANDS = ["bench", "convert", "demo", "eval", "export", "info", "list", "predict", "reparam", "train", "verify"]
+COMMANDS = [
+    "bench",
+    "convert",
+    "data",
+    "demo",
+    "eval",
+    "export",
+    "info",
+    "list",
+    "predict",
+    "reparam",
+    "train",
+    "verify",
+]
 
 
 def test_commands_are_those_that_the_readme_names():

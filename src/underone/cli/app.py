@@ -16,7 +16,11 @@ app = App(
     version_flags=["--version"],
     suppress_keyboard_interrupt=False,
 )
-data_app = App(name="data", help="Look at a data set before it is trained on.", help_format="markdown")
+data_app = App(
+    name="data",
+    help="Look at a data set before it is trained on.\n\n    underone data check photos",
+    help_format="markdown",
+)
 app.command(data_app)
 
 Output = Annotated[Path, Parameter(name=["--output", "-o"])]
@@ -332,7 +336,7 @@ def evaluate(
     precision: str | None = None,
     json: Json = False,
 ) -> None:
-    """Score a classifier on pictures with known classes.
+    """Score a network on pictures with known answers.
 
     `underone eval mobilenet.onnx --data photos/test`
 
