@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from underone.compare import Comparison, Limits, Verdict, compare_outputs, difference
+from underone.compare import Comparison, Limits, Verdict, compare_outputs, difference, rounding
 from underone.errors import BadFile, ParityFailed, ShapeError
 
 
@@ -146,3 +146,18 @@ def test_forged_pass_in_a_file_is_not_believed():
 def test_verdict_without_comparisons_is_refused():
     with pytest.raises(BadFile, match="comparisons"):
         Verdict.from_json('{"kind": "fold", "subject": "a", "reference": "b", "comparisons": []}', "a.json")
+
+
+@pytest.mark.parametrize("task", [None, "classify", "segment"])
+@pytest.mark.parametrize(("precision", "nmse"), [("float32", 1e-9), ("float16", 2e-4), ("bfloat16", 1.3e-2)])
+def test_rounding_of_a_detector_differs_in_its_peak_alone(precision, nmse, task):
+    usual, detector = rounding(precision, task), rounding(precision, "detect")
+    assert usual.nmse == detector.nmse == nmse
+    assert usual.unequal == detector.unequal
+    assert usual.peak < detector.peak <= 20 * usual.peak
+
+
+def test_rounding_of_a_format_without_figures_is_that_of_float32():
+    for task in (None, "detect"):
+        assert rounding("int8", task).nmse == rounding("float32", task).nmse
+    assert rounding("int8") == Limits()

@@ -1,13 +1,14 @@
 """Suppression inside the file: the same objects as our own decoding finds, and what is refused."""
 
 import importlib
+import sys
 
 import pytest
 import torch
 from torch import nn
 
 from underone.boxes import iou
-from underone.errors import BadValue, ParityFailed, Unsupported
+from underone.errors import BadValue, MissingExtra, ParityFailed, Unsupported
 from underone.fold import reparameterize
 from underone.formats import export
 from underone.graph.onnx_file import read_verdict
@@ -64,3 +65,26 @@ def test_a_wrong_node_is_found(tmp_path, monkeypatch):
     with pytest.raises(ParityFailed):
         export(make("tensorflow"), tmp_path / "a.onnx", nms=True)
     assert not list(tmp_path.iterdir())
+
+
+def test_without_onnxruntime_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    said = r"export\(nms=True\) needs the package onnxruntime; install it with: pip install 'underone\[onnxruntime\]'"
+    with pytest.raises(MissingExtra, match=said):
+        export(make("torchvision"), tmp_path / "a.onnx", nms=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_outputs_without_an_object_prove_nothing(tmp_path):
+    with pytest.raises(ParityFailed, match="the made-up outputs hold no object, so that nothing could be compared"):
+        export(make("torchvision", score_threshold=1.0), tmp_path / "a.onnx", nms=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_number_of_boxes_is_found(tmp_path, monkeypatch):
+    module = importlib.import_module("underone.formats.with_nms")
+    right = module._constants
+    fewer = {"max_detections": 3, "max_per_class": 3}
+    monkeypatch.setattr(module, "_constants", lambda s, how, used: right(s, how.model_copy(update=fewer), used))
+    with pytest.raises(ParityFailed, match=r"nms inside finds 3 boxes, our own \d+"):
+        export(make("torchvision"), tmp_path / "a.onnx", nms=True)

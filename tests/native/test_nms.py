@@ -91,6 +91,69 @@ def test_areas_beyond_float32_do_not_overflow():
     assert native.nms(boxes, np.array([0.9, 0.8, 0.7], np.float32), 0.5).tolist() == [0, 2]
 
 
+def whole_boxes(rng, count):
+    """Boxes of few whole sides, so that many overlaps are the threshold itself or a neighbour of it."""
+    corner, size = rng.integers(0, 12, (count, 2)), rng.integers(0, 9, (count, 2))
+    return np.concatenate([corner, corner + size], axis=1).astype(np.float32)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1e-7, 1 / 3, 0.4999999999, 0.6, 1.0])
+@pytest.mark.parametrize("scale", [1.0, 1 / 300, 1e-20, 1e-22, 1e-43, 1e17, 1.5e37])
+def test_overlaps_at_the_threshold_are_decided_as_by_the_loop(scale, threshold):
+    rng = np.random.default_rng(5)
+    boxes, scores = whole_boxes(rng, 100) * np.float32(scale), rng.random(100).astype(np.float32)
+    assert native.nms(boxes, scores, threshold).tolist() == oracle(boxes, scores, threshold)
+
+
+@pytest.mark.parametrize("threshold", [1e-30, 0.1, 0.5])
+def test_boxes_of_every_size_are_decided_as_by_the_loop(threshold):
+    rng = np.random.default_rng(6)
+    middle, half = rng.normal(size=(150, 2)), rng.choice([0.7, 1, 1.01], (150, 2))
+    boxes = np.concatenate([middle - half, middle + half], axis=1) * 10.0 ** rng.integers(-30, 37, (150, 1))
+    boxes = np.concatenate([boxes, boxes * rng.uniform(0.6, 1.2, (150, 1))]).astype(np.float32)
+    scores = rng.random(300).astype(np.float32)
+    assert native.nms(boxes, scores, threshold).tolist() == oracle(boxes, scores, threshold)
+
+
+def test_small_boxes_far_from_the_origin_are_decided_as_by_the_loop():
+    rng = np.random.default_rng(7)
+    boxes, scores = random_boxes(150, 7, extent=40)
+    boxes = boxes + rng.choice([-1e6, 0, 1e6], (150, 1)).astype(np.float32)
+    assert native.nms(boxes, scores, 0.5).tolist() == oracle(boxes, scores, 0.5)
+
+
+@pytest.mark.parametrize("threshold", [1 / 3, 0.5, 0.75])
+def test_pairs_one_step_around_the_threshold_are_decided_as_by_the_loop(threshold):
+    """A box and a part of it, as wide as makes the overlap the threshold, up to 40 steps of float32 more or less."""
+    right = np.float32(100 * threshold) + np.arange(-40, 41, dtype=np.float32) * np.spacing(np.float32(100 * threshold))
+    for x in right:
+        boxes, scores = np.array([[0, 0, 100, 7], [0, 0, x, 7]], np.float32), np.array([0.9, 0.8], np.float32)
+        assert native.nms(boxes, scores, threshold).tolist() == oracle(boxes, scores, threshold), x
+
+
+def test_a_corner_in_common_counts_at_tiny_thresholds():
+    """Two boxes share a corner whose area float32 hardly holds."""
+    scores = np.array([0.9, 0.8], np.float32)
+    for width in np.linspace(1e-22, 3e-22, 50):
+        boxes = np.array([[-2e-12, -2e-12, width, 1e-22], [0, 0, 2e-12, 2e-12]], np.float32)
+        threshold = overlap(*boxes.astype(np.float64)) * 0.9999
+        assert native.nms(boxes, scores, threshold).tolist() == [0], width
+        assert native.nms(boxes, scores, threshold * 1.001).tolist() == [0, 1], width
+
+
+def test_nms_agrees_with_torchvision_on_whole_boxes():
+    ops, torch = pytest.importorskip("torchvision.ops"), pytest.importorskip("torch")
+    rng = np.random.default_rng(8)
+    boxes = whole_boxes(rng, 2000) * 4
+    boxes = boxes[(boxes[:, 2:] > boxes[:, :2]).all(1)]
+    scores, classes = rng.permutation(len(boxes)).astype(np.float32), rng.integers(0, 7, len(boxes))
+    given = torch.from_numpy(boxes), torch.from_numpy(scores)
+    for threshold in (0.25, 0.5, 0.75):  # exact in binary: there the division in float32 decides as exactly as ours
+        assert native.nms(boxes, scores, threshold).tolist() == ops.nms(*given, threshold).tolist()
+        want = ops.batched_nms(*given, torch.from_numpy(classes), threshold).tolist()
+        assert native.nms(boxes, scores, threshold, classes).tolist() == want
+
+
 def test_nms_agrees_with_torchvision():
     ops, torch = pytest.importorskip("torchvision.ops"), pytest.importorskip("torch")
     for seed in range(5):

@@ -83,3 +83,36 @@ def test_contradictions_are_refused(detector, classifier, tmp_path):
             create_model(NAME, weights=path)
     finally:
         model.spec = spec
+
+
+def stored(model, path, **changes):
+    """Save a detector with another spec than its own."""
+    spec = model.spec
+    try:
+        model.spec = spec.model_copy(update=changes)
+        return save_weights(model, path)
+    finally:
+        model.spec = spec
+
+
+def test_a_file_without_a_size_asks_for_it(detector, tmp_path):
+    model, _ = detector
+    image = model.spec.input.model_copy(update={"shape": (None, 3, None, None)})
+    path = stored(model, tmp_path / "any_size.safetensors", inputs=(image,))
+    said = rf"'{NAME}' is stored without the size of its pictures; pass size=\(height, width\)"
+    with pytest.raises(BadValue, match=said):
+        create_model(NAME, weights=path)
+    assert create_model(NAME, weights=path, size=96).spec == model.spec
+
+
+def test_anchors_of_no_convention_stay_at_their_size(detector, tmp_path):
+    model, _ = detector
+    grids = [grid.model_copy(update={"offset": (0.4, 0.4)}) for grid in model.spec.detection.anchors]
+    own = model.spec.detection.model_copy(update={"anchors": tuple(grids)})
+    path = stored(model, tmp_path / "own.safetensors", detection=own)
+    assert create_model(NAME, weights=path).spec.detection == own
+    with pytest.raises(
+        BadValue, match=f"the anchors of '{NAME}' are of no convention of ours; leave size= out, or pass"
+    ):
+        create_model(NAME, weights=path, size=128)
+    assert create_model(NAME, weights=path, size=128, detection="torchvision").spec.input.size == (128, 128)

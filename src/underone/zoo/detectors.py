@@ -68,13 +68,15 @@ def _classes(stored: ModelSpec, checkpoint: Checkpoint) -> int:
 
 def _made_for(stored: ModelSpec, detection: DetectionSpec, options: dict[str, Any]) -> dict[str, Any]:
     """Return the size and the anchors of a file; for another size the same kind of anchors."""
-    height, width = stored.input.size
-    if height is None or width is None:
-        raise BadValue(f"{stored.name!r} is stored without the size of its pictures; pass size=(height, width)")
+    unknown = None in stored.input.size
     if "size" not in options:
-        return {"size": (height, width), "detection": detection}
+        if unknown:
+            raise BadValue(f"{stored.name!r} is stored without the size of its pictures; pass size=(height, width)")
+        return {"size": stored.input.size, "detection": detection}
+    if unknown or "detection" in options:  # what the caller says counts more
+        return {"detection": detection}
     for convention in CONVENTIONS:
-        if detection_for((height, width), convention) == detection:
+        if detection_for(cast("tuple[int, int]", stored.input.size), convention) == detection:
             return {"detection": convention}
     raise BadValue(
         f"the anchors of {stored.name!r} are of no convention of ours; leave size= out, or pass detection= for it"
