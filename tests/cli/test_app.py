@@ -50,6 +50,8 @@ def run(capsys, *arguments, code=0):
 
 
 COMMANDS = [
+    "bench", "convert", "data", "demo", "eval", "export", "info", "list", "predict", "reparam", "train", "verify",
+]  # fmt: skip
     "bench",
     "convert",
     "data",
