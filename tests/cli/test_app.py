@@ -52,19 +52,6 @@ def run(capsys, *arguments, code=0):
 COMMANDS = [
     "bench", "convert", "data", "demo", "eval", "export", "info", "list", "predict", "reparam", "train", "verify",
 ]  # fmt: skip
-    "bench",
-    "convert",
-    "data",
-    "demo",
-    "eval",
-    "export",
-    "info",
-    "list",
-    "predict",
-    "reparam",
-    "train",
-    "verify",
-]
 
 
 def test_commands_are_those_that_the_readme_names():
