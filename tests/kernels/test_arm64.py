@@ -51,4 +51,5 @@ def test_the_engine_on_arm64_is_the_reference(runner, processor):
     command = [sys.executable, "-m", "pytest", "-v", "-k", OTHERS, *PROCESSORS[processor]]
     said = run(*command, UNDERONE_TEST_NATIVE=str(runner), QEMU_CPU=processor)
     assert said.count("neon") > 400
-    assert not {"avx2", "avx512"} & set(re.split(r"\W", said))
+    passed = "\n".join(line for line in said.splitlines() if " PASSED" in line)  # those of other processors are skipped
+    assert not {"avx2", "avx512"} & set(re.split(r"\W", passed))
