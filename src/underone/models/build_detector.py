@@ -8,8 +8,9 @@ from torch import nn
 from ..errors import BadValue
 from ..spec import DetectionSpec, InputSpec, ModelSpec, OutputSpec
 from .build import build_model
-from .detectors import as_detector_input, detection_for, find_detector
+from .detectors import detection_for, find_detector
 from .forms import FORMS
+from .picture_size import picture_size
 from .ssd import SSD
 
 SMALLEST = 32  # pixels: the backbone's last map has one
@@ -47,7 +48,7 @@ def build_detector(
     entry = find_detector(name)
     if not isinstance(num_classes, int) or num_classes < 1:
         raise BadValue(f"num_classes={num_classes!r}; a whole number of kinds of objects, 1 or more, is required")
-    picture = _picture_size(entry.size if size is None else size)
+    picture = picture_size(entry.size if size is None else size, SMALLEST)
     how = detection_for(picture, entry.convention if detection is None else detection)
     backbone = build_model(entry.backbone, in_chans=in_chans, features=entry.taps, form=form, **options)
     _require_same_maps(backbone.padding, picture)
@@ -64,7 +65,7 @@ def _spec(name: str, backbone: ModelSpec, picture: tuple[int, int], how: Detecti
     image = InputSpec(
         name="image",
         shape=(None, backbone.input.shape[1], *picture),
-        preparation=as_detector_input(backbone.input.preparation),
+        preparation=backbone.input.preparation and backbone.input.preparation.whole(),
     )
     rows = how.anchor_count
     return backbone.model_copy(
@@ -79,17 +80,6 @@ def _spec(name: str, backbone: ModelSpec, picture: tuple[int, int], how: Detecti
             "detection": how,
         }
     )
-
-
-def _picture_size(given: Any) -> tuple[int, int]:
-    sizes = (given, given) if isinstance(given, int) else given
-    if not isinstance(sizes, tuple | list) or len(sizes) != 2 or not all(_is_size(n) for n in sizes):
-        raise BadValue(f"size={given!r}; (height, width) in pixels, each {SMALLEST} or more, is required")
-    return sizes[0], sizes[1]
-
-
-def _is_size(given: Any) -> bool:
-    return isinstance(given, int) and given >= SMALLEST
 
 
 def _require_same_maps(padding: Any, picture: tuple[int, int]) -> None:

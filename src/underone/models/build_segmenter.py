@@ -10,7 +10,8 @@ from ..spec import InputSpec, ModelSpec, OutputSpec, SegmentationSpec
 from .build import build_model
 from .deeplab import CHANNELS, DeepLab
 from .forms import FORMS
-from .segmenters import SIZE, SMALLEST, as_segmenter_input, find_segmenter, require_output_stride
+from .picture_size import picture_size
+from .segmenters import SIZE, SMALLEST, find_segmenter, require_output_stride
 
 HEAD_EPS = 1e-5  # of the head's batch norms, also in TensorFlow, whose backbones have 1e-3
 
@@ -56,7 +57,7 @@ def build_segmenter(
     entry = find_segmenter(name)
     _check_classes(num_classes, background)
     require_output_stride(output_stride)
-    picture = _picture_size(SIZE if size is None else size)
+    picture = picture_size(SIZE if size is None else size, SMALLEST)
     how = SegmentationSpec.model_validate(
         {"alignment": alignment, "background": background, "output_stride": output_stride}
     )
@@ -92,7 +93,7 @@ def _spec(
     image = InputSpec(
         name="image",
         shape=(None, backbone.input.shape[1], *picture),
-        preparation=as_segmenter_input(backbone.input.preparation),
+        preparation=backbone.input.preparation and backbone.input.preparation.whole(),
     )
     known = {"name": name, "task": "segment", "inputs": (image,), "outputs": (output,), "segmentation": how}
     return backbone.model_copy(update=known)
@@ -103,11 +104,3 @@ def _check_classes(num_classes: Any, background: Any) -> None:
         raise BadValue(f"num_classes={num_classes!r}; a whole number, 2 or more, the background counted, is required")
     if background is not None and background not in range(num_classes):
         raise BadValue(f"background={background!r} with {num_classes} classes; 0 to {num_classes - 1} is required")
-
-
-def _picture_size(given: Any) -> tuple[int, int]:
-    sizes = (given, given) if isinstance(given, int) else given
-    valid = isinstance(sizes, tuple | list) and len(sizes) == 2
-    if not valid or not all(isinstance(n, int) and n >= SMALLEST for n in sizes):
-        raise BadValue(f"size={given!r}; (height, width) in pixels, each {SMALLEST} or more, is required")
-    return sizes[0], sizes[1]

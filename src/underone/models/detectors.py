@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from ..boxes.families import Size, tf_ssd, torchvision_ssd
 from ..errors import BadValue, UnknownName
-from ..spec import AnchorGrid, DetectionSpec, Preparation
+from ..spec import AnchorGrid, DetectionSpec
 from .table import ALIASES, MODELS
 
 EXTRA_MAPS = 4  # behind the two of the backbone, each of half the size
@@ -145,11 +145,6 @@ def detection_for(picture: Size, convention: str | DetectionSpec) -> DetectionSp
     if convention not in CONVENTIONS:
         raise UnknownName("detection convention", convention, CONVENTIONS)
     return CONVENTIONS[convention](maps, picture)
-
-
-def as_detector_input(how: Preparation | None) -> Preparation | None:
-    """Return how a detector's pictures are prepared, by how those of its backbone are: whole, not cut."""
-    return how and how.model_copy(update={"resize": "squeeze", "size": None})
 
 
 def map_sizes(picture: Size) -> tuple[Size, ...]:

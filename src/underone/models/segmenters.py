@@ -6,7 +6,6 @@ from types import MappingProxyType
 from typing import Literal
 
 from ..errors import BadValue, UnknownName
-from ..spec import Preparation
 from .table import ALIASES, MODELS
 
 SIZE = 513  # pixels: n * 32 + 1, so that corner points lie on corner pixels at every stride
@@ -121,8 +120,3 @@ def require_output_stride(output_stride: int) -> None:
     """
     if output_stride not in RATES:
         raise BadValue(f"output_stride={output_stride}; {', '.join(map(str, RATES))} are possible")
-
-
-def as_segmenter_input(how: Preparation | None) -> Preparation | None:
-    """Return how a segmenter's pictures are prepared, by how those of its backbone are: whole, not cut."""
-    return how and how.model_copy(update={"resize": "squeeze", "size": None})

@@ -36,6 +36,10 @@ class Preparation(Frozen):
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
     size: tuple[PositiveInt, PositiveInt] | None = None
 
+    def whole(self) -> "Preparation":
+        """Return the same for whole pictures of any size: not cut, as detectors and segmenters want them."""
+        return self.model_copy(update={"resize": "squeeze", "size": None})
+
     @model_validator(mode="after")
     def _check_values(self) -> Self:
         channels = 1 if self.color == "GRAY" else 3

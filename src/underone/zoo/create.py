@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, cast
 
-from ..errors import BadValue, MissingExtra
+from ..errors import BadValue
 from ..models.detectors import is_detector
 from ..models.segmenters import is_segmenter
 from ..models.table import MODELS
 from ..spec import ModelSpec
 from ..weights import SUFFIXES, Checkpoint, load_strict
+from .build import build
 from .detectors import create_detector
 from .from_weights import arguments_from, checkpoint_of, completed_spec, of_backbone, split_tag
 from .segmenters import create_segmenter
@@ -77,7 +78,7 @@ def create_model(
     features = _features(name, features_only, out_indices)
     arguments = {"features": features, "output_stride": 32 if output_stride is None else output_stride, **options}
     if weights is None:
-        model = _build(
+        model = build(
             name,
             num_classes=_NUM_CLASSES if num_classes is None else num_classes,
             in_chans=_IN_CHANS if in_chans is None else in_chans,
@@ -86,7 +87,7 @@ def create_model(
         return _labelled(model, labels)
     entry, checkpoint = checkpoint_of(name, weights)
     asked = {"num_classes": num_classes, "in_chans": in_chans, **options}
-    model = _build(name, **arguments | arguments_from(name, checkpoint, asked, features))
+    model = build(name, **arguments | arguments_from(name, checkpoint, asked, features))
     new_head = features is None and num_classes not in (None, checkpoint.network.num_classes)
     if features is None and not new_head:
         load_strict(model, checkpoint.network.weights, name)
@@ -130,16 +131,6 @@ def _features(name: str, features_only: bool, out_indices: Sequence[int | str] |
         if isinstance(index, int) and not -len(levels) <= index < len(levels):
             raise BadValue(f"out_indices has {index}; {name} has {len(levels)} levels: 0 to {len(levels) - 1}")
     return tuple(index if isinstance(index, str) else levels[index] for index in out_indices)
-
-
-def _build(name: str, **arguments: Any) -> "nn.Module":
-    try:
-        from ..models.build import build_model  # torch is needed from here on
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise MissingExtra(f"create_model({name!r})", "torch", "train") from error
-    return build_model(name, **arguments)
 
 
 def _check_arguments(name: Any, weights: Any, out_indices: Any, options: dict[str, Any]) -> None:

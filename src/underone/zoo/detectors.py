@@ -3,18 +3,18 @@
 from os import PathLike
 from typing import TYPE_CHECKING, Any, cast
 
-from ..errors import BadFile, BadValue, MissingExtra
-from ..models.detectors import CONVENTIONS, Detector, as_detector_input, detection_for, find_detector, is_detector
+from ..errors import BadFile, BadValue
+from ..models.detectors import CONVENTIONS, Detector, detection_for, find_detector, is_detector
 from ..spec import DetectionSpec, ModelSpec
 from ..weights import Checkpoint, TrainedWeights, Weights, load_strict
-from .from_weights import arguments_from, checkpoint_of, completed_spec, of_backbone
+from .build import build
+from .from_weights import arguments_from, checkpoint_of
+from .heads import OF_BACKBONE, described, with_backbone
 
 if TYPE_CHECKING:
     from torch import nn
 
 _NUM_CLASSES = 80  # COCO's, of a model with random heads when the caller names none
-_NEW_HEAD = ", new head"
-_OF_BACKBONE = "backbone"  # what stands for the trained weights of the backbone
 
 
 def create_detector(
@@ -29,8 +29,8 @@ def create_detector(
     if weights is None:
         chosen = {"num_classes": num_classes, "in_chans": in_chans}
         given = {key: value for key, value in chosen.items() if value is not None}
-        return _build(entry.name, **{"num_classes": _NUM_CLASSES, **given, **options})
-    trained, checkpoint = checkpoint_of(entry.backbone, "DEFAULT" if weights == _OF_BACKBONE else weights)
+        return build(entry.name, **{"num_classes": _NUM_CLASSES, **given, **options})
+    trained, checkpoint = checkpoint_of(entry.backbone, "DEFAULT" if weights == OF_BACKBONE else weights)
     asked = {"num_classes": num_classes, "in_chans": in_chans, **options}
     if is_detector(checkpoint.network.model):
         return _of_detector(entry, checkpoint, asked, options)
@@ -48,13 +48,13 @@ def _of_detector(
     classes = _classes(stored, checkpoint)
     new_classes = classes if asked["num_classes"] is None else asked["num_classes"]
     made_for = _made_for(stored, stored.detection, options)
-    model = _build(entry.name, **made_for | options | decided, num_classes=new_classes)
+    model = build(entry.name, **made_for | options | decided, num_classes=new_classes)
     new_heads = new_classes != classes
     if new_heads:
         _load_parts(model, checkpoint.network.weights, entry.name)
     else:
         load_strict(model, checkpoint.network.weights, entry.name)
-    return _described(model, stored, None if new_heads else stored.labels, new_heads)
+    return described(model, stored, None if new_heads else stored.labels, new_heads)
 
 
 def _classes(stored: ModelSpec, checkpoint: Checkpoint) -> int:
@@ -101,36 +101,5 @@ def _on_backbone(
     """Put new heads on the trained backbone of a classifier."""
     decided = arguments_from(entry.backbone, checkpoint, asked, entry.taps)
     classes = _NUM_CLASSES if asked["num_classes"] is None else asked["num_classes"]
-    model = _build(entry.name, **options | decided, num_classes=classes)
-    backbone = model.get_submodule("backbone")
-    load_strict(backbone, of_backbone(checkpoint.network.weights, backbone), entry.backbone)
-    classifier = completed_spec(cast(ModelSpec, backbone.spec), checkpoint, trained, new_head=False)
-    return _described(model, classifier, None, new_heads=True)
-
-
-def _described(model: "nn.Module", source: ModelSpec, labels: tuple[str, ...] | None, new_heads: bool) -> "nn.Module":
-    """Write into the spec of a detector where its weights come from, and how their pictures are prepared."""
-    built = cast(ModelSpec, model.spec)
-    how = as_detector_input(source.input.preparation) or built.input.preparation
-    origin = source.weights or "random"
-    changed = new_heads and origin != "random" and not origin.endswith(_NEW_HEAD)
-    known = {
-        "inputs": (built.input.model_copy(update={"preparation": how}),),
-        "labels": labels,
-        "weights": origin + _NEW_HEAD if changed else origin,
-        "source": source.source,
-        "licence": source.licence,
-        "published": None if new_heads else source.published,
-    }
-    model.spec = built.model_copy(update=known)  # type: ignore[assignment]
-    return model
-
-
-def _build(name: str, **arguments: Any) -> "nn.Module":
-    try:
-        from ..models.build_detector import build_detector  # torch is needed from here on
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise MissingExtra(f"create_model({name!r})", "torch", "train") from error
-    return build_detector(name, **arguments)
+    model = build(entry.name, **options | decided, num_classes=classes)
+    return with_backbone(model, entry.backbone, checkpoint, trained)

@@ -3,18 +3,18 @@
 from os import PathLike
 from typing import TYPE_CHECKING, Any, cast
 
-from ..errors import BadFile, MissingExtra
-from ..models.segmenters import Segmenter, as_segmenter_input, find_segmenter, is_segmenter
+from ..errors import BadFile
+from ..models.segmenters import Segmenter, find_segmenter, is_segmenter
 from ..spec import ModelSpec, SegmentationSpec
 from ..weights import Checkpoint, TrainedWeights, Weights, load_strict
-from .from_weights import arguments_from, checkpoint_of, completed_spec, of_backbone
+from .build import build
+from .from_weights import arguments_from, checkpoint_of, completed_spec
+from .heads import OF_BACKBONE, described, with_backbone
 
 if TYPE_CHECKING:
     from torch import nn
 
 _NUM_CLASSES = 21  # VOC's and its background, of a model with a random head when the caller names none
-_NEW_HEAD = ", new head"
-_OF_BACKBONE = "backbone"  # what stands for the trained weights of the backbone
 _CLASS_LAYERS = ("classifier.", "auxiliary.2.")  # those that give the classes
 
 
@@ -31,8 +31,8 @@ def create_segmenter(
     asked = {"num_classes": num_classes, "in_chans": in_chans, "output_stride": output_stride, **options}
     given = {key: value for key, value in asked.items() if value is not None}
     if weights is None:
-        return _build(entry.name, **{"num_classes": _NUM_CLASSES, **given})
-    trained, checkpoint = checkpoint_of(entry.backbone, "DEFAULT" if weights == _OF_BACKBONE else weights)
+        return build(entry.name, **{"num_classes": _NUM_CLASSES, **given})
+    trained, checkpoint = checkpoint_of(entry.backbone, "DEFAULT" if weights == OF_BACKBONE else weights)
     if is_segmenter(checkpoint.network.model):
         return _of_segmenter(entry, checkpoint, asked, given)
     return _on_backbone(entry, checkpoint, trained, asked, given)
@@ -47,7 +47,7 @@ def _of_segmenter(
     decided = arguments_from(entry.name, checkpoint, asked, entry.features(found["auxiliary"]))
     made = {**found, **_made_for(checkpoint), **given, **decided}
     classes = found["num_classes"]
-    model = _build(entry.name, **made)
+    model = build(entry.name, **made)
     new_head = made["num_classes"] != classes
     if new_head:
         own = {key: tensor.numpy() for key, tensor in model.state_dict().items() if key.startswith(_CLASS_LAYERS)}
@@ -56,7 +56,7 @@ def _of_segmenter(
     stored = checkpoint.spec or completed_spec(cast(ModelSpec, model.spec), checkpoint, None, new_head)
     if stored.labels is not None and len(stored.labels) != classes:
         raise BadFile(f"{checkpoint.path}: its spec has {len(stored.labels)} labels, its tensors {classes} classes")
-    return _described(model, stored, None if new_head else stored.labels, new_head)
+    return described(model, stored, None if new_head else stored.labels, new_head)
 
 
 def _of_head(weights: Weights, checkpoint: Checkpoint) -> dict[str, Any]:
@@ -93,36 +93,5 @@ def _on_backbone(
 ) -> "nn.Module":
     """Put a new head on the trained backbone of a classifier."""
     decided = arguments_from(entry.backbone, checkpoint, asked, entry.features(bool(asked.get("auxiliary"))))
-    model = _build(entry.name, **{"num_classes": _NUM_CLASSES, **given, **decided})
-    backbone = model.get_submodule("backbone")
-    load_strict(backbone, of_backbone(checkpoint.network.weights, backbone), entry.backbone)
-    classifier = completed_spec(cast(ModelSpec, backbone.spec), checkpoint, trained, new_head=False)
-    return _described(model, classifier, None, new_head=True)
-
-
-def _described(model: "nn.Module", source: ModelSpec, labels: tuple[str, ...] | None, new_head: bool) -> "nn.Module":
-    """Write into the spec of a segmenter where its weights come from, and how their pictures are prepared."""
-    built = cast(ModelSpec, model.spec)
-    how = as_segmenter_input(source.input.preparation if source.inputs else None) or built.input.preparation
-    origin = source.weights or "random"
-    changed = new_head and origin != "random" and not origin.endswith(_NEW_HEAD)
-    known = {
-        "inputs": (built.input.model_copy(update={"preparation": how}),),
-        "labels": labels,
-        "weights": origin + _NEW_HEAD if changed else origin,
-        "source": source.source,
-        "licence": source.licence,
-        "published": None if new_head else source.published,
-    }
-    model.spec = built.model_copy(update=known)  # type: ignore[assignment]
-    return model
-
-
-def _build(name: str, **arguments: Any) -> "nn.Module":
-    try:
-        from ..models.build_segmenter import build_segmenter  # torch is needed from here on
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise MissingExtra(f"create_model({name!r})", "torch", "train") from error
-    return build_segmenter(name, **arguments)
+    model = build(entry.name, **{"num_classes": _NUM_CLASSES, **given, **decided})
+    return with_backbone(model, entry.backbone, checkpoint, trained)
