@@ -8,7 +8,7 @@ import pytest
 from underone.compare import ROUNDING
 from underone.errors import ParityFailed, Unsupported
 from underone.formats.forms import Form, of_graph
-from underone.formats.parity import compare_forms
+from underone.formats.parity import compare_forms, limits_on
 from underone.graph import Graph, Node, Value
 from underone.graph.graph import Array
 
@@ -109,3 +109,10 @@ def test_nan_is_no_rounding() -> None:
         ParityFailed, match="engine against reference on 'noise': 3000 of 3000 values of the output are"
     ):
         compare_forms(engine(graph, lambda x: x * np.float32(np.nan)), of_graph(graph), {"noise": NOISE}, "float32")
+
+
+def test_a_flat_picture_widens_distances_alone():
+    usual, zeros = ROUNDING["float16"], limits_on("zeros", "float16")
+    assert zeros.unequal == usual.unequal
+    assert zeros.nmse > usual.nmse
+    assert zeros.peak > usual.peak

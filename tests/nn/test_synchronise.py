@@ -10,6 +10,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import nn
 
+from underone.errors import BadValue
 from underone.nn.mobileone_block import MobileOneBlock
 from underone.nn.synchronise import SynchronisedNorm, synchronise_norms
 from underone.nn.training_form import use_training_forms
@@ -99,3 +100,10 @@ def test_alone_the_norm_is_torchs_own(dtype):
     for key, value in want.state_dict().items():
         torch.testing.assert_close(got[0].state_dict()[key], value, rtol=limit, atol=limit)
     torch.testing.assert_close(got.eval()(x), want.eval()(x), rtol=limit, atol=limit)
+
+
+def test_one_value_for_a_channel_has_no_statistics():
+    norm = nn.Sequential(nn.BatchNorm2d(4))
+    synchronise_norms(norm, torch.device("cpu"))
+    with pytest.raises(BadValue, match=r"got one value for each channel, \(1, 4, 1, 1\); 2 or more are required"):
+        norm.train()(torch.randn(1, 4, 1, 1))

@@ -72,3 +72,11 @@ def test_a_classifier_finds_no_objects(described):
     said = r"does not say how its outputs become boxes, its task is 'classify'; only detectors"
     with load(described) as net, pytest.raises(BadValue, match=said):
         net.detect(photograph())
+
+
+def test_classify_says_what_to_call(detector):
+    with (
+        load(detector) as net,
+        pytest.raises(BadValue, match=r"is no classifier, its task is 'detect'; call net\.detect"),
+    ):
+        net.classify(photograph())

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..compare import Comparison, Limits, compare_outputs, difference
+from ..compare import TIMES_OWN_ROUNDING, Comparison, Limits, compare_outputs, difference, widened
 from ..errors import ParityFailed
 
 # float32 rounding is about 1e-13 per block and 1e-11 over a network; a term that is missing shows above 1e-6
@@ -91,11 +91,11 @@ class Parity:
                 judged.append(row)
                 continue
             nmse, peak = difference(got[row.output], exact[row.output])
-            limits = Limits(nmse=max(LIMITS.nmse, 100 * nmse), peak=max(LIMITS.peak, 10 * peak))  # nmse: squares
+            limits = widened(LIMITS, nmse, peak)
             if limits != LIMITS:
                 self.notes.append(
                     f"on {row.on!r} the folded form is nmse {nmse:.1e}, peak {peak:.1e} away from itself in float64; "
-                    "it amplifies rounding, so ten times that is the limit there"
+                    f"it amplifies rounding, so {TIMES_OWN_ROUNDING} times that is the limit there"
                 )
             judged.append(row.model_copy(update={"limits": limits}))
         return judged

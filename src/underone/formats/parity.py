@@ -8,7 +8,16 @@ from typing import Literal
 
 import numpy as np
 
-from ..compare import ROUNDING, Comparison, Limits, compare_outputs, difference, rounding
+from ..compare import (
+    ROUNDING,
+    TIMES_OWN_ROUNDING,
+    Comparison,
+    Limits,
+    compare_outputs,
+    difference,
+    rounding,
+    widened,
+)
 from ..errors import BadFile, ParityFailed, ShapeError, Unsupported
 from ..graph import Graph, run_reference
 from ..graph.graph import Array
@@ -25,18 +34,14 @@ _LIMITS_ON_ZEROS: dict[Literal["float32", "float16"], Limits] = {
     "float32": Limits(nmse=1e-8, peak=5e-4),
     "float16": Limits(nmse=5e-3, peak=0.4),
 }
-# Where a network amplifies rounding, right engines differ by more. Against float64, TensorFlow's quantised MobileNet V2
-# has peak 5e-5 in our interpreter and 1.5e-4 in our engine and openvino, on noise and extremes. A classifier after
-# eight steps of training on noise had nmse 5e-8 in our interpreter and 2e-6 in torch. Over 22 such classifiers, where
-# the usual limits did not do, engines differed by at most 7 times the interpreter's distance from float64 (49 in nmse).
-_TIMES_OWN_ROUNDING = 10
 
 
 def limits_on(probe: str, dtype: Literal["float32", "float16"], task: str | None = None) -> Limits:
     """Say what rounding may do to a network of a task on one of the inputs of `probes`."""
     limits = rounding(dtype, task)
     zeros = _LIMITS_ON_ZEROS[dtype]
-    return Limits(nmse=zeros.nmse, peak=max(zeros.peak, limits.peak)) if probe == "zeros" else limits
+    wider = {"nmse": zeros.nmse, "peak": max(zeros.peak, limits.peak)}
+    return limits.model_copy(update=wider) if probe == "zeros" else limits
 
 
 def with_own_rounding(
@@ -70,23 +75,14 @@ def with_own_rounding(
         limits = row.limits
         if row.output in failed and exact[row.output].any():
             nmse, peak = difference(rounded[row.output], exact[row.output])
-            limits = _widened(limits, nmse, peak)
+            limits = widened(limits, nmse, peak, most=ROUNDING["float16"])
         if limits != row.limits:
             notes.append(
                 f"on {row.on!r} the network is nmse {nmse:.1e}, peak {peak:.1e} away from itself in float64; "
-                f"it amplifies rounding, so {_TIMES_OWN_ROUNDING} times that is the limit of {row.output!r} there"
+                f"it amplifies rounding, so {TIMES_OWN_ROUNDING} times that is the limit of {row.output!r} there"
             )
         judged.append(row.model_copy(update={"limits": limits}))
     return judged, notes
-
-
-def _widened(limits: Limits, nmse: float, peak: float) -> Limits:
-    most, times = ROUNDING["float16"], _TIMES_OWN_ROUNDING
-    wider = {
-        "nmse": max(limits.nmse, min(most.nmse, times**2 * nmse)),  # nmse: squares
-        "peak": max(limits.peak, min(most.peak, times * peak)),
-    }
-    return limits.model_copy(update=wider)
 
 
 def compare_forms(

@@ -59,8 +59,7 @@ def normalized_kernel(weight: Tensor, bn: AnyBatchNorm) -> Kernel:
 
 def bn_kernel(bn: AnyBatchNorm, groups: int, size: int) -> Kernel:
     """Return the kernel (C, C/groups, size, size) of bn(x), as a convolution with `groups` groups."""
-    scale, shift = bn_scale_shift(bn)
-    return Kernel(identity_kernel(bn.num_features, groups, size) * scale[:, None, None, None], shift)
+    return normalized_kernel(identity_kernel(bn.num_features, groups, size), bn)
 
 
 def bn_scale_shift(bn: AnyBatchNorm) -> tuple[Tensor, Tensor]:

@@ -11,6 +11,8 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm as AnyBatchNorm
 
+from ..errors import BadValue
+
 
 class Moments(NamedTuple):
     """Mean and biased variance of the outputs of B branches, each (B, O), over so many pixels of the batch."""
@@ -72,6 +74,10 @@ class SynchronisedNorm(AnyBatchNorm):
         whole = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
         var, mean = torch.var_mean(whole, (0, *range(2, x.dim())), correction=0)  # (C,)
         moments = synchronised(Moments(mean[None], var[None], x[:, 0].numel()), [self])
+        if moments.pixels <= 1:
+            raise BadValue(
+                f"a batch norm in training got one value for each channel, {tuple(x.shape)}; 2 or more are required"
+            )
         update_running(moments, [self])
         scale = self.weight * (moments.var[0] + self.eps).rsqrt()  # (C,)
         shift = self.bias - moments.mean[0] * scale

@@ -323,6 +323,8 @@ def _written(results: Outputs, out: Any, specs: Sequence[OutputSpec]) -> Outputs
 
 
 def _check_classifies(spec: ModelSpec) -> None:
+    if spec.task in ("detect", "segment"):
+        raise BadValue(f"{spec.name!r} is no classifier, its task is {spec.task!r}; call net.{spec.task}(picture)")
     missing = []
     if spec.task != "classify" or not any(o.meaning for o in spec.outputs):
         missing.append("that its output holds the scores of classes")
@@ -340,26 +342,18 @@ def _check_classifies(spec: ModelSpec) -> None:
 
 
 def _check_detects(spec: ModelSpec) -> None:
-    missing = []
-    if spec.task != "detect" or spec.detection is None:
-        missing.append("how its outputs become boxes")
-    if not spec.inputs or spec.input.preparation is None:
-        missing.append("how a picture becomes its input")
-    if missing:
-        raise BadValue(
-            f"{spec.name!r} does not say {' or '.join(missing)}, its task is {spec.task!r}; only detectors that "
-            "export or convert wrote find objects"
-        )
+    lacking = "" if spec.task == "detect" and spec.detection else "how its outputs become boxes"
+    _check_answers(spec, lacking, "detectors that export or convert wrote find objects")
 
 
 def _check_segments(spec: ModelSpec) -> None:
-    missing = []
-    if spec.task != "segment":
-        missing.append("what classes its outputs give each pixel")
+    lacking = "" if spec.task == "segment" else "what classes its outputs give each pixel"
+    _check_answers(spec, lacking, "segmenters that export or convert wrote segment pictures")
+
+
+def _check_answers(spec: ModelSpec, lacking: str, who: str) -> None:
+    missing = [lacking] if lacking else []
     if len(spec.inputs) != 1 or spec.input.preparation is None:
         missing.append("how a picture becomes its input")
     if missing:
-        raise BadValue(
-            f"{spec.name!r} does not say {' or '.join(missing)}, its task is {spec.task!r}; only segmenters that "
-            "export or convert wrote segment pictures"
-        )
+        raise BadValue(f"{spec.name!r} does not say {' or '.join(missing)}, its task is {spec.task!r}; only {who}")
