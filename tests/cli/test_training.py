@@ -88,6 +88,15 @@ def test_data_are_checked_and_faults_are_counted(pictures, tmp_path, capsys):
     assert len(json.loads(capsys.readouterr().out)["findings"]) == 12
 
 
+def test_tables_of_classes_are_not_taken_for_boxes(pictures, tmp_path, capsys):
+    shutil.copytree(pictures, tmp_path / "files")
+    for part in ("train", "val"):
+        rows = [f"files/{part}/{name}/{number}.png,{name}" for name in ("black", "white") for number in range(4)]
+        (tmp_path / f"{part}.csv").write_text("\n".join(["file,label", *rows]))
+    assert run("data", "check", tmp_path) == 0
+    assert "0 errors, 0 warnings in 16 pictures" in capsys.readouterr().out
+
+
 def test_ray_that_is_not_installed_is_named(pictures, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray.train", None)
     assert run("train", "finetune", *KEYS, "--data", pictures, "-o", tmp_path / "run", "--ray", 2) == 1

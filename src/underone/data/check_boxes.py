@@ -40,7 +40,7 @@ def has_boxes(root: str | PathLike[str]) -> bool:
     """Tell whether a folder holds parts with boxes, in any layout of `open_box_splits`.
 
     Raises:
-        BadFile: a ``data.yaml`` that cannot be read.
+        BadFile: a ``data.yaml`` or a table that cannot be read.
     """
     return bool(box_parts(Path(root))[0])
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import BadFile
 from .boxed import BoxedPictures
-from .from_box_csv import from_box_csv
+from .from_box_csv import from_box_csv, is_box_table
 from .from_coco import from_coco
 from .from_voc import from_voc
 from .from_yolo import from_yolo, read_yolo_parts
@@ -57,7 +57,8 @@ def open_box_splits(root: str | PathLike[str]) -> Splits[BoxedPictures]:
         if not any(name in parts for name in names):
             raise BadFile(
                 f"{root} has no part {' or '.join(names)} with boxes; VOC's ImageSets/Main/{names[0]}.txt, COCO's "
-                f"annotations/instances_{names[0]}.json, YOLO's data.yaml or {names[0]}.csv is required"
+                f"annotations/instances_{names[0]}.json, YOLO's data.yaml or {names[0]}.csv with a column for each "
+                "edge of a box is required"
             )
     train = open_boxes(_of(parts, TRAIN), classes)
     has_test = any(name in parts for name in TEST)
@@ -69,13 +70,17 @@ def open_box_splits(root: str | PathLike[str]) -> Splits[BoxedPictures]:
 
 
 def box_parts(root: Path) -> tuple[dict[str, Path], tuple[str, ...] | None]:
-    """Return what there is of each part, and the classes where they are stated for all parts."""
+    """Return what there is of each part, and the classes where they are stated for all parts.
+
+    Raises:
+        BadFile: a ``data.yaml`` or a table that cannot be read.
+    """
     table = root if root.suffix in (".yaml", ".yml") else root / "data.yaml"
     if table.is_file():
         return read_yolo_parts(table)
     parts = {}
     for part in (*TRAIN, *VALIDATION, *TEST):
-        found = next((path for path in _places(root, part) if path.is_file()), None)
+        found = next((path for path in _places(root, part) if _holds_boxes(path)), None)
         if found:
             parts[part] = found
     return parts, None
@@ -86,6 +91,10 @@ def _places(root: Path, part: str) -> list[Path]:
     return [
         root / "ImageSets" / "Main" / f"{part}.txt", *coco, root / part / "_annotations.coco.json", root / f"{part}.csv"
     ]  # fmt: skip
+
+
+def _holds_boxes(path: Path) -> bool:
+    return path.is_file() and (path.suffix != ".csv" or is_box_table(path))
 
 
 def _of(parts: Mapping[str, Path], names: Sequence[str]) -> Path:
