@@ -81,7 +81,7 @@ def test_a_picture_without_boxes_is_augmented():
 
 @pytest.mark.parametrize("seed", range(5))
 def test_mosaic_puts_four_pictures_with_their_boxes_on_a_page(seed):
-    whole, boxes = mosaic([page()] * 4, seed, FILL)
+    whole, boxes = mosaic([page()] * 4, np.random.default_rng(seed), FILL)
     assert whole.shape == (120, 160, 3)
     assert len(boxes.corners) == 12
     require_on_their_objects(whole, boxes.corners, boxes.class_ids)

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 import underone as uo
 from underone.data.open_boxes import open_box_splits
 from underone.errors import BadValue, UnknownName
-from underone.training import RECIPES, train
+from underone.training import RECIPES, box_augmentation, train
 from underone.training.detection import Detection
 from underone.training.optimization import make_optimizer
 from underone.training.recipe import Stage
@@ -142,6 +142,23 @@ def test_anchors_have_the_scales_of_the_recipe(squares, quick):
 def test_values_that_do_not_fit_are_refused(squares, quick, changes, message):
     with pytest.raises(BadValue, match=message):
         task_of(squares, quick, **changes)
+
+
+def test_the_point_of_a_mosaic_does_not_follow_from_whether_there_is_one(squares, quick, monkeypatch):
+    places = []
+
+    def note(page, pixels, boxes, quarter):
+        places.append(quarter[2] / page.shape[1])
+        return boxes
+
+    monkeypatch.setattr(box_augmentation, "_place", note)
+    sample = task_of(squares, quick, mosaic=0.2).sampler(Stage(until=1, size=96))
+    pictures = open_box_splits(squares).train
+    for seed in range(100):
+        sample(pictures, 1, seed)
+    x = places[::4]  # of the upper left quarter of each page
+    assert 8 < len(x) < 40
+    assert (min(x), max(x)) == pytest.approx((0.3, 0.7), abs=0.06)
 
 
 def test_stages_of_another_size_are_refused(squares, quick):

@@ -76,12 +76,14 @@ def _distortion(strength: float) -> v2.Transform:
     return v2.Compose([v2.RandomApply([jitter], p=0.5) for jitter in jitters])
 
 
-def mosaic(parts: list[tuple[Pixels, Boxes]], seed: int, fill: tuple[int, ...]) -> tuple[Pixels, Boxes]:
+def mosaic(
+    parts: list[tuple[Pixels, Boxes]], generator: np.random.Generator, fill: tuple[int, ...]
+) -> tuple[Pixels, Boxes]:
     """Put four pictures around a random point of one page.
 
     Args:
         parts: four pictures with their boxes.
-        seed: of the point.
+        generator: draws the point.
         fill: colour of what stays free.
 
     Returns:
@@ -91,7 +93,6 @@ def mosaic(parts: list[tuple[Pixels, Boxes]], seed: int, fill: tuple[int, ...]) 
     Source: Bochkovskiy et al. (arXiv 2004.10934), section 3.4.
     """
     height, width = parts[0][0].shape[:2]
-    generator = np.random.default_rng(seed)
     x, y = (round(side * generator.uniform(0.3, 0.7)) for side in (width, height))
     page = np.empty((height, width, 3), np.uint8)
     page[:] = fill

@@ -144,7 +144,7 @@ class BoxSampler:
         generator = np.random.default_rng(seed)
         if generator.random() < self.recipe.mosaic:
             others = [_read(pictures, int(i)) for i in generator.integers(len(pictures), size=3)]
-            pixels, boxes = mosaic([(pixels, boxes), *others], seed, self.fill)
+            pixels, boxes = mosaic([(pixels, boxes), *others], generator, self.fill)
         pixels, corners, ids = augment_boxes(pixels, boxes, seed, self.recipe, self.stage, self.fill)
         image = torch.from_numpy(np.array(pixels)).permute(2, 0, 1).contiguous()
         return Sample(image, torch.from_numpy(self.target(corners / self.stage.size, ids)))
