@@ -17,7 +17,7 @@ from ..boxes.families import torchvision_ssd
 from ..data.boxed import BoxedPictures, Boxes
 from ..data.open_boxes import open_box_splits
 from ..data.open_pictures import Splits
-from ..errors import BadValue
+from ..errors import BadFile, BadValue
 from ..evaluation.coco import require_package
 from ..evaluation.detection import DetectionScore, score_boxes
 from ..evaluation.of_detector import detector_of
@@ -140,11 +140,11 @@ class BoxSampler:
 
     def __call__(self, pictures: BoxedPictures, index: int, seed: int) -> Sample:
         """Return the picture and its target (A, 5): the code of each anchor's box, and its class or `NOTHING`."""
-        pixels, boxes = _read(pictures, index)
+        own = pixels, boxes = _read(pictures, index)
         generator = np.random.default_rng(seed)
         if generator.random() < self.recipe.mosaic:
-            others = [_read(pictures, int(i)) for i in generator.integers(len(pictures), size=3)]
-            pixels, boxes = mosaic([(pixels, boxes), *others], generator, self.fill)
+            others = [_read_or(own, pictures, int(i)) for i in generator.integers(len(pictures), size=3)]
+            pixels, boxes = mosaic([own, *others], generator, self.fill)
         pixels, corners, ids = augment_boxes(pixels, boxes, seed, self.recipe, self.stage, self.fill)
         image = torch.from_numpy(np.array(pixels)).permute(2, 0, 1).contiguous()
         return Sample(image, torch.from_numpy(self.target(corners / self.stage.size, ids)))
@@ -171,6 +171,14 @@ def _read(pictures: BoxedPictures, index: int) -> tuple[Pixels, Boxes]:
     pixels = read_image(pictures.read(index))
     boxes = pictures.boxes(index, pixels.shape[:2])
     return pixels, boxes.at(~(boxes.crowd | boxes.difficult))
+def _read_or(own: tuple[Pixels, Boxes], pictures: BoxedPictures, index: int) -> tuple[Pixels, Boxes]:
+    """Return another picture of a page; where it cannot be read the page's own, which is not to blame for that."""
+    try:
+        return _read(pictures, index)
+    except BadFile:
+        return own
+
+
 
 
 @lru_cache(maxsize=4)
