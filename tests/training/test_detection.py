@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import shutil
 import sys
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from safetensors.numpy import load_file
 
 import underone as uo
 from underone.data.open_boxes import open_box_splits
-from underone.errors import BadValue, UnknownName
+from underone.errors import BadFile, BadValue, UnknownName
 from underone.training import RECIPES, box_augmentation, train
 from underone.training.detection import Detection
 from underone.training.optimization import make_optimizer
@@ -161,9 +162,22 @@ def test_the_point_of_a_mosaic_does_not_follow_from_whether_there_is_one(squares
     assert (min(x), max(x)) == pytest.approx((0.3, 0.7), abs=0.06)
 
 
-def test_stages_of_another_size_are_refused(squares, quick):
+def test_stages_of_another_size_are_refused_before_anything_is_trained(squares, quick):
+    stages = [{"until": 0.5, "size": 96}, {"until": 1, "size": 64}]
     with pytest.raises(BadValue, match="a stage has the size 64; detectors have anchors for 96 alone"):
-        task_of(squares, quick).sampler(Stage(until=1, size=64))
+        task_of(squares, quick, stages=stages)
+
+
+def test_a_broken_picture_of_a_mosaic_does_not_blame_the_good_ones(squares, quick, tmp_path):
+    shutil.copytree(squares, tmp_path / "set")
+    (tmp_path / "set" / "train" / "3.png").write_bytes(b"no picture")
+    pictures = open_box_splits(tmp_path / "set").train
+    sample = task_of(squares, quick, mosaic=1.0).sampler(Stage(until=1, size=96))
+    broken = next(i for i in range(24) if pictures.name(i).endswith("train/3.png"))
+    for seed in range(40):  # one in eight draws the broken one
+        assert sample(pictures, (broken + 1) % 24, seed).image.shape == (3, 96, 96)
+    with pytest.raises(BadFile, match="picture"):
+        sample(pictures, broken, 0)
 
 
 def test_unknown_models_are_refused(squares, quick):

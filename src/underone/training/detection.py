@@ -46,6 +46,9 @@ class Detection:
 
     def __init__(self, recipe: Recipe, pictures: BoxedPictures, device: torch.device) -> None:
         require_package()  # now, not at the end of the first epoch
+        for stage in recipe.stages:
+            if stage.size != recipe.size:
+                raise BadValue(f"a stage has the size {stage.size}; detectors have anchors for {recipe.size} alone")
         self.recipe, self.device, self.names = recipe, device, pictures.classes
         self.model = _build(recipe, pictures.classes).to(device)
         self.spec = cast(ModelSpec, self.model.spec)
@@ -61,8 +64,6 @@ class Detection:
 
     def sampler(self, stage: Stage) -> Sampler:
         """Return what reads a picture, augments it, and gives each anchor its box."""
-        if stage.size != self.recipe.size:
-            raise BadValue(f"a stage has the size {stage.size}; detectors have anchors for {self.recipe.size} alone")
         return BoxSampler(self.recipe, stage, self.detection, _fill(self.spec.input.preparation))
 
     def inputs(self, batch: Batch) -> tuple[Tensor, Tensor]:
