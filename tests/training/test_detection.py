@@ -17,8 +17,10 @@ import underone as uo
 from underone.data.open_boxes import open_box_splits
 from underone.errors import BadFile, BadValue, UnknownName
 from underone.training import RECIPES, box_augmentation, train
+from underone.training.box_loss import detection_loss
 from underone.training.detection import Detection
-from underone.training.optimization import make_optimizer
+from underone.training.distribution import Group
+from underone.training.learner import Learner
 from underone.training.recipe import Stage
 
 NAMES = ("blue", "green", "red")
@@ -118,7 +120,6 @@ def test_frozen_weights_do_not_learn_and_the_heads_learn_faster(squares, quick):
     frozen = [name for name, weight in task.model.named_parameters() if not weight.requires_grad]
     assert frozen
     assert all(name.startswith(("backbone.stem", "backbone.blocks.0.")) for name in frozen)
-    groups = make_optimizer(task.model, task.recipe).param_groups
     assert {group["lr_factor"] for group in groups} == {1.0, 2.0}
     assert sum(len(group["params"]) for group in groups) == sum(1 for _ in task.model.parameters()) - len(frozen)
 
@@ -131,6 +132,7 @@ def test_anchors_have_the_scales_of_the_recipe(squares, quick):
 
 @pytest.mark.parametrize(
     ("changes", "message"),
+    groups = Learner(task, task.recipe, Group(), torch.device("cpu")).optimizer.param_groups
     [
         ({"scales": (0.1, 0.2)}, "one scale more than maps is required"),
         ({"convention": "tensorflow"}, "need the convention torchvision, with six anchors a cell"),

@@ -1,11 +1,14 @@
-"""The averaged copy against timm's, and which weights decay."""
+"""The averaged copy against timm's, and which weights decay or do not learn."""
 
+import pytest
 import torch
 from timm.utils import ModelEmaV2
 
 import underone as uo
-from underone.training import RECIPES
-from underone.training.optimization import Average, make_optimizer, set_rates
+from underone.errors import BadValue
+from underone.training import RECIPES, train
+from underone.training.checkpoint import read_state
+from underone.training.optimization import Average, freeze, make_optimizer, set_rates
 from underone.training.schedules import Rates
 
 
@@ -44,3 +47,23 @@ def test_norms_and_biases_decay_only_where_the_recipe_says():
             expected_decay = 0.02 if decay_norms or weight.ndim > 1 else 0.0
             assert seen[id(weight)] == (0.5 if name.startswith("head.") else 0.1, expected_decay), name
         assert len(seen) == len(list(model.parameters()))
+
+
+def test_frozen_weights_of_a_classifier_stay_where_they_are(colours, tmp_path, tiny):
+    ends = [
+        read_state(tmp_path / name)["model"]
+        for name, epochs in (("short", 1), ("long", 2))
+        if train(
+            "finetune", colours, tmp_path / name, workers=0, frozen=("backbone.stem",), **tiny | {"epochs": epochs}
+        )
+    ]  # fmt: skip
+    same = {name for name, _ in _model().named_parameters() if torch.equal(ends[0][name], ends[1][name])}
+    assert same == {name for name, _ in _model().named_parameters() if name.startswith("backbone.stem")}
+    assert same
+
+
+def test_names_that_freeze_nothing_or_everything_are_refused():
+    with pytest.raises(BadValue, match=r"frozen='stem': no weight's name begins so; they begin with backbone\.stem, "):
+        freeze(_model(), ("backbone.stem", "stem"))
+    with pytest.raises(BadValue, match=r"frozen=\['backbone', 'head'\] leaves no weight that learns"):
+        freeze(_model(), ("backbone", "head"))

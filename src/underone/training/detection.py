@@ -207,8 +207,6 @@ def _build(recipe: Recipe, classes: tuple[str, ...]) -> nn.Module:
         raise BadValue(f"{recipe.weights} holds a folded network, which cannot be trained; give the training form")
     if recipe.scales:
         model.spec = _with_scales(spec, recipe.scales)  # type: ignore[assignment]
-    for name, weight in model.named_parameters():
-        weight.requires_grad_(not name.startswith(recipe.frozen))
     return model
 
 

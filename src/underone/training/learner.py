@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ..nn.synchronise import synchronise_norms
 from ..nn.training_form import use_training_forms
 from .distribution import Group
-from .optimization import Average, make_optimizer, set_rates
+from .optimization import Average, freeze, make_optimizer, set_rates
 from .recipe import Recipe
 from .schedules import Rates
 from .task import Task
@@ -35,6 +35,7 @@ class Learner:
         if recipe.sync_norms and group.world > 1:
             synchronise_norms(self.model, device)
         self.forms = use_training_forms(self.model, recipe.forms)
+        freeze(self.model, recipe.frozen)
         self.optimizer = make_optimizer(self.model, recipe)
         self.scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "float16")
         self.spread = group.spread(self.model, device)

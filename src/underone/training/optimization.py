@@ -1,13 +1,36 @@
 """Which weights move how: parameter groups, the optimiser, the averaged copy."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
 
+from ..errors import BadValue
 from .recipe import Recipe
 from .schedules import Rates, ema_decay_at
+
+
+def freeze(model: nn.Module, names: Sequence[str]) -> None:
+    """Keep weights as they are: they get no gradients.
+
+    Args:
+        model: whose weights.
+        names: first parts of their names.
+
+    Raises:
+        BadValue: no weight's name begins so, or no weight is left that learns.
+    """
+    weights = dict(model.named_parameters())
+    for start in names:
+        chosen = [weight for name, weight in weights.items() if name.startswith(start)]
+        if not chosen:
+            known = ", ".join(dict.fromkeys(".".join(name.split(".")[:2]) for name in weights))
+            raise BadValue(f"frozen={start!r}: no weight's name begins so; they begin with {known}")
+        for weight in chosen:
+            weight.requires_grad_(False)
+    if not any(weight.requires_grad for weight in weights.values()):
+        raise BadValue(f"frozen={list(names)} leaves no weight that learns; leave one out")
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
