@@ -108,11 +108,27 @@ def test_every_recipe_takes_a_step_in_its_smoke_form(squares, name):
     task = Detection(recipe, open_box_splits(squares).train, torch.device("cpu"))
     sample = task.sampler(Stage(until=1, size=recipe.size))(open_box_splits(squares).train, 1, 0)
     outputs = task.model(torch.zeros((2, 3, recipe.size, recipe.size)))
-    loss = task.loss(outputs, torch.zeros(()), torch.stack([sample.target] * 2))
+    loss, _ = task.loss(outputs, torch.zeros(()), torch.stack([sample.target] * 2))
     loss.backward()
     assert math.isfinite(float(loss.detach()))
     without = [name for name, weight in task.model.named_parameters() if weight.grad is None]
     assert without == []
+
+
+def test_the_loss_is_computed_once_in_a_step(squares, quick, tmp_path, monkeypatch):
+    losses = []
+
+    def note(*given):
+        losses.append(detection_loss(*given))
+        return losses[-1]
+
+    monkeypatch.setattr("underone.training.detection.detection_loss", note)
+    train("finetune_detection", squares, tmp_path / "run", workers=0, **quick | {"epochs": 1})
+    assert len(losses) == 3  # 24 pictures in batches of 8
+    with (tmp_path / "run" / "results.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    boxes, classes = (float(sum(part).detach()) / 24 for part in zip(*losses, strict=True))
+    assert (float(row["train_box_loss"]), float(row["train_class_loss"])) == pytest.approx((boxes, classes), rel=1e-4)
 
 
 def test_frozen_weights_do_not_learn_and_the_heads_learn_faster(squares, quick):

@@ -64,18 +64,18 @@ class Classification:
         targets = F.one_hot(batch.targets, self.classes).to(self.device, torch.float32)
         return mix(images, targets, self.recipe, batch.seed)
 
-    def loss(self, logits: Tensor, images: Tensor, targets: Tensor) -> Tensor:
-        """Return the sum of the pictures' losses: cross entropy, and the teacher's answers where there is one."""
+    def loss(self, logits: Tensor, images: Tensor, targets: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the sum of the pictures' losses: cross entropy, and the teacher's answers where there is one.
+
+        Beside it 100 for every picture that has the largest logit at the largest target.
+        """
+        figures = {"top1": 100.0 * (logits.argmax(1) == targets.argmax(1)).sum()}
         smoothing = self.recipe.label_smoothing
         hard = F.cross_entropy(logits.float(), targets, label_smoothing=smoothing, reduction="sum")
         if self._teacher is None:
-            return hard
+            return hard, figures
         soft = self._teacher.loss(logits.float(), images, self.recipe.temperature)
-        return hard * (1 - self.recipe.teacher_share) + soft * self.recipe.teacher_share
-
-    def train_figures(self, logits: Tensor, targets: Tensor) -> dict[str, float]:
-        """Return 100 for every picture that has the largest logit at the largest target."""
-        return {"top1": 100.0 * int((logits.argmax(1) == targets.argmax(1)).sum())}
+        return hard * (1 - self.recipe.teacher_share) + soft * self.recipe.teacher_share, figures
 
     def evaluate(self, model: nn.Module, pictures: Pictures) -> ClassScore:
         """Score a model in eval mode on pictures prepared as its spec says."""

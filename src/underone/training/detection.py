@@ -70,19 +70,16 @@ class Detection:
         """Return images (N, 3, H, W) and targets (N, A, 5), both float32 on the device."""
         return self._normalize(batch.images), batch.targets.to(self.device)
 
-    def loss(self, outputs: Mapping[str, Tensor], images: Tensor, targets: Tensor) -> Tensor:  # noqa: ARG002
-        """Return the sum of the pictures' losses."""
-        return sum(self._losses(outputs, targets), torch.zeros((), device=self.device))
-
-    def train_figures(self, outputs: Mapping[str, Tensor], targets: Tensor) -> dict[str, float]:
-        """Return the two parts of the loss."""
-        with torch.no_grad():
-            boxes, classes = self._losses(outputs, targets)
-        return {"box_loss": float(boxes), "class_loss": float(classes)}
-
-    def _losses(self, outputs: Mapping[str, Tensor], targets: Tensor) -> tuple[Tensor, Tensor]:
+    def loss(
+        self,
+        outputs: Mapping[str, Tensor],
+        images: Tensor,  # noqa: ARG002
+        targets: Tensor,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the sum of the pictures' losses, and its two parts."""
         codes, logits = outputs["box_codes"], outputs["logits"]
-        return detection_loss(codes, logits, targets, self.detection, self.recipe.negatives)
+        boxes, classes = detection_loss(codes, logits, targets, self.detection, self.recipe.negatives)
+        return boxes + classes, {"box_loss": boxes, "class_loss": classes}
 
     def evaluate(self, model: nn.Module, pictures: BoxedPictures) -> DetectionScore:
         """Score a model in eval mode on pictures prepared as its spec says."""

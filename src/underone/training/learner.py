@@ -73,10 +73,10 @@ class Learner:
         dtype = getattr(torch, self.recipe.precision)
         with torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
             outputs = self.forward(images)
-        loss = self.task.loss(outputs, images, targets)
+        loss, figures = self.task.loss(outputs, images, targets)
         # processes are averaged: the sum over a share of the batch becomes the mean over all of it
         self.scaler.scale(loss / self.recipe.batch * self.group.world).backward()  # type: ignore[no-untyped-call]
-        return {"loss": float(loss.detach()), **self.task.train_figures(outputs, targets)}
+        return {name: float(value.detach()) for name, value in {"loss": loss, **figures}.items()}
 
     def _without_exchange(self, partial: bool) -> Any:
         """Leave the processes' gradients apart until the last part of a batch."""

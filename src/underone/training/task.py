@@ -42,11 +42,11 @@ class Task(Protocol):
     def inputs(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return images (N, 3, H, W) float32 and targets (N, …), both on the device."""
 
-    def loss(self, outputs: Any, images: Tensor, targets: Tensor) -> Tensor:
-        """Return the sum of the pictures' losses, from what the model gave for the images."""
+    def loss(self, outputs: Any, images: Tensor, targets: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the sum of the pictures' losses, from what the model gave for the images, and the sums of figures.
 
-    def train_figures(self, outputs: Any, targets: Tensor) -> dict[str, float]:
-        """Return sums over pictures; their means over an epoch are the columns ``train_…`` of the run's table."""
+        The figures' means over an epoch are the columns ``train_…`` of the run's table.
+        """
 
     def evaluate(self, model: nn.Module, pictures: Any) -> Any:
         """Score a model in eval mode."""
