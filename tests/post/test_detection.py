@@ -180,6 +180,19 @@ def test_a_file_with_suppression_inside_is_taken_over():
         find_boxes(values | {"box_count": np.array([4.0])}, spec)
 
 
+def test_boxes_of_a_file_with_suppression_inside_need_an_area_in_the_picture():
+    outputs = [OutputSpec(name=n, meaning=n) for n in ("boxes", "scores", "class_ids")]
+    spec = spec_of().model_copy(update={"outputs": tuple(outputs)})
+    outside, line, nowhere = (1.2, 0.1, 1.5, 0.4), (0.3, 0.2, 0.3, 0.9), (np.nan, 0, 1, 1)
+    values = {
+        "boxes": np.array([[outside, line, nowhere, (-0.5, 0.25, 0.5, 2)]], np.float32),
+        "scores": np.array([[0.9, 0.9, 0.9, 0.8]], np.float32),
+        "class_ids": np.array([[0, 1, 2, 1]]),
+    }
+    found = find_boxes(values, spec)
+    assert (found.boxes.tolist(), found.class_ids.tolist()) == ([[0, 0.25, 0.5, 1]], [1])
+
+
 @pytest.fixture
 def found():
     spec = spec_of()

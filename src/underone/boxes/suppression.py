@@ -123,7 +123,7 @@ def suppress(boxes: Array, scores: Array, class_ids: Indices, detection: Detecti
         Boxes cut at the border of the picture; those without an area inside it, and those that are not finite, are left
         out.
     """
-    seen = _visible(boxes)
+    seen = visible(boxes)
     found = Found(boxes[seen].astype(np.float32), scores[seen].astype(np.float32), class_ids[seen])
     if detection.clip_boxes == "before":
         found = found._replace(boxes=np.clip(found.boxes, 0, 1))
@@ -134,7 +134,8 @@ def suppress(boxes: Array, scores: Array, class_ids: Indices, detection: Detecti
     return found._replace(boxes=np.clip(found.boxes, 0, 1))
 
 
-def _visible(boxes: Array) -> NDArray[np.bool_]:
+def visible(boxes: Array) -> NDArray[np.bool_]:
+    """Say which boxes, (N, 4) x1 y1 x2 y2 as shares of the picture, are finite and have an area inside it."""
     inside = np.clip(boxes, 0, 1)  # NaN stays, and is not larger than anything
     return np.asarray(np.isfinite(boxes).all(1) & (inside[:, 2:] > inside[:, :2]).all(1))
 

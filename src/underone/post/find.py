@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..boxes import Found, anchor_boxes, suppress
+from ..boxes import Found, anchor_boxes, suppress, visible
 from ..boxes import decode as decode_codes
 from ..errors import BadValue, ShapeError
 from ..spec import DetectionSpec, ModelSpec
@@ -158,12 +158,12 @@ def _best_of_each_row(found: _Candidates) -> _Candidates:
 
 
 def _found_inside(named: Mapping[str, Array], how: DetectionSpec) -> Found:
-    """Take over what a file found that suppresses overlaps itself."""
+    """Take over what a file found that suppresses overlaps itself, but for boxes without area inside the picture."""
     boxes, scores, class_ids = named["boxes"], named["scores"], named["class_ids"]
     count = int(named["box_count"].reshape(-1)[0]) if "box_count" in named else len(scores)
     if not len(boxes) == len(scores) == len(class_ids) >= count >= 0:
         raise ShapeError(f"{len(boxes)} boxes, {len(scores)} scores, {len(class_ids)} classes, of which {count} count")
-    kept = np.flatnonzero(scores[:count] >= how.score_threshold)
+    kept = np.flatnonzero((scores[:count] >= how.score_threshold) & visible(boxes[:count]))
     kept = kept[np.argsort(-scores[kept], kind="stable")][: how.max_detections]
     inside = np.clip(boxes[kept], 0, 1).astype(np.float32)
     return Found(inside, scores[kept].astype(np.float32), class_ids[kept].astype(np.int64))
