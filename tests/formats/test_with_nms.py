@@ -5,10 +5,11 @@ import sys
 
 import pytest
 import torch
+from onnx import helper
 from torch import nn
 
 from underone.boxes import iou
-from underone.errors import BadValue, MissingExtra, ParityFailed, Unsupported
+from underone.errors import BadFile, BadValue, MissingExtra, ParityFailed, Unsupported
 from underone.fold import reparameterize
 from underone.formats import export
 from underone.graph.onnx_file import read_verdict
@@ -18,6 +19,7 @@ from underone.runtime import load
 from underone.zoo import create_model
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+OUTPUTS = ["boxes", "scores", "class_ids"]
 
 
 def make(convention, **changes):
@@ -36,7 +38,7 @@ def test_file_finds_what_our_decoding_finds(convention, tmp_path):
     model = make(convention, score_threshold=0.6, max_detections=20, top_k=10_000)
     plain = load(export(model, tmp_path / "plain.onnx"))
     inside = load(export(model, tmp_path / "inside.onnx", nms=True))
-    assert [output.name for output in inside.spec.outputs] == ["boxes", "scores", "class_ids"]
+    assert [output.name for output in inside.spec.outputs] == OUTPUTS
     want, got = plain.detect(photograph()), inside.detect(photograph())
     assert len(want) > 0
     assert got.scores == pytest.approx(want.scores, abs=1e-4)
@@ -45,6 +47,65 @@ def test_file_finds_what_our_decoding_finds(convention, tmp_path):
     verdict = read_verdict(tmp_path / "inside.onnx")
     assert verdict.facts["nms"] is True
     assert sum(row.on.startswith("made-up outputs") for row in verdict.comparisons) == 9
+    assert [row.output for row in verdict.comparisons if row.on == "photo, whole file, onnxruntime"] == OUTPUTS
+
+
+def test_a_wrongly_joined_file_is_found(tmp_path, monkeypatch):
+    """The nodes alone are right; in the file they read another tensor of the same shape."""
+    module = importlib.import_module("underone.formats.with_nms")
+    right = module._alone
+
+    def alone_then_broken(nodes, constants, spec, like):
+        content = right(nodes, constants, spec, like)
+        codes = next(o.name for o in spec.outputs if o.meaning == "box_codes")
+        like.graph.node.append(helper.make_node("Neg", [codes], ["nms.other"]))
+        for node in nodes:
+            node.input[:] = ["nms.other" if name == codes else name for name in node.input]
+        return content
+
+    monkeypatch.setattr(module, "_alone", alone_then_broken)
+    with pytest.raises(ParityFailed, match="photo, whole file"):
+        export(make("tensorflow", score_threshold=0.6), tmp_path / "a.onnx", nms=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_onnxruntime_cannot_run_is_not_written(tmp_path, monkeypatch):
+    module = importlib.import_module("underone.formats.with_nms")
+    right = module.compare_whole
+    monkeypatch.setattr(module, "compare_whole", lambda whole, *others: right(whole[:-20], *others))
+    with pytest.raises(BadFile, match="nms=True: onnxruntime cannot run the file: "):
+        export(make("torchvision"), tmp_path / "a.onnx", nms=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_boxes_outside_the_picture_are_found_where_nodes_keep_them(tmp_path, monkeypatch):
+    module = importlib.import_module("underone.formats.with_nms")
+    right = module._seeing
+
+    def all_seen():
+        *others, last = right()
+        return [*others, helper.make_node("Equal", ["nms.wide", "nms.wide"], list(last.output))]
+
+    monkeypatch.setattr(module, "_seeing", all_seen)
+    with pytest.raises(ParityFailed):
+        export(make("torchvision"), tmp_path / "a.onnx", nms=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_network_that_finds_nothing_leaves_a_note(tmp_path):
+    model = make("torchvision", score_threshold=0.9)
+    for head in model.class_heads:
+        nn.init.zeros_(head[-1].weight)
+    export(model, tmp_path / "a.onnx", nms=True)
+    note = "on no probe did the file with nms inside find an object: its nodes saw made-up outputs only"
+    assert note in read_verdict(tmp_path / "a.onnx").notes
+
+
+def test_refusals_come_before_the_network_is_judged(tmp_path, monkeypatch):
+    module = importlib.import_module("underone.formats.write")
+    monkeypatch.setattr(module, "_judge", lambda *_: pytest.fail("the network was judged first"))
+    with pytest.raises(Unsupported, match="has only 'hard'"):
+        export(make("torchvision", nms="soft"), tmp_path / "a.onnx", nms=True)
 
 
 def test_other_suppressions_and_networks_are_refused(tmp_path):
@@ -86,5 +147,5 @@ def test_another_number_of_boxes_is_found(tmp_path, monkeypatch):
     right = module._constants
     fewer = {"max_detections": 3, "max_per_class": 3}
     monkeypatch.setattr(module, "_constants", lambda s, how, used: right(s, how.model_copy(update=fewer), used))
-    with pytest.raises(ParityFailed, match=r"nms inside finds 3 boxes, our own \d+"):
+    with pytest.raises(ParityFailed, match=r"nms inside finds 3 boxes, our own \d+, on made-up outputs 0"):
         export(make("torchvision"), tmp_path / "a.onnx", nms=True)

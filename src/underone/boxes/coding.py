@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import ShapeError
 from ..spec import DetectionSpec
 
-_MOST_LOG = 20.0  # e^20 anchors: far outside every picture, and still a finite float32
+MOST_LOG = 20.0  # e^20 anchors: far outside every picture, and still a finite float32
 _LEAST_SIZE = 1e-6  # of a box that is encoded: a box without area has no logarithm
 
 Array = NDArray[Any]
@@ -66,7 +66,7 @@ def decode(codes: ArrayLike, anchors: Array, detection: DetectionSpec) -> NDArra
     given = np.asarray(codes, np.float32)
     _require_one_for_each(given, anchors, "codes")
     scaled = _reorder(given, detection) * np.asarray(detection.variances, np.float32)
-    sizes = np.exp(np.clip(scaled[..., 2:], -_MOST_LOG, _MOST_LOG)) if detection.sizes == "log" else scaled[..., 2:]
+    sizes = np.exp(np.clip(scaled[..., 2:], -MOST_LOG, MOST_LOG)) if detection.sizes == "log" else scaled[..., 2:]
     return corners(np.concatenate([scaled[..., :2], sizes], -1) * anchors[..., [2, 3, 2, 3]] + _origin(anchors))
 
 

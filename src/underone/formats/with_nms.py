@@ -5,57 +5,50 @@ from typing import Any
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from ..boxes import anchor_boxes
-from ..compare import ROUNDING, Comparison, compare_outputs
-from ..errors import BadValue, MissingExtra, ParityFailed, Unsupported
+from ..boxes.coding import MOST_LOG
+from ..compare import Comparison
+from ..errors import BadValue, MissingExtra, Unsupported
 from ..graph.onnx_file import SPEC_KEY
-from ..post import find_boxes
+from ..runtime import installed_backends
 from ..spec import DetectionSpec, ModelSpec, OutputSpec
+from .nms_parity import compare_nodes, compare_whole
 
-Array = NDArray[Any]
-
-_OPSET = 13  # Split and Clip with operands, Unsqueeze with axes as an operand
-_MOST_LOG = 20.0  # as `boxes.decode` cuts sizes
 _OUTPUTS = (
     OutputSpec(name="boxes", shape=(1, None, 4), meaning="boxes"),
     OutputSpec(name="scores", shape=(1, None), meaning="scores"),
     OutputSpec(name="class_ids", shape=(1, None), dtype="int64", meaning="class_ids"),
 )
 _TYPES = {"float32": TensorProto.FLOAT, "int64": TensorProto.INT64}
-_MADE_UP = 3  # outputs on which the nodes are compared with our own decoding
 
 
-def with_nms(content: bytes, spec: ModelSpec) -> tuple[bytes, list[Comparison]]:
-    """Append decoding, NonMaxSuppression and sorting to the file of a detector, and prove the new nodes.
+def with_nms(content: bytes, spec: ModelSpec) -> tuple[bytes, list[Comparison], list[str]]:
+    """Append decoding, NonMaxSuppression and sorting to the file of a detector, and prove what the file then finds.
 
-    onnxruntime runs them on made-up outputs of the network; boxes, scores and classes are compared with those of
-    `find_boxes`. The file takes one picture; its outputs are ``boxes`` (1, N, 4) x1 y1 x2 y2 as shares of the picture,
-    ``scores`` (1, N) and ``class_ids`` (1, N), best first. What the standard operator does not have is left out: the
-    limit of candidates of a class, `DetectionSpec.top_k`.
+    The file takes one picture; its outputs are ``boxes`` (1, N, 4) x1 y1 x2 y2 as shares of the picture, ``scores``
+    (1, N) and ``class_ids`` (1, N), best first: the same as of `find_boxes`, proven by `compare_nodes` and
+    `compare_whole`. Two things the standard operator does otherwise: it has no limit of candidates of a class,
+    `DetectionSpec.top_k`, and a box counts above the score threshold, not from it on.
 
     Args:
         content: of an ONNX file that `to_onnx` wrote, with outputs before suppression.
-        spec: of the network.
+        spec: of the network; `require_standard` passed it.
 
     Returns:
-        The new file, and the comparisons.
+        The new file, the comparisons, and notes on what they leave open.
 
     Raises:
-        BadValue: the network is no detector with box codes.
-        Unsupported: its suppression is another than the standard operator's.
-        MissingExtra: onnxruntime is not installed.
-        ParityFailed: the nodes find other boxes.
+        BadFile: onnxruntime cannot run the new file.
+        ParityFailed: it finds other boxes.
     """
-    how = _require_standard(spec)
+    how = require_standard(spec)
     inside = _spec_with_nms(spec)
     model = onnx.ModelProto.FromString(content)
-    if model.opset_import[0].version < _OPSET:
-        model.opset_import[0].version = _OPSET
     nodes, constants = _nodes(spec, how)
-    rows = _compare(nodes, constants, spec, model)
+    alone = _alone(nodes, constants, spec, model)
+    rows = compare_nodes(alone, spec)
     model.graph.node.extend(nodes)
     model.graph.initializer.extend(constants)
     del model.graph.output[:]
@@ -64,10 +57,19 @@ def with_nms(content: bytes, spec: ModelSpec) -> tuple[bytes, list[Comparison]]:
     texts = {entry.key: entry.value for entry in model.metadata_props}
     helper.set_model_props(model, texts | {SPEC_KEY: inside.to_json()})
     onnx.checker.check_model(model)
-    return model.SerializeToString(), rows
+    whole = model.SerializeToString()
+    further, notes = compare_whole(whole, content, alone, inside.input)
+    return whole, rows + further, notes
 
 
-def _require_standard(spec: ModelSpec) -> DetectionSpec:
+def require_standard(spec: ModelSpec) -> DetectionSpec:
+    """Refuse a network whose boxes the standard operator cannot find as its spec says, or what could not be proven.
+
+    Raises:
+        BadValue: the network is no detector with box codes.
+        Unsupported: its suppression is another than the standard operator's.
+        MissingExtra: onnxruntime is not installed.
+    """
     meanings = [output.meaning for output in spec.outputs]
     if spec.detection is None or "box_codes" not in meanings or "logits" not in meanings:
         raise BadValue(f"nms=True: {spec.name!r} is no detector with box codes and logits; its task is {spec.task!r}")
@@ -76,6 +78,8 @@ def _require_standard(spec: ModelSpec) -> DetectionSpec:
             f"nms=True: {spec.name!r} suppresses in the way {spec.detection.nms!r}, per_class="
             f"{spec.detection.per_class}; the standard operator has only 'hard', class by class: export without nms"
         )
+    if "onnxruntime" not in installed_backends():
+        raise MissingExtra("export(nms=True)", "onnxruntime", "onnxruntime")
     return spec.detection
 
 
@@ -87,7 +91,7 @@ def _spec_with_nms(spec: ModelSpec) -> ModelSpec:
 def _nodes(spec: ModelSpec, how: DetectionSpec) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
     """Write down what `find_boxes` does, in standard operators, for a batch of one."""
     codes, logits = (next(o.name for o in spec.outputs if o.meaning == m) for m in ("box_codes", "logits"))
-    nodes = [*_decoding(codes, how), *_scoring(logits, how), *_suppression(how)]
+    nodes = [*_decoding(codes, how), *_seeing(), *_scoring(logits, how), *_suppression(how)]
     return nodes, _constants(spec, how, {name for node in nodes for name in node.input})
 
 
@@ -98,7 +102,7 @@ def _node(op: str, inputs: str, outputs: str, **attributes: Any) -> onnx.NodePro
 
 
 def _decoding(codes: str, how: DetectionSpec) -> list[onnx.NodeProto]:
-    """(1, anchors, 4) codes → nms.boxes, x1 y1 x2 y2."""
+    """(1, anchors, 4) codes → nms.boxes, x1 y1 x2 y2, and nms.inside, the same cut at the border of the picture."""
     nodes = []
     if how.code == "yxhw":
         nodes.append(_node("Gather", f"{codes} nms.xywh", "nms.codes", axis=2))
@@ -116,18 +120,28 @@ def _decoding(codes: str, how: DetectionSpec) -> list[onnx.NodeProto]:
             _node("Exp", "nms.logs", "nms.shares"),
         ]
         share = "nms.shares"
-    cut = how.clip_boxes == "before"
-    nodes += [
+    return [
+        *nodes,
         _node("Mul", f"{share} nms.half_anchor_sizes", "nms.half"),
         _node("Sub", "nms.centres nms.half", "nms.corner"),
         _node("Add", "nms.centres nms.half", "nms.far_corner"),
-        _node("Concat", "nms.corner nms.far_corner", "nms.uncut" if cut else "nms.boxes", axis=2),
+        _node("Concat", "nms.corner nms.far_corner", "nms.boxes", axis=2),
+        _node("Clip", "nms.boxes nms.0 nms.1", "nms.inside"),
     ]
-    return [*nodes, _node("Clip", "nms.uncut nms.0 nms.1", "nms.boxes")] if cut else nodes
+
+
+def _seeing() -> list[onnx.NodeProto]:
+    """nms.inside → nms.seen (1, anchors, 1): whether a box has an area inside the picture, as `visible` says it."""
+    return [
+        _node("Split", "nms.inside nms.halves", "nms.near nms.far", axis=2),
+        _node("Greater", "nms.far nms.near", "nms.wide_high"),
+        _node("Split", "nms.wide_high nms.one_each", "nms.wide nms.high", axis=2),
+        _node("And", "nms.wide nms.high", "nms.seen"),
+    ]
 
 
 def _scoring(logits: str, how: DetectionSpec) -> list[onnx.NodeProto]:
-    """(1, anchors, classes) → nms.scores (1, classes, anchors) without the background."""
+    """(1, anchors, classes) → nms.scores (1, classes, anchors) without the background, 0 for a box that is not seen."""
     nodes, scores = [], logits
     if how.activation != "none":
         attributes = {"axis": 2} if how.activation == "softmax" else {}
@@ -136,15 +150,19 @@ def _scoring(logits: str, how: DetectionSpec) -> list[onnx.NodeProto]:
     if how.background is not None:
         nodes.append(_node("Gather", f"{scores} nms.classes", "nms.objects", axis=2))
         scores = "nms.objects"
-    return [*nodes, _node("Transpose", scores, "nms.scores", perm=[0, 2, 1])]
+    return [
+        *nodes,
+        _node("Where", f"nms.seen {scores} nms.0", "nms.seen_scores"),
+        _node("Transpose", "nms.seen_scores", "nms.scores", perm=[0, 2, 1]),
+    ]
 
 
 def _suppression(how: DetectionSpec) -> list[onnx.NodeProto]:
-    """nms.boxes, nms.scores → the best of them, as the outputs of the file."""
+    """nms.boxes or nms.inside, nms.scores → the best of nms.inside, as the outputs of the file."""
     limits = "nms.max_per_class nms.iou_threshold nms.score_threshold"
-    cut = how.clip_boxes == "after"
-    nodes = [
-        _node("NonMaxSuppression", f"nms.boxes nms.scores {limits}", "nms.kept"),  # (K, 3): picture, class, anchor
+    compared = "nms.inside" if how.clip_boxes == "before" else "nms.boxes"
+    return [
+        _node("NonMaxSuppression", f"{compared} nms.scores {limits}", "nms.kept"),  # (K, 3): picture, class, anchor
         _node("GatherND", "nms.scores nms.kept", "nms.kept_scores"),
         _node("Shape", "nms.kept_scores", "nms.count"),
         _node("Min", "nms.count nms.max_detections", "nms.most"),
@@ -152,11 +170,10 @@ def _suppression(how: DetectionSpec) -> list[onnx.NodeProto]:
         _node("Gather", "nms.kept nms.order", "nms.best", axis=0),
         _node("Split", "nms.best nms.ones", "nms.picture nms.class nms.anchor", axis=1),
         _node("Squeeze", "nms.anchor nms.axis1", "nms.rows"),
-        _node("Gather", "nms.boxes nms.rows", "nms.found" if cut else "boxes", axis=1),
+        _node("Gather", "nms.inside nms.rows", "boxes", axis=1),
         _node("Unsqueeze", "nms.best_scores nms.axis0", "scores"),
         _node("Transpose", "nms.class", "class_ids", perm=[1, 0]),
     ]
-    return [*nodes, _node("Clip", "nms.found nms.0 nms.1", "boxes")] if cut else nodes
 
 
 def _constants(spec: ModelSpec, how: DetectionSpec, used: Collection[str]) -> list[onnx.TensorProto]:
@@ -167,11 +184,12 @@ def _constants(spec: ModelSpec, how: DetectionSpec, used: Collection[str]) -> li
         "xywh": ([1, 0, 3, 2], np.int64),
         "variances": (how.variances, np.float32),
         "halves": ([2, 2], np.int64),
+        "one_each": ([1, 1], np.int64),
         "anchor_sizes": (anchors[:, 2:], np.float32),
         "half_anchor_sizes": (anchors[:, 2:] / 2, np.float32),
         "anchor_centres": (anchors[:, :2], np.float32),
-        "least_log": (-_MOST_LOG, np.float32),
-        "most_log": (_MOST_LOG, np.float32),
+        "least_log": (-MOST_LOG, np.float32),
+        "most_log": (MOST_LOG, np.float32),
         "0": (0, np.float32),
         "1": (1, np.float32),
         "classes": (objects, np.int64),
@@ -195,50 +213,16 @@ def _border(output: OutputSpec) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(output.name, _TYPES[output.dtype], shape)
 
 
-def _compare(
+def _alone(
     nodes: Sequence[onnx.NodeProto], constants: Sequence[onnx.TensorProto], spec: ModelSpec, like: onnx.ModelProto
-) -> list[Comparison]:
-    """Run the new nodes alone on made-up outputs of the network, and `find_boxes` on the same."""
-    try:
-        from onnxruntime import InferenceSession
-    except ImportError as error:
-        raise MissingExtra("export(nms=True)", "onnxruntime", "onnxruntime") from error
-    codes, logits = (next(o for o in spec.outputs if o.meaning == m) for m in ("box_codes", "logits"))
-    given = [helper.make_tensor_value_info(o.name, TensorProto.FLOAT, [1, *o.shape[1:]]) for o in (codes, logits)]
+) -> bytes:
+    """Make a file of the new nodes alone: from the outputs of the network to the boxes."""
+    given = [
+        helper.make_tensor_value_info(o.name, TensorProto.FLOAT, [1, *o.shape[1:]])
+        for o in spec.outputs
+        if o.meaning in ("box_codes", "logits")
+    ]
     graph = helper.make_graph(nodes, "nms", given, [_border(o) for o in _OUTPUTS], constants)
     model = helper.make_model(graph, opset_imports=like.opset_import, ir_version=like.ir_version)
-    session = InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    names, rows, rng = [o.name for o in _OUTPUTS], list[Comparison](), np.random.default_rng(0)
-    for number in range(_MADE_UP):
-        outputs = {codes.name: _codes(rng, codes), logits.name: _logits(rng, logits, spec)}
-        got: dict[str, Any] = dict(zip(names, session.run(names, outputs), strict=True))
-        found = find_boxes(outputs, spec)
-        if not len(found.scores):
-            raise ParityFailed("the made-up outputs hold no object, so that nothing could be compared")
-        want: dict[str, Any] = {
-            "boxes": found.boxes[None],
-            "scores": found.scores[None],
-            "class_ids": found.class_ids[None],
-        }
-        if got["scores"].shape != want["scores"].shape:
-            raise ParityFailed(f"nms inside finds {got['scores'].shape[1]} boxes, our own {want['scores'].shape[1]}")
-        rows += compare_outputs(f"made-up outputs {number}, onnxruntime", got, want, ROUNDING["float32"])
-    return rows
-
-
-def _codes(rng: np.random.Generator, output: OutputSpec) -> Array:
-    return rng.normal(0, 1, (1, *map(int, output.shape[1:]))).astype(np.float32)  # type: ignore[arg-type]
-
-
-def _logits(rng: np.random.Generator, output: OutputSpec, spec: ModelSpec) -> Array:
-    """Make class outputs as a trained network's: nearly everywhere nothing, at some places an object."""
-    _, rows, columns = output.shape
-    assert rows is not None
-    assert columns is not None
-    logits = rng.normal(-8, 1, (1, rows, columns)).astype(np.float32)
-    places = rng.integers(0, rows, 40), rng.integers(0, columns, 40)
-    logits[0, *places] = rng.normal(2, 2, 40)
-    background = spec.detection.background if spec.detection else None
-    if background is not None:
-        logits[0, :, background] = rng.normal(0, 1, rows)
-    return logits
+    content: bytes = model.SerializeToString()
+    return content

@@ -23,7 +23,7 @@ from .forms import Form, of_engine, of_graph
 from .parity import LIMITS, compare_forms, versions
 from .probes import FURTHER_SIZE, probes
 from .source import read_network
-from .with_nms import with_nms
+from .with_nms import require_standard, with_nms
 
 if TYPE_CHECKING:
     from torch import nn
@@ -75,6 +75,8 @@ def export(
         raise UnknownName("format", path.suffix or path.name, FORMATS, "The suffix of the file names the format.")
     dtype = _dtype(dtype)
     graph, reference = read_network(model, size, input_shape)
+    if nms:
+        require_standard(graph.spec)
     content = FORMATS[path.suffix](graph if dtype == "float32" else to_float16(graph))
     try:
         verdict = _judge(content, path.name, reference, dtype)
@@ -90,9 +92,10 @@ def export(
 
 def _with_nms(content: bytes, verdict: Verdict, spec: ModelSpec) -> tuple[bytes, Verdict]:
     """Put the suppression into a file that was judged without; the verdict then tells of both."""
-    whole, rows = with_nms(content, spec)
+    whole, rows, open_points = with_nms(content, spec)
     facts = {**verdict.facts, SHA256: hashlib.sha256(whole).hexdigest(), "bytes": len(whole), "nms": True}
-    both = verdict.model_copy(update={"comparisons": (*verdict.comparisons, *rows), "facts": facts})
+    comparisons, notes = (*verdict.comparisons, *rows), (*verdict.notes, *open_points)
+    both = verdict.model_copy(update={"comparisons": comparisons, "facts": facts, "notes": notes})
     both.require()
     return whole, both
 
