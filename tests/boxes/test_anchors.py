@@ -12,6 +12,7 @@ from underone.boxes import anchor_boxes, corners
 from underone.boxes.families import (
     SSD300_MAPS,
     SSD320_MAPS,
+    SSD_STRIDES,
     map_sizes,
     mediapipe,
     prior_boxes,
@@ -111,4 +112,5 @@ def test_scales_that_do_not_fit_the_maps_are_refused():
 
 
 def test_maps_round_up_as_padded_convolutions_do():
-    assert map_sizes((300, 300), (16, 32, 64, 128, 256)) == SSD300_MAPS[:5]
+    assert map_sizes((300, 300), SSD_STRIDES) == SSD300_MAPS
+    assert map_sizes((320, 300), SSD_STRIDES) == ((20, 19), (10, 10), (5, 5), (3, 3), (2, 2), (1, 1))

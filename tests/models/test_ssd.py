@@ -7,7 +7,7 @@ from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 
 from underone.errors import BadValue, UnknownName
 from underone.models.build_detector import build_detector
-from underone.models.detectors import DETECTORS, TAPS, detection_for, find_detector, map_sizes
+from underone.models.detectors import DETECTORS, TAPS, detection_for, find_detector
 from underone.models.ssd import SSD
 from underone.models.table import MODELS
 from underone.nn.macs import count_macs
@@ -85,8 +85,9 @@ def test_folded_form_is_built_directly():
     assert model.spec.form == "folded"
 
 
-def test_map_sizes_round_up():
-    assert map_sizes((320, 300)) == ((20, 19), (10, 10), (5, 5), (3, 3), (2, 2), (1, 1))
+def test_tensorflow_limits_what_is_kept_alone():
+    how = detection_for((300, 300), "tensorflow")
+    assert (how.top_k, how.max_per_class, how.max_detections) == (1917, 100, 100)
 
 
 def test_there_is_a_detector_of_each_kind_for_each_backbone():
@@ -101,6 +102,8 @@ def test_wrong_arguments_are_refused():
         detection_for((300, 300), "caffe")
     with pytest.raises(BadValue, match=r"size=\(300, 8\); \(height, width\) in pixels, each 32 or more"):
         build_detector("ssdlite320_mobilenet_v2_035", size=(300, 8))
+    with pytest.raises(BadValue, match=r"100000 x 100000 pixels is too large: .* anchors; at most 1048576 are allowed"):
+        build_detector("ssdlite320_mobilenet_v2_035", size=100_000)
     with pytest.raises(BadValue, match="num_classes=0; a whole number of kinds of objects, 1 or more"):
         build_detector("ssdlite320_mobilenet_v2_035", num_classes=0)
     with pytest.raises(BadValue, match=r"padding='keras' and a picture of \(300, 300\) pixels; multiples of 32"):

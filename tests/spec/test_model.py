@@ -92,6 +92,7 @@ def test_spec_cannot_be_changed():
 def test_size_follows_the_layout():
     assert InputSpec(shape=(1, 3, 10, 20)).size == (10, 20)
     assert InputSpec(shape=(1, 10, 20, 3), layout="NHWC").size == (10, 20)
+    assert [InputSpec(shape=shape).size for shape in ((), (1, 3), (1, 3, 4, 5, 6))] == [(None, None)] * 3
 
 
 def test_grey_needs_one_mean():

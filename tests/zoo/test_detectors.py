@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from underone.errors import BadFile, BadValue
+from underone.models.detectors import detection_for
 from underone.nn.statistics import randomize_statistics
 from underone.zoo import create_model, list_models, model_info, save_weights
 
@@ -95,14 +96,25 @@ def stored(model, path, **changes):
         model.spec = spec
 
 
-def test_a_file_without_a_size_asks_for_it(detector, tmp_path):
+@pytest.mark.parametrize("shape", [(None, 3, None, None), (), None], ids=["any size", "no shape", "no input"])
+def test_a_file_without_a_size_asks_for_it(detector, tmp_path, shape):
     model, _ = detector
-    image = model.spec.input.model_copy(update={"shape": (None, 3, None, None)})
-    path = stored(model, tmp_path / "any_size.safetensors", inputs=(image,))
+    image = model.spec.input.model_copy(update={"shape": shape})
+    path = stored(model, tmp_path / "any_size.safetensors", inputs=() if shape is None else (image,))
     said = rf"'{NAME}' is stored without the size of its pictures; pass size=\(height, width\)"
     with pytest.raises(BadValue, match=said):
         create_model(NAME, weights=path)
     assert create_model(NAME, weights=path, size=96).spec == model.spec
+
+
+def test_another_size_keeps_what_a_file_says_beside_the_anchors(tmp_path):
+    model = create_model("ssdlite300_mobilenet_v2_035", num_classes=3, size=96)
+    older = model.spec.detection.model_copy(update={"top_k": 100, "score_threshold": 0.7})  # as files said once
+    path = stored(model, tmp_path / "older.safetensors", detection=older)
+    assert create_model("ssdlite300_mobilenet_v2_035", weights=path).spec.detection == older
+    larger = create_model("ssdlite300_mobilenet_v2_035", weights=path, size=128).spec.detection
+    assert (larger.top_k, larger.score_threshold) == (larger.anchor_count, 0.7)
+    assert larger.anchors == detection_for((128, 128), "tensorflow").anchors
 
 
 def test_anchors_of_no_convention_stay_at_their_size(detector, tmp_path):

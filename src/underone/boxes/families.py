@@ -9,6 +9,7 @@ from ..spec import AnchorGrid
 Size = tuple[int, int]  # (rows, columns) of a map, (height, width) of a picture in pixels
 Shapes = tuple[tuple[float, float], ...]  # (width, height)
 
+SSD_STRIDES = (16, 32, 64, 128, 256, 512)  # of the six maps of a MobileNet SSD: each behind the second is half as large
 SSD300_MAPS: tuple[Size, ...] = tuple((n, n) for n in (19, 10, 5, 3, 2, 1))
 SSD320_MAPS: tuple[Size, ...] = tuple((n, n) for n in (20, 10, 5, 3, 2, 1))
 
@@ -16,7 +17,11 @@ _TF_RATIOS = (1.0, 2.0, 0.5, 3.0, 0.3333)  # the last is the literal of the publ
 
 
 def map_sizes(picture: Size, strides: Sequence[int]) -> tuple[Size, ...]:
-    """Give the size of each feature map of a picture: padded convolutions round up."""
+    """Give the size of each feature map of a picture: padded convolutions round up.
+
+    >>> map_sizes((300, 300), SSD_STRIDES)
+    ((19, 19), (10, 10), (5, 5), (3, 3), (2, 2), (1, 1))
+    """
     return tuple((math.ceil(picture[0] / s), math.ceil(picture[1] / s)) for s in strides)
 
 

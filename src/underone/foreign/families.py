@@ -5,13 +5,12 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from ..boxes.families import Size, map_sizes, tf_ssd, ultraface
+from ..boxes.families import SSD_STRIDES, Size, map_sizes, tf_ssd, ultraface
 from ..graph import Graph, Node
 from ..spec import AnchorGrid, DetectionSpec, OutputSpec, Preparation
 from .detector import as_detector
 from .foreign_file import Network
 
-_STRIDES = (16, 32, 64, 128, 256, 512)  # of the maps of TensorFlow's SSD
 _DECODES = "Exp"  # the operation that only the decoding of boxes has
 
 
@@ -50,7 +49,7 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         "TensorFlow Object Detection API",
-        lambda picture: tf_ssd(map_sizes(picture, _STRIDES), picture),
+        lambda picture: tf_ssd(map_sizes(picture, SSD_STRIDES), picture),
         MappingProxyType({"code": "yxhw", "iou_threshold": 0.6, "top_k": 4096}),
         "sigmoid",
         MappingProxyType({"range": (-1.0, 1.0)}),

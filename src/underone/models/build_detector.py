@@ -8,12 +8,10 @@ from torch import nn
 from ..errors import BadValue
 from ..spec import DetectionSpec, InputSpec, ModelSpec, OutputSpec
 from .build import build_model
-from .detectors import detection_for, find_detector
+from .detectors import SMALLEST, detection_for, find_detector
 from .forms import FORMS
 from .picture_size import picture_size
 from .ssd import SSD
-
-SMALLEST = 32  # pixels: the backbone's last map has one
 
 
 def build_detector(

@@ -1,17 +1,18 @@
 """Every detector by name: a backbone of the table, an input size, a kind of heads. Imports no torch."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-from ..boxes.families import Size, tf_ssd, torchvision_ssd
+from ..boxes.families import SSD_STRIDES, Size, map_sizes, tf_ssd, torchvision_ssd
 from ..errors import BadValue, UnknownName
 from ..spec import AnchorGrid, DetectionSpec
+from ..spec.record import first_line
 from .table import ALIASES, MODELS
 
-EXTRA_MAPS = 4  # behind the two of the backbone, each of half the size
+EXTRA_MAPS = len(SSD_STRIDES) - 2  # behind the two of the backbone
+SMALLEST = 32  # pixels: the backbone's last map has one
 
 
 @dataclass(frozen=True)
@@ -76,13 +77,17 @@ DETECTORS: Mapping[str, Detector] = MappingProxyType(
 
 
 def _tensorflow(maps: Sequence[Size], picture: Size) -> DetectionSpec:
-    """The TensorFlow Object Detection API: one sigmoid a class; a class "no object" that is never the answer."""
+    """The TensorFlow Object Detection API: one sigmoid a class; a class "no object" that is never the answer.
+
+    It limits what is kept, not what the suppression looks at: multiclass_nms has max_size_per_class and max_total_size.
+    """
+    anchors = tf_ssd(maps, picture)
     return DetectionSpec(
-        anchors=tf_ssd(maps, picture),
+        anchors=anchors,
         code="yxhw",
         activation="sigmoid",
         iou_threshold=0.6,
-        top_k=100,
+        top_k=sum(grid.count for grid in anchors),
         max_per_class=100,
         max_detections=100,
     )
@@ -135,26 +140,20 @@ def detection_for(picture: Size, convention: str | DetectionSpec) -> DetectionSp
         convention: a key of `CONVENTIONS`, or a record whose anchors are for this size.
 
     Raises:
-        BadValue: the anchors of the record are not those of the network's maps.
+        BadValue: the anchors of the record are not those of the network's maps, or the picture is so large that there
+            would be too many.
         UnknownName: no such convention.
     """
-    maps = map_sizes(picture)
+    maps = map_sizes(picture, SSD_STRIDES)
     if isinstance(convention, DetectionSpec):
         _require_fit(convention.anchors, maps, picture)
         return convention
     if convention not in CONVENTIONS:
         raise UnknownName("detection convention", convention, CONVENTIONS)
-    return CONVENTIONS[convention](maps, picture)
-
-
-def map_sizes(picture: Size) -> tuple[Size, ...]:
-    """Return (rows, columns) of the six feature maps: stride 16, and then halved and rounded up.
-
-    >>> map_sizes((300, 300))
-    ((19, 19), (10, 10), (5, 5), (3, 3), (2, 2), (1, 1))
-    """
-    strides = [16 * 2**n for n in range(2 + EXTRA_MAPS)]
-    return tuple((math.ceil(picture[0] / s), math.ceil(picture[1] / s)) for s in strides)
+    try:
+        return CONVENTIONS[convention](maps, picture)
+    except ValueError as error:  # too many anchors
+        raise BadValue(f"a picture of {picture[0]} x {picture[1]} pixels is too large: {first_line(error)}") from error
 
 
 def _require_fit(anchors: Sequence[AnchorGrid], maps: Sequence[Size], picture: Size) -> None:

@@ -74,7 +74,9 @@ class InputSpec(Frozen):
 
     @property
     def size(self) -> tuple[int | None, int | None]:
-        """(height, width) of the picture in pixels, None where any is taken; for shapes of four axes."""
+        """(height, width) of the picture in pixels; None where any is taken, and where the shape is of no picture."""
+        if len(self.shape) != 4:
+            return None, None
         _, *rest = self.shape
         return (rest[1], rest[2]) if self.layout == "NCHW" else (rest[0], rest[1])
 

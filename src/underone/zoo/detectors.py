@@ -1,10 +1,11 @@
 """Detectors of the zoo: with random weights, on a trained backbone, or those of a file."""
 
 from os import PathLike
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from ..errors import BadFile, BadValue
-from ..models.detectors import CONVENTIONS, Detector, detection_for, find_detector, is_detector
+from ..models.detectors import CONVENTIONS, SMALLEST, Detector, detection_for, find_detector, is_detector
+from ..models.picture_size import picture_size
 from ..spec import DetectionSpec, ModelSpec
 from ..weights import Checkpoint, TrainedWeights, Weights, load_strict
 from .build import build
@@ -47,7 +48,7 @@ def _of_detector(
     decided = arguments_from(entry.name, checkpoint, asked, entry.taps)
     classes = _classes(stored, checkpoint)
     new_classes = classes if asked["num_classes"] is None else asked["num_classes"]
-    made_for = _made_for(stored, stored.detection, options)
+    made_for = _made_for(entry, stored, stored.detection, options)
     model = build(entry.name, **made_for | options | decided, num_classes=new_classes)
     new_heads = new_classes != classes
     if new_heads:
@@ -66,18 +67,20 @@ def _classes(stored: ModelSpec, checkpoint: Checkpoint) -> int:
     return stored.classes
 
 
-def _made_for(stored: ModelSpec, detection: DetectionSpec, options: dict[str, Any]) -> dict[str, Any]:
+def _made_for(entry: Detector, stored: ModelSpec, detection: DetectionSpec, options: dict[str, Any]) -> dict[str, Any]:
     """Return the size and the anchors of a file; for another size the same kind of anchors."""
-    unknown = None in stored.input.size
+    height, width = stored.input.size if stored.inputs else (None, None)
     if "size" not in options:
-        if unknown:
+        if height is None or width is None:
             raise BadValue(f"{stored.name!r} is stored without the size of its pictures; pass size=(height, width)")
-        return {"size": stored.input.size, "detection": detection}
-    if unknown or "detection" in options:  # what the caller says counts more
+        return {"size": (height, width), "detection": detection}
+    if height is None or width is None or "detection" in options:  # what the caller says counts more
         return {"detection": detection}
+    asked = picture_size(entry.size if options["size"] is None else options["size"], SMALLEST)
     for convention in CONVENTIONS:
-        if detection_for(cast("tuple[int, int]", stored.input.size), convention) == detection:
-            return {"detection": convention}
+        if detection_for((height, width), convention).anchors == detection.anchors:
+            made = detection_for(asked, convention)
+            return {"detection": detection.model_copy(update={"anchors": made.anchors, "top_k": made.top_k})}
     raise BadValue(
         f"the anchors of {stored.name!r} are of no convention of ours; leave size= out, or pass detection= for it"
     )
