@@ -133,6 +133,7 @@ def test_the_loss_is_computed_once_in_a_step(squares, quick, tmp_path, monkeypat
 
 def test_frozen_weights_do_not_learn_and_the_heads_learn_faster(squares, quick):
     task = task_of(squares, quick, frozen=("backbone.stem", "backbone.blocks.0."))
+    groups = Learner(task, task.recipe, Group(), torch.device("cpu")).optimizer.param_groups
     frozen = [name for name, weight in task.model.named_parameters() if not weight.requires_grad]
     assert frozen
     assert all(name.startswith(("backbone.stem", "backbone.blocks.0.")) for name in frozen)
@@ -148,7 +149,6 @@ def test_anchors_have_the_scales_of_the_recipe(squares, quick):
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    groups = Learner(task, task.recipe, Group(), torch.device("cpu")).optimizer.param_groups
     [
         ({"scales": (0.1, 0.2)}, "one scale more than maps is required"),
         ({"convention": "tensorflow"}, "need the convention torchvision, with six anchors a cell"),

@@ -169,14 +169,14 @@ def _read(pictures: BoxedPictures, index: int) -> tuple[Pixels, Boxes]:
     pixels = read_image(pictures.read(index))
     boxes = pictures.boxes(index, pixels.shape[:2])
     return pixels, boxes.at(~(boxes.crowd | boxes.difficult))
+
+
 def _read_or(own: tuple[Pixels, Boxes], pictures: BoxedPictures, index: int) -> tuple[Pixels, Boxes]:
     """Return another picture of a page; where it cannot be read the page's own, which is not to blame for that."""
     try:
         return _read(pictures, index)
     except BadFile:
         return own
-
-
 
 
 @lru_cache(maxsize=4)
