@@ -13,9 +13,7 @@ suppression of 10,000 boxes against a loop in numpy and against torchvision. Wri
 import argparse
 import io
 import tempfile
-import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,12 +27,14 @@ from torchvision import transforms
 from torchvision.models.detection._utils import BoxCoder
 from torchvision.models.detection.ssd import SSD
 from torchvision.ops import batched_nms
+from turns import clocked, in_turns, over
 
 import underone as uo
-from underone.bench import Record, describe, ratio, write_records
+from underone.bench import Record, ratio, write_records
 from underone.bench.record import Protocol
 from underone.boxes import anchor_boxes, corners, iou, nms
 from underone.errors import ParityFailed
+from underone.files import make_folder
 from underone.fold.trial import trial_inputs
 from underone.image import photographs, prepare
 from underone.nn.statistics import randomize_statistics
@@ -144,41 +144,18 @@ def check(calls: dict[str, Callable[[bytes], Found]], files: Sequence[bytes]) ->
         print(f"picture {number}: the same {len(wanted[1])} boxes by all")
 
 
-def in_turns(calls: dict[str, Callable[[], object]], per_call: int, rounds: int, model: str) -> list[Record]:
+def measured(calls: dict[str, Callable[[], object]], per_call: int, rounds: int, model: str) -> list[Record]:
     """Time calls in turns; a sample is milliseconds of a `per_call`-th."""
-    samples: dict[str, list[float]] = {name: [] for name in calls}
-    machine, names = describe(), list(calls)
-    for turn in range(rounds + 1):
-        for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            start = time.perf_counter()
-            calls[name]()
-            if turn:
-                samples[name].append(1e3 * (time.perf_counter() - start) / per_call)
-    return [
-        Record(
-            model=model, engine=name, threads=1, precision="float32", machine=machine,
-            protocol=Protocol(name="interleaved", input="JPEG files" if per_call > 1 else "made up", warmup=1),
-            samples_ms=tuple(samples[name]), round_sizes=(1,) * rounds,
-            date=datetime.now(UTC).isoformat(timespec="seconds"),
-            versions={"underone": uo.__version__, "onnxruntime": onnxruntime.__version__,
-                      "torch": torch.__version__, "torchvision": torchvision.__version__},
-        )
-        for name in names
-    ]  # fmt: skip
+    timed = {name: clocked(call, per_call) for name, call in calls.items()}
+    protocol = Protocol(input="JPEG files" if per_call > 1 else "made up", warmup=1)
+    packages = ("onnxruntime", "torch", "torchvision")
+    return in_turns(timed, protocol, rounds, packages=packages, model=model, threads=1)
 
 
 def report(records: Sequence[Record]) -> None:
     for r in records:
         print(f"{r.model:34} {r.engine:26} median {r.median_ms:8.3f} ms  takes {ratio(r, records[0])}  {r.verdict}")
-    write_records(records, RESULTS)
-
-
-def over(files: Sequence[bytes], call: Callable[[bytes], object]) -> Callable[[], None]:
-    def run() -> None:
-        for content in files:
-            call(content)
-
-    return run
+    write_records(records, make_folder(RESULTS))
 
 
 def end_to_end(path: Path, files: Sequence[bytes], rounds: int) -> None:
@@ -189,7 +166,7 @@ def end_to_end(path: Path, files: Sequence[bytes], rounds: int) -> None:
         "onnxruntime lean": Peer(path, net.spec, lean=True),
     }
     check(calls, files)
-    report(in_turns({name: over(files, call) for name, call in calls.items()}, len(files), rounds, net.spec.name))
+    report(measured({name: over(files, call) for name, call in calls.items()}, len(files), rounds, net.spec.name))
 
 
 def decoding(path: Path, files: Sequence[bytes], rounds: int) -> None:
@@ -205,7 +182,7 @@ def decoding(path: Path, files: Sequence[bytes], rounds: int) -> None:
     found = [len(find_boxes(o, net.spec).scores) for o in outputs]
     rows = "x".join(map(str, outputs[0]["logits"].shape[1:]))
     print(f"decoding {rows} into {min(found)} to {max(found)} boxes")
-    report(in_turns(calls, len(files), rounds, f"{net.spec.name} decoding"))
+    report(measured(calls, len(files), rounds, f"{net.spec.name} decoding"))
 
 
 def numpy_loop(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> list[int]:
@@ -239,7 +216,7 @@ def suppression(rounds: int, count: int = 10_000) -> None:
         "numpy loop": lambda: numpy_loop(boxes, scores, 0.5),
     }
     print(f"suppression of {count} boxes keeps {len(wanted)}, the same by all")
-    report(in_turns(calls, 1, rounds, f"suppression {count}"))
+    report(measured(calls, 1, rounds, f"suppression {count}"))
 
 
 def main() -> None:

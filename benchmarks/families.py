@@ -11,14 +11,14 @@ benchmarks/families/accuracy.json and one Record for each step's time, and print
 
 import json
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
-from training_step import ROUNDS, in_turns, training_step
+from training_step import ROUNDS, training_step
+from turns import clocked, in_turns
 
 import underone as uo
-from underone.bench import Record, describe, write_records
+from underone.bench import Record, write_records
 from underone.bench.record import Protocol
 from underone.data import open_splits
 from underone.errors import ParityFailed
@@ -103,21 +103,24 @@ def time(batch: str = "32") -> None:
         networks[name] = uo.create_model(MODEL, num_classes=10, **options).train()
         use_training_forms(networks[name], "auto")
     images, targets = torch.randn(int(batch), 3, 96, 96), torch.randint(0, 10, (int(batch),))
-    machine = describe()
-    samples = in_turns({name: training_step(net, images, targets) for name, net in networks.items()})
-    records = [
-        Record(
-            model=f"{MODEL}-96px-batch{batch}", engine=f"underone-{name}", threads=torch.get_num_threads(),
-            precision="float32", form="training", machine=machine, samples_ms=tuple(times), round_sizes=(1,) * ROUNDS,
-            protocol=Protocol(name="interleaved", input="noise", batch=int(batch), warmup=1),
-            date=datetime.now(UTC).isoformat(timespec="seconds"),
-            versions={"underone": uo.__version__, "torch": torch.__version__},
-        )
-        for name, times in samples.items()
-    ]  # fmt: skip
+    records = in_turns(
+        {f"underone-{name}": clocked(training_step(net, images, targets)) for name, net in networks.items()},
+        Protocol(input="noise", batch=int(batch), warmup=1),
+        ROUNDS,
+        packages=("torch",),
+        model=f"{MODEL}-96px-batch{batch}",
+        threads=torch.get_num_threads(),
+        form="training",
+    )
     write_records(records, make_folder(RESULTS))
     for name, record in zip(networks, records, strict=True):
-        print(f"| {name} | {record.median_ms / int(batch):.1f} ms a picture |")
+        print(f"| {name} | {a_picture(record)} |")
+
+
+def a_picture(record: Record) -> str:
+    """Give the milliseconds of a picture, and why they cannot be believed where rounds differed too much."""
+    stable = record.verdict == "stable"
+    return f"{record.median_ms / record.protocol.batch:.1f}" + ("" if stable else f" ({record.verdict})")
 
 
 def table() -> None:
@@ -129,7 +132,7 @@ def table() -> None:
         record = Record.model_validate_json(max(RESULTS.glob(f"*underone-{name}-*.json")).read_text())
         shares = ", ".join(f"{row['test_top1']:.1f}" for run, row in known.items() if run.startswith(f"{name}-"))
         words = ", ".join(f"{key}={value}" for key, value in options.items()).removeprefix("block=")
-        print(f"| {words} | {params:,} | {record.median_ms / record.protocol.batch:.1f} | {shares or 'not run'} |")
+        print(f"| {words} | {params:,} | {a_picture(record)} | {shares or 'not run'} |")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ picture of one pass. Writes one Record for each into benchmarks/input_pipeline/.
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -22,13 +21,14 @@ import numpy as np
 import torch
 from PIL import Image
 from torchvision.transforms import v2
+from turns import in_turns
 
-import underone as uo
-from underone.bench import Record, describe, ratio, write_records
+from underone.bench import Record, ratio, write_records
 from underone.bench.record import Protocol
 from underone.data import Pictures
 from underone.data.pictures import FilePictures, columns
 from underone.errors import ParityFailed
+from underone.files import make_folder
 from underone.image import read_image
 from underone.training import recipe_of
 from underone.training.augmentation import augment
@@ -83,21 +83,10 @@ def one_pass(pictures: Pictures, sampler: Sampler) -> float:
 
 
 def measure(what: str, pictures: Pictures, samplers: dict[str, Sampler], size: int) -> list[Record]:
-    samples: dict[str, list[float]] = {name: [] for name in samplers}
-    for turn in range(ROUNDS):
-        names = [*samplers]
-        for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            samples[name].append(one_pass(pictures, samplers[name]))
-    machine, protocol = describe(), Protocol(name="interleaved", input="JPEG files", batch=BATCH, size=(size, size))
-    return [
-        Record(
-            model=what, engine=name, threads=WORKERS, precision="uint8", machine=machine, protocol=protocol,
-            samples_ms=tuple(samples[name]), round_sizes=(1,) * ROUNDS,
-            date=datetime.now(UTC).isoformat(timespec="seconds"),
-            versions={"underone": uo.__version__, "pillow": Image.__version__, "torch": torch.__version__},
-        )
-        for name in samplers
-    ]  # fmt: skip
+    timed = {name: partial(one_pass, pictures, sampler) for name, sampler in samplers.items()}
+    protocol = Protocol(input="JPEG files", batch=BATCH, size=(size, size))
+    packages = ("pillow", "torch")
+    return in_turns(timed, protocol, ROUNDS, packages=packages, model=what, threads=WORKERS, precision="uint8")
 
 
 def main(folder: str, size: str = "224") -> None:
@@ -117,9 +106,8 @@ def main(folder: str, size: str = "224") -> None:
             f"{what:24} {record.engine:12} {1000 / record.median_ms:7.0f} pictures a second, "
             f"{ratio(records[0], record)} of decoding alone  {record.verdict}"
         )
-    write_records(records, RESULTS)
+    write_records(records, make_folder(RESULTS))
 
 
 if __name__ == "__main__":
-    RESULTS.mkdir(exist_ok=True)
     main(*sys.argv[1:])

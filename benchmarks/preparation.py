@@ -11,10 +11,8 @@ sample is the mean over the folder in one pass. Writes one Record for each row i
 
 import io
 import sys
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +20,13 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torchvision import transforms
+from turns import clocked, in_turns, over
 
 import underone as uo
-from underone.bench import Record, describe, ratio
+from underone.bench import Record, ratio, write_records
 from underone.bench.record import Protocol
 from underone.errors import ParityFailed
+from underone.files import make_folder
 from underone.image import Picture, photographs, prepare, read_image, resample
 from underone.spec import IMAGENET_PREPARATION, InputSpec
 
@@ -89,37 +89,11 @@ def check(calls: dict[str, Callable[[bytes], Tensor]], files: Sequence[bytes]) -
                 raise ParityFailed(f"{name} differs from torchvision in {differs} values of picture {number}")
 
 
-def in_turns(passes: dict[str, Callable[[], None]], pictures: int, what: str, threads: int) -> list[Record]:
-    """Time each pass over the folder in rounds; a sample is milliseconds a picture."""
-    samples: dict[str, list[float]] = {name: [] for name in passes}
-    machine = describe()
-    for one in passes.values():
-        one()
-    names = list(passes)
-    for turn in range(ROUNDS):
-        for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            for _ in range(PASSES):
-                start = time.perf_counter()
-                passes[name]()
-                samples[name].append(1000 * (time.perf_counter() - start) / pictures)
-    protocol = Protocol(name="interleaved", input=what, warmup=1)
-    return [
-        Record(
-            model=what, engine=name, threads=threads, precision="float32", machine=machine, protocol=protocol,
-            samples_ms=tuple(samples[name]), round_sizes=(PASSES,) * ROUNDS,
-            date=datetime.now(UTC).isoformat(timespec="seconds"),
-            versions={"underone": uo.__version__, "pillow": Image.__version__, "torch": torch.__version__},
-        )
-        for name in names
-    ]  # fmt: skip
-
-
-def over(files: Sequence[bytes], call: Callable[[bytes], object]) -> Callable[[], None]:
-    def run() -> None:
-        for content in files:
-            call(content)
-
-    return run
+def measured(passes: dict[str, Callable[[], None]], pictures: int, what: str, threads: int) -> list[Record]:
+    """Time each pass over the folder; a sample is milliseconds a picture."""
+    timed = {name: clocked(one, pictures) for name, one in passes.items()}
+    protocol = Protocol(input=what, warmup=1)
+    return in_turns(timed, protocol, ROUNDS, PASSES, ("pillow", "torch"), model=what, threads=threads)
 
 
 def to_answers(files: Sequence[bytes], model: str, backend: str, precision: str) -> Callable[[], None]:
@@ -150,11 +124,9 @@ def folder_of(given: str | None) -> list[bytes]:
 
 
 def report(records: Sequence[Record]) -> None:
-    RESULTS.mkdir(exist_ok=True)
+    write_records(records, make_folder(RESULTS))
     slowest = records[-1]
     for r in records:
-        name = f"{r.model}-{r.engine}-{r.machine.fingerprint}-{r.date[:10]}.json".replace(" ", "-")
-        (RESULTS / name).write_text(r.to_json())
         print(
             f"{r.model:24} {r.engine:22} {r.threads} threads  median {r.median_ms:7.3f} ms a picture "
             f"({1000 / r.median_ms:7.1f} a second)  {slowest.engine} takes {ratio(slowest, r)}  {r.verdict}"
@@ -167,11 +139,11 @@ def main() -> None:
     files = folder_of(folder)
     for what, calls in (("decoded pictures", DECODED), ("JPEG files", FROM_FILE)):
         check(calls, files)
-        report(in_turns({name: over(files, call) for name, call in calls.items()}, len(files), what, 1))
+        report(measured({name: over(files, call) for name, call in calls.items()}, len(files), what, 1))
     if model is not None:
         rows = [("native", "bfloat16"), ("native", "float32"), ("onnxruntime", "float32")]
         passes = {f"{engine} {precision}": to_answers(files, model, engine, precision) for engine, precision in rows}
-        report(in_turns(passes, len(files), "JPEG files to answers", WORKERS))
+        report(measured(passes, len(files), "JPEG files to answers", WORKERS))
 
 
 if __name__ == "__main__":

@@ -12,9 +12,7 @@ not counted. Writes one Record for each row into benchmarks/training_step/, and 
 import json
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +20,13 @@ import timm
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from turns import clocked, in_turns
 
 import underone as uo
-from underone.bench import Record, describe, ratio, write_records
+from underone.bench import ratio, write_records
 from underone.bench.record import Protocol
 from underone.errors import ParityFailed
+from underone.files import make_folder
 from underone.nn.training_form import use_training_forms
 
 RESULTS = Path(__file__).with_name("training_step")
@@ -98,37 +98,21 @@ def kept_megabytes(net: nn.Module, images: Tensor) -> float:
     return round(total / 1e6, 1)
 
 
-def in_turns(steps: Mapping[str, Callable[[], None]]) -> dict[str, list[float]]:
-    samples: dict[str, list[float]] = {name: [] for name in steps}
-    names = list(steps)
-    for step in steps.values():
-        step()
-    for turn in range(ROUNDS):
-        for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            start = time.perf_counter()
-            steps[name]()
-            samples[name].append(1000 * (time.perf_counter() - start))
-    return samples
-
-
 def measure(name: str, nets: Networks, batch: int) -> dict[str, float]:
     images, targets = torch.randn(batch, 3, 224, 224), torch.randint(0, 1000, (batch,))
     memory = {contestant: kept_megabytes(net, images) for contestant, net in nets.items()}
-    machine = describe()
-    samples = in_turns({contestant: training_step(net, images, targets) for contestant, net in nets.items()})
-    protocol = Protocol(name="interleaved", input="noise", batch=batch, warmup=1)
-    records = [
-        Record(
-            model=f"{name}-batch{batch}", engine=contestant, threads=torch.get_num_threads(), precision="float32",
-            form="training", machine=machine, protocol=protocol, samples_ms=tuple(times), round_sizes=(1,) * ROUNDS,
-            date=datetime.now(UTC).isoformat(timespec="seconds"),
-            versions={"underone": uo.__version__, "torch": torch.__version__, "timm": timm.__version__},
-        )
-        for contestant, times in samples.items()
-    ]  # fmt: skip
+    records = in_turns(
+        {contestant: clocked(training_step(net, images, targets)) for contestant, net in nets.items()},
+        Protocol(input="noise", batch=batch, warmup=1),
+        ROUNDS,
+        packages=("torch", "timm"),
+        model=f"{name}-batch{batch}",
+        threads=torch.get_num_threads(),
+        form="training",
+    )
     for record in records:
         print(f"{record}; {ratio(record, records[0])} of ours; keeps {memory[record.engine]} MB")
-    write_records(records, RESULTS)
+    write_records(records, make_folder(RESULTS))
     return memory
 
 
@@ -146,5 +130,4 @@ def main(name: str = "mobileone_s0", *batches: str) -> None:
 
 
 if __name__ == "__main__":
-    RESULTS.mkdir(exist_ok=True)
     main(*sys.argv[1:])
