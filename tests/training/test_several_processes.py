@@ -11,6 +11,7 @@ import os
 import socket
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from underone.errors import BadValue, MissingExtra
 from underone.training import recipe_of
 from underone.training.checkpoint import read_state
 from underone.training.classification import Classification
+from underone.training.distribution import choose_device, joined_group
 from underone.training.via_ray import train_on_ray
 
 CHANGES = {
@@ -127,6 +129,52 @@ def test_ray_that_is_not_installed_is_named(colours, tmp_path, monkeypatch):
         MissingExtra, match=r"training on Ray needs the package ray\[train\]; install it with: .*\[ray\]"
     ):
         train_on_ray("finetune", colours, tmp_path / "run", processes=2)
+
+
+def test_ray_is_not_asked_for_mps(colours, tmp_path):
+    with pytest.raises(BadValue, match="the device mps was asked of Ray, whose workers train on cpu or cuda"):
+        train_on_ray("finetune", colours, tmp_path / "run", processes=2, device="mps")
+
+
+@pytest.mark.parametrize(("gpu", "given", "worker"), [(True, "auto", "cuda"), (False, "auto", "cpu")])
+def test_ray_gives_each_worker_the_gpu_that_auto_finds(colours, tmp_path, monkeypatch, gpu, given, worker):
+    asked = {}
+
+    class Trainer:
+        def __init__(self, work, train_loop_config, scaling_config, run_config):
+            asked.update(train_loop_config["given"], **scaling_config)
+
+        def fit(self):
+            raise KeyboardInterrupt
+
+    train = types.ModuleType("ray.train")
+    train.FailureConfig = train.RunConfig = train.ScalingConfig = dict
+    train.TrainingFailedError = RuntimeError
+    torch_of_ray = types.ModuleType("ray.train.torch")
+    torch_of_ray.TorchTrainer = Trainer
+    monkeypatch.setitem(sys.modules, "ray", types.ModuleType("ray"))
+    monkeypatch.setitem(sys.modules, "ray.train", train)
+    monkeypatch.setitem(sys.modules, "ray.train.torch", torch_of_ray)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    with pytest.raises(KeyboardInterrupt):
+        train_on_ray("finetune", colours, tmp_path / "run", processes=2, device=given)
+    assert (asked["device"], asked["use_gpu"]) == (worker, gpu)
+
+
+@pytest.mark.parametrize(
+    ("device", "gpu", "backend"),
+    [("auto", True, "nccl"), ("cuda", True, "nccl"), ("auto", False, "gloo"), ("cpu", True, "gloo")],
+)
+def test_gpus_talk_by_nccl(monkeypatch, device, gpu, backend):
+    calls = []
+    for name, value in (("RANK", "1"), ("WORLD_SIZE", "2"), ("LOCAL_RANK", "1")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(torch.distributed, "init_process_group", lambda backend, **_: calls.append(backend))
+    monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: calls.append("left"))
+    with joined_group(device) as group:
+        assert choose_device(device, group).type == ("cuda" if backend == "nccl" else "cpu")
+    assert calls == [backend, "left"]
 
 
 @pytest.fixture

@@ -287,7 +287,7 @@ def train(
         data: folder with train, validation and perhaps test: folders of classes, CSV tables or tar shards.
         output: folder of the run.
         resume: go on from the folder's last state.
-        device: that trains.
+        device: that trains; with `--ray` cpu or cuda.
         workers: processes that read pictures ahead; chosen by the machine when left out.
         ray: number of processes that Ray Train starts; none when left out.
         loggers: tensorboard, trackio, separated by commas.

@@ -32,7 +32,7 @@ def train_recipe(
         from ..training.via_ray import train_on_ray
 
         return train_on_ray(
-            recipe, data, output, processes=ray, gpus=device == "cuda", resume=resume, options=options, **values
+            recipe, data, output, processes=ray, device=device, resume=resume, options=options, **values
         )
     with progress.training(quiet=not leads()) as tell:
         return train(recipe, data, output, resume=resume, device=device, progress=tell, **options, **values)

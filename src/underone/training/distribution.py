@@ -82,15 +82,14 @@ def joined_group(device: str) -> Iterator[Group]:
     if missing:
         raise BadValue(f"{', '.join(given)} are set, {', '.join(missing)} not; start with torchrun")
     rank, world, local = (int(given[name]) for name in names)
-    mine = dist.is_initialized()
-    if not mine:
-        dist.init_process_group(
-            "nccl" if device == "cuda" else "gloo", store=_store(world), rank=rank, world_size=world
-        )
+    joined = dist.is_initialized()  # by the launcher, which then leaves the group too
+    if not joined:
+        backend = "nccl" if kind_of_device(device) == "cuda" else "gloo"
+        dist.init_process_group(backend, store=_store(world), rank=rank, world_size=world)
     try:
         yield Group(rank, world, local)
     finally:
-        if not mine:
+        if not joined:
             dist.destroy_process_group()
 
 
@@ -102,6 +101,13 @@ def _store(world: int) -> Store | None:
     return PrefixStore(f"attempt{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", agent)
 
 
+def kind_of_device(wanted: str) -> str:
+    """Return ``cpu``, ``cuda`` or ``mps``; for ``auto`` the best that this machine has."""
+    if wanted != "auto":
+        return wanted
+    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+
+
 def choose_device(wanted: str, group: Group) -> torch.device:
     """Return the device of this process.
 
@@ -109,6 +115,5 @@ def choose_device(wanted: str, group: Group) -> torch.device:
         wanted: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         group: several processes of one machine take one GPU each.
     """
-    if wanted == "auto":
-        wanted = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    return torch.device("cuda", group.local_rank) if wanted == "cuda" else torch.device(wanted)
+    kind = kind_of_device(wanted)
+    return torch.device(kind, group.local_rank) if kind == "cuda" else torch.device(kind)

@@ -6,6 +6,7 @@ from typing import Any
 
 from ..errors import BadValue, MissingExtra, UnderOneError
 from . import checkpoint, run_folder
+from .distribution import kind_of_device
 from .recipe import Recipe
 from .recipes import recipe_of
 from .result import TrainingResult
@@ -18,7 +19,7 @@ def train_on_ray(
     output: str | PathLike[str],
     *,
     processes: int,
-    gpus: bool = False,
+    device: str = "auto",
     restarts: int = 3,
     resume: bool = False,
     options: dict[str, Any] | None = None,
@@ -34,7 +35,7 @@ def train_on_ray(
         data: as for `train`.
         output: folder of the run; Ray's own files go into ``ray`` below it.
         processes: number of workers; batch and learning rate are those of all together.
-        gpus: give each worker a GPU.
+        device: of each worker, ``cpu`` or ``cuda``; ``auto``: ``cuda`` where the machine that calls this has it.
         restarts: how many deaths of workers are forgiven.
         resume: as for `train`.
         options: other arguments of `train`: workers, save_seconds, loggers.
@@ -42,9 +43,11 @@ def train_on_ray(
 
     Raises:
         MissingExtra: Ray Train is not installed.
-        BadValue: as `train`; or the workers failed more than `restarts` times.
+        BadValue: as `train`; the device is ``mps``; or the workers failed more than `restarts` times.
         UnderOneError: what `train` raised in a worker.
     """
+    if device == "mps":
+        raise BadValue("the device mps was asked of Ray, whose workers train on cpu or cuda; name one of these")
     try:
         from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
         from ray.train.torch import TorchTrainer
@@ -56,12 +59,12 @@ def train_on_ray(
     folder = Path(output).resolve()
     if checkpoint.has_state(folder) and not resume:
         raise BadValue(f"{folder} holds a run already; resume it (resume=True), or name another folder")
-    device = "cuda" if gpus else "cpu"
+    device = "cuda" if kind_of_device(device) == "cuda" else "cpu"
     given = {"data": str(Path(data).resolve()), "output": str(folder), "device": device, **(options or {})}
     trainer = TorchTrainer(
         _work,
         train_loop_config={"recipe": recipe.model_dump_json(), "given": given},
-        scaling_config=ScalingConfig(num_workers=processes, use_gpu=gpus),
+        scaling_config=ScalingConfig(num_workers=processes, use_gpu=device == "cuda"),
         run_config=RunConfig(name="ray", storage_path=str(folder), failure_config=FailureConfig(max_failures=restarts)),
     )
     try:
