@@ -280,6 +280,16 @@ def test_another_number_of_classes_gives_the_trained_backbone_with_a_new_head(sm
     assert nmse(again, tuned, noise()) == 0
 
 
+def test_new_head_is_said_once(small_file, tmp_path):
+    whole = create_model("mobilenet_v2_035", weights=small_file)
+    whole.spec = whole.spec.model_copy(update={"weights": "mine", "published": None})
+    path = save_weights(whole, tmp_path / "mine.safetensors")
+    for classes, name in ((10, "mobilenet_v2_035"), (20, "mobilenet_v2_035"), (5, "ssdlite320_mobilenet_v2_035")):
+        model = create_model(name, weights=path, num_classes=classes)
+        assert model.spec.weights == "mine, new head"
+        path = save_weights(model, tmp_path / f"{classes}.safetensors")
+
+
 def test_spec_of_a_new_head_says_so(trained):
     spec = create_model("mobilenet_v2_100", weights="IMAGENET1K_V1", num_classes=10).spec
     assert (spec.weights, spec.labels, spec.published) == ("torchvision_in1k, new head", None, None)
@@ -491,6 +501,7 @@ def test_info_tells_figures_and_weights_with_their_licence():
         ("clothing10", True),
     ]
     assert info.weights[0].size_bytes == 14_212_972
+    assert [weights.data for weights in info.weights] == [*["ImageNet-1k"] * 3, "10 classes of clothing"]
     apple = model_info("mobileone_s4.apple_in1k").weights[0]
     assert apple.licence.startswith("Apple's own")
     assert any(url.endswith("/mobileone_s4.pth.tar") for url in apple.urls)

@@ -151,6 +151,7 @@ REFUSED = [
     ({"size": (64, "a")}, r"size=\(64, 'a'\); \(height, width\) in pixels"),
     ({"output_stride": 4}, "output_stride=4; 8, 16, 32 are possible"),
     ({"features_only": True}, "a segmenter has no features_only; create its backbone for that"),
+    ({"out_indices": ()}, "a segmenter has no out_indices; create its backbone for that"),
     ({"labels": ("a",)}, "1 labels for 21 classes; pass num_classes=1 too"),
 ]
 

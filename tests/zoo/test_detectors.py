@@ -71,6 +71,8 @@ def test_detectors_are_listed_and_described():
 def test_contradictions_are_refused(detector, classifier, tmp_path):
     with pytest.raises(BadValue, match="a detector has no features_only; create its backbone for that"):
         create_model(NAME, features_only=True)
+    with pytest.raises(BadValue, match="a detector has no out_indices; create its backbone for that"):
+        create_model(NAME, out_indices=(1,))
     with pytest.raises(BadValue, match="2 labels for 3 classes"):
         create_model(NAME, num_classes=3, labels=("a", "b"))
     with pytest.raises(BadValue, match="holds 'ssdlite320_mobilenet_v2_035', not 'ssdlite320_mobilenet_v2_050'"):

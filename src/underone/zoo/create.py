@@ -70,10 +70,10 @@ def create_model(
     _check_arguments(name, weights, out_indices, options)
     name, weights = split_tag(name, weights)
     if is_detector(name):
-        _refuse_for_heads("detector", features_only, output_stride not in (None, 32))
+        _refuse_for_heads("detector", features_only, out_indices, output_stride not in (None, 32))
         return _labelled(create_detector(name, weights, num_classes, in_chans, options), labels)
     if is_segmenter(name):
-        _refuse_for_heads("segmenter", features_only, False)
+        _refuse_for_heads("segmenter", features_only, out_indices, False)
         return _labelled(create_segmenter(name, weights, num_classes, in_chans, output_stride, options), labels)
     features = _features(name, features_only, out_indices)
     arguments = {"features": features, "output_stride": 32 if output_stride is None else output_stride, **options}
@@ -113,9 +113,11 @@ def _labelled(model: "nn.Module", labels: Sequence[str] | None) -> "nn.Module":
     return model
 
 
-def _refuse_for_heads(what: str, features_only: bool, with_stride: bool) -> None:
-    argument = "features_only" * features_only or "output_stride" * with_stride
-    if argument:
+def _refuse_for_heads(
+    what: str, features_only: bool, out_indices: Sequence[int | str] | None, with_stride: bool
+) -> None:
+    given = {"features_only": features_only, "out_indices": out_indices is not None, "output_stride": with_stride}
+    for argument in (name for name, is_given in given.items() if is_given):
         raise BadValue(f"a {what} has no {argument}; create its backbone for that")
 
 

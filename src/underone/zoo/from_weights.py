@@ -15,6 +15,7 @@ from ..weights import Checkpoint, TrainedWeights, Weights, fetch_weights, find_w
 if TYPE_CHECKING:
     from torch import nn
 
+_NEW_HEAD = ", new head"
 _DEFAULT_RULES = {"padding": "symmetric", "bn_eps": 1e-5}  # of every backbone
 
 
@@ -23,8 +24,9 @@ def split_tag(
 ) -> tuple[str, str | PathLike[str] | Checkpoint | None]:
     """Take ``name.tag`` apart, and the alias off the name."""
     name, _, tag = name.partition(".")
-    if tag and weights is not None and str(weights) != tag:
-        raise BadValue(f"the name asks for the weights {tag!r}, the argument for {str(weights)!r}; give one of them")
+    given = weights.path if isinstance(weights, Checkpoint) else weights
+    if tag and given is not None and str(given) != tag:
+        raise BadValue(f"the name asks for the weights {tag!r}, the argument for {str(given)!r}; give one of them")
     if is_detector(name):
         return find_detector(name).name, tag or weights
     return find_segmenter(name).name if is_segmenter(name) else canonical(name), tag or weights
@@ -93,9 +95,19 @@ def _block(key: str) -> str:
 def completed_spec(built: ModelSpec, checkpoint: Checkpoint, entry: TrainedWeights | None, new_head: bool) -> ModelSpec:
     """Complete the spec of a model by what its weights are."""
     spec = _trained_spec(built, checkpoint, entry, new_head)
-    if new_head and spec.weights != "random":
-        return spec.model_copy(update={"weights": f"{spec.weights}, new head", "published": None})
+    if new_head:
+        return spec.model_copy(update={"weights": with_new_head(spec.weights), "published": None})
     return spec
+
+
+def with_new_head(origin: str | None) -> str:
+    """Say where weights come from once there is a new, random head on them.
+
+    >>> with_new_head("torchvision_in1k"), with_new_head("random")
+    ('torchvision_in1k, new head', 'random')
+    """
+    origin = origin or "random"
+    return origin if origin == "random" or origin.endswith(_NEW_HEAD) else origin + _NEW_HEAD
 
 
 def _trained_spec(built: ModelSpec, checkpoint: Checkpoint, entry: TrainedWeights | None, new_head: bool) -> ModelSpec:

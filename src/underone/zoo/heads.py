@@ -4,13 +4,12 @@ from typing import TYPE_CHECKING, cast
 
 from ..spec import ModelSpec
 from ..weights import Checkpoint, TrainedWeights, load_strict
-from .from_weights import completed_spec, of_backbone
+from .from_weights import completed_spec, of_backbone, with_new_head
 
 if TYPE_CHECKING:
     from torch import nn
 
 OF_BACKBONE = "backbone"  # what stands for the trained weights of the backbone
-_NEW_HEAD = ", new head"
 
 
 def with_backbone(model: "nn.Module", name: str, checkpoint: Checkpoint, trained: TrainedWeights | None) -> "nn.Module":
@@ -32,12 +31,10 @@ def described(model: "nn.Module", source: ModelSpec, labels: tuple[str, ...] | N
     """Write into the spec of a model where its weights come from, and how their pictures are prepared."""
     built = cast(ModelSpec, model.spec)
     how = source.input.preparation if source.inputs else None
-    origin = source.weights or "random"
-    changed = new_heads and origin != "random" and not origin.endswith(_NEW_HEAD)
     known = {
         "inputs": (built.input.model_copy(update={"preparation": how.whole() if how else built.input.preparation}),),
         "labels": labels,
-        "weights": origin + _NEW_HEAD if changed else origin,
+        "weights": with_new_head(source.weights) if new_heads else source.weights or "random",
         "source": source.source,
         "licence": source.licence,
         "published": None if new_heads else source.published,

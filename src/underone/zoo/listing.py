@@ -38,6 +38,7 @@ class WeightsInfo(Frozen):
         preparation: how its publisher evaluates it.
         published: accuracy that somebody states, and who.
         measured: what we measured ourselves.
+        data: what it was trained on last, and whose classes it has.
     """
 
     tag: str
@@ -49,6 +50,7 @@ class WeightsInfo(Frozen):
     preparation: Preparation
     published: Published | None = None
     measured: str | None = None
+    data: str
 
 
 class ModelInfo(Frozen):
@@ -60,7 +62,7 @@ class ModelInfo(Frozen):
         features: one feature map per stride, from 2 to 32; more can be asked for by name. Of a detector or segmenter:
             the maps of its backbone that it reads.
         published: figures of others, for 1000 classes at 224 px.
-        weights: trained weights; what "DEFAULT" gives is the first that can be fetched.
+        weights: trained weights; "DEFAULT" gives the first of ImageNet that can be fetched.
     """
 
     name: str
@@ -104,6 +106,7 @@ def _weights_info(entry: TrainedWeights) -> WeightsInfo:
         preparation=entry.preparation,
         published=entry.published,
         measured=entry.measured,
+        data=entry.data,
     )
 
 
