@@ -12,7 +12,7 @@ from ..foreign.read import find_format
 from ..formats import export
 from ..graph import read_verdict
 from ..spec import ModelSpec
-from ..weights import read_checkpoint, save_weights
+from ..weights import SUFFIXES, read_checkpoint, save_weights
 from ..zoo import create_model
 
 
@@ -29,9 +29,10 @@ def open_model(source: str, name: str | None = None) -> nn.Module:
         WeightsMismatch: the file does not fit the network.
     """
     path = Path(source)
-    if not (path.suffix in (".safetensors", ".pth", ".pt", ".tar", ".ckpt") or path.exists() or find_format(path)):
+    if not (path.suffix in (".safetensors", *SUFFIXES) or path.exists() or find_format(path)):
         return create_model(name or source).eval()
-    return create_model(name or read_checkpoint(path).network.model, weights=path).eval()
+    checkpoint = read_checkpoint(path)
+    return create_model(name or checkpoint.network.model, weights=checkpoint).eval()
 
 
 def fold_model(source: str, output: Path, name: str | None = None) -> Verdict:
