@@ -183,9 +183,9 @@ def test_a_file_with_suppression_inside_is_taken_over():
 def test_boxes_of_a_file_with_suppression_inside_need_an_area_in_the_picture():
     outputs = [OutputSpec(name=n, meaning=n) for n in ("boxes", "scores", "class_ids")]
     spec = spec_of().model_copy(update={"outputs": tuple(outputs)})
-    outside, line, nowhere = (1.2, 0.1, 1.5, 0.4), (0.3, 0.2, 0.3, 0.9), (np.nan, 0, 1, 1)
+    outside, line, endless = (1.2, 0.1, 1.5, 0.4), (0.3, 0.2, 0.3, 0.9), (-np.inf, 0, 1, 1)
     values = {
-        "boxes": np.array([[outside, line, nowhere, (-0.5, 0.25, 0.5, 2)]], np.float32),
+        "boxes": np.array([[outside, line, endless, (-0.5, 0.25, 0.5, 2)]], np.float32),
         "scores": np.array([[0.9, 0.9, 0.9, 0.8]], np.float32),
         "class_ids": np.array([[0, 1, 2, 1]]),
     }
