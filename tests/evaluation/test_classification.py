@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from underone.data import open_pictures
-from underone.errors import BadValue, ShapeError
+from underone.errors import BadFile, BadValue, ShapeError
 from underone.evaluation import score_classes
 from underone.spec import InputSpec, Preparation
 
@@ -70,7 +70,7 @@ def test_unreadable_pictures_are_listed_and_not_scored(pictures, tmp_path):
 def test_data_without_a_readable_picture_is_refused(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "1.png").write_bytes(b"no picture")
-    with pytest.raises(BadValue, match=r"not one of 1 pictures can be read; the first: .*1\.png"):
+    with pytest.raises(BadFile, match=r"not one of 1 pictures can be read; the first: .*1\.png"):
         score_classes(_answer, open_pictures(tmp_path), SPEC)
 
 

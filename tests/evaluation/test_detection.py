@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from underone.boxes import iou
 from underone.data.boxed import BoxedPictures
 from underone.data.open_boxes import open_boxes
-from underone.errors import BadValue
+from underone.errors import BadFile, BadValue
+from underone.evaluation import voc
 from underone.evaluation.coco import Found
 from underone.evaluation.detection import DetectionScore, score_boxes
 
@@ -53,6 +55,13 @@ def test_right_answers_have_the_full_score(pictures):
     assert DetectionScore.model_validate(score.model_dump(mode="json")) == score
 
 
+def test_answers_are_matched_once(pictures, monkeypatch):
+    matched = []
+    monkeypatch.setattr(voc, "iou", lambda *given: matched.append(given) or iou(*given))
+    score_boxes(lambda batch: right(pictures, batch), pictures)
+    assert len(matched) == 3 + 3  # a class of a picture each, and the pairs of each picture
+
+
 def test_mistakes_are_named(pictures):
     def wrong(batch: list[np.ndarray]) -> list[Found]:
         """Take the dog for a cat, miss the second cat, invent a dog in the empty picture."""
@@ -76,7 +85,7 @@ def test_unreadable_pictures_are_listed_not_scored(pictures):
     assert "1.png" in score.unreadable[0]
     for number in range(3):
         Path(pictures.name(number)).unlink()
-    with pytest.raises(BadValue, match="not one of 3 pictures can be read; the first: "):
+    with pytest.raises(BadFile, match="not one of 3 pictures can be read; the first: "):
         score_boxes(lambda batch: right(pictures, batch), pictures)
 
 

@@ -82,7 +82,8 @@ def score_classes(
 
     Raises:
         ShapeError: the answer has another number of classes than the pictures, or another length.
-        BadValue: an answer is not finite, or not one picture can be read.
+        BadFile: not one picture can be read.
+        BadValue: an answer is not finite.
     """
     outputs: list[NDArray[np.float64]] = []
     kept: list[int] = []
@@ -99,7 +100,7 @@ def score_classes(
             outputs.append(_checked(answer(np.concatenate(tensors)), len(tensors), pictures))
         progress(min(start + batch, len(pictures)), len(pictures))
     if not outputs:
-        raise BadValue(f"not one of {len(pictures)} pictures can be read; the first: {unreadable[0]}")
+        raise BadFile(f"not one of {len(pictures)} pictures can be read; the first: {unreadable[0]}")
     logs = np.concatenate(outputs)
     return _score(
         _log_shares(logs) if logits else np.log(np.maximum(logs, 1e-30)), np.array(kept), pictures, unreadable

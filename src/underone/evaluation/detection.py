@@ -15,7 +15,7 @@ from .coco import CocoTable, Found, coco_result
 from .voc import pair_up, voc_ap
 
 Detect = Callable[[Sequence[Pixels]], Sequence[Found]]
-LOWEST = 0.01  # boxes with a lower score are not asked for: they cannot change the figures much
+LOWEST = 0.01  # boxes with a lower score are not asked for
 SHOWN = 0.3  # score from which on a box counts as said, in the matrix and the worst pictures
 _WORST = 24
 
@@ -109,7 +109,8 @@ def score_boxes(
         progress: told (done, total) after each batch.
 
     Raises:
-        BadValue: an answer is not finite or of no class of the data, or not one picture can be read.
+        BadFile: not one picture can be read.
+        BadValue: an answer is not finite or of no class of the data.
         MissingExtra: faster-coco-eval is not installed.
     """
     found: list[Found] = []
@@ -130,7 +131,7 @@ def score_boxes(
         found += [_checked(one, pictures) for one in detect(shown)] if shown else []
         progress(indexes.stop, len(pictures))
     if not found:
-        raise BadValue(f"not one of {len(pictures)} pictures can be read; the first: {unreadable[0]}")
+        raise BadFile(f"not one of {len(pictures)} pictures can be read; the first: {unreadable[0]}")
     return _score(found, truths, names, pictures.classes, unreadable)
 
 
@@ -148,15 +149,15 @@ def _score(
     found: Sequence[Found], truths: Sequence[Boxes], names: Sequence[str], classes: tuple[str, ...],
     unreadable: Sequence[str],
 ) -> DetectionScore:  # fmt: skip
-    voc, voc07 = (voc_ap(found, truths, len(classes), points=points) for points in (None, 11))
+    voc = voc_ap(found, truths, len(classes))
     paired = _pair(found, truths)
-    by_class, table = _by_class(found, truths, classes, voc)
+    by_class, table = _by_class(found, truths, classes, voc.area)
     return DetectionScore(
         pictures=len(found),
         boxes=sum(figures.boxes for figures in by_class),
         coco=table,
-        voc=_mean(voc),
-        voc07=_mean(voc07),
+        voc=_mean(voc.area),
+        voc07=_mean(voc.eleven),
         classes=classes,
         by_class=by_class,
         confusion=_confusion(paired, len(classes)),

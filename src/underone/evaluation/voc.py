@@ -1,7 +1,8 @@
 """Pascal VOC's average precision, and who found whom."""
 
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,35 +14,44 @@ from .coco import Found
 OVERLAP = 0.5
 
 
-def voc_ap(found: Sequence[Found], truths: Sequence[Boxes], classes: int, *, points: int | None = None) -> NDArray[Any]:
+class VocPrecision(NamedTuple):
+    """Average precision of each class in percent at overlap 0.5; NaN where a class has no object.
+
+    Attributes:
+        area: (classes,) the area under the curve (2010 and later).
+        eleven: (classes,) the mean precision at eleven recalls (until 2009).
+    """
+
+    area: NDArray[np.float64]
+    eleven: NDArray[np.float64]
+
+
+def voc_ap(found: Sequence[Found], truths: Sequence[Boxes], classes: int) -> VocPrecision:
     """Score boxes as Pascal VOC does.
 
     Args:
         found: what was said about each picture.
         truths: what is right; difficult boxes and crowds are neither wanted nor wrong.
         classes: number of classes.
-        points: None: the area under the curve (2010 and later); 11: the mean precision at eleven recalls (until 2009).
-
-    Returns:
-        (classes,) average precision in percent at overlap 0.5; NaN where a class has no object.
 
     Source: Everingham et al., The Pascal Visual Object Classes Challenge (IJCV 2010), section 4.2; the rules of its
     development kit: a box goes to the object that it overlaps most, whether or not that is taken.
     """
-    return np.array([_class_ap(found, truths, index, points) for index in range(classes)])
+    rows = [_class_ap(found, truths, index) for index in range(classes)]
+    return VocPrecision(*np.array(rows, np.float64).reshape(classes, 2).T)
 
 
-def _class_ap(found: Sequence[Found], truths: Sequence[Boxes], index: int, points: int | None) -> float:
+def _class_ap(found: Sequence[Found], truths: Sequence[Boxes], index: int) -> tuple[float, float]:
     wanted = sum(int((_counted(boxes) & (boxes.class_ids == index)).sum()) for boxes in truths)
     if not wanted:
-        return float("nan")
+        return math.nan, math.nan
     verdicts = [_verdicts(said, boxes, index) for said, boxes in zip(found, truths, strict=True)]
     scores, right = (np.concatenate(part) for part in zip(*verdicts, strict=True))
     order = np.argsort(-scores, kind="stable")
     right = right[order][np.isfinite(right[order])]  # those that do not count are NaN
     hits = np.cumsum(right)
     recall, precision = hits / wanted, hits / np.arange(1, len(hits) + 1)
-    return 100 * (_area(recall, precision) if points is None else _mean_at(recall, precision, points))
+    return 100 * _area(recall, precision), 100 * _mean_at(recall, precision, 11)
 
 
 def _counted(boxes: Boxes) -> NDArray[np.bool_]:
