@@ -11,7 +11,7 @@ from torchvision.ops import batched_nms, clip_boxes_to_image
 from underone.boxes import anchor_boxes, corners, encode
 from underone.errors import BadValue, MissingExtra, ShapeError
 from underone.models.detectors import detection_for
-from underone.post import Detection, decode, decode_detection, find_boxes
+from underone.post import Detection, decode, decode_detection, find, find_boxes
 from underone.spec import IMAGENET_PREPARATION, InputSpec, ModelSpec, OutputSpec
 
 OUTPUTS = (OutputSpec(name="box_codes", meaning="box_codes"), OutputSpec(name="logits", meaning="logits"))
@@ -176,8 +176,77 @@ def test_a_file_with_suppression_inside_is_taken_over():
     }
     found = find_boxes(values, spec)
     assert (found.class_ids.tolist(), len(found.boxes)) == ([2, 1], 2)
-    with pytest.raises(ShapeError, match="3 boxes, 3 scores, 3 classes, of which 4 count"):
+    beyond = (
+        r"boxes \(3, 4\), scores \(3,\), class_ids \(3,\), of which 4 count; \(N, 4\), \(N,\), \(N,\) and at most N"
+    )
+    with pytest.raises(ShapeError, match=beyond):
         find_boxes(values | {"box_count": np.array([4.0])}, spec)
+
+
+def inside(**changes):
+    """Make the spec and the outputs of a file that suppresses overlaps itself: two boxes, and a row that is padding."""
+    values = {
+        "boxes": np.array([[BOXES[0], BOXES[1], (0, 0, 0, 0)]], np.float32),
+        "scores": np.array([[0.9, 0.8, 0.0]], np.float32),
+        "class_ids": np.array([[1.0, 2.0, -1.0]], np.float32),
+        "box_count": np.array([3.0], np.float32),
+    }
+    values = {name: array for name, array in (values | changes).items() if array is not None}
+    outputs = tuple(OutputSpec(name=name, meaning=name) for name in values)
+    return values, spec_of().model_copy(update={"outputs": outputs})
+
+
+def test_rows_of_padding_may_hold_anything():
+    boxes = np.array([[BOXES[0], BOXES[1], (np.nan,) * 4]], np.float32)
+    for count in (np.array([3.0]), None):
+        assert find_boxes(*inside(boxes=boxes, box_count=count)).class_ids.tolist() == [1, 2]
+
+
+IDS = "'net' gives a box the class {}; 0 to {} is required"
+DAMAGED = {
+    "no boxes": ({"boxes": None}, "'net' has scores of boxes, but no boxes; set OutputSpec.meaning"),
+    "neither": ({"boxes": None, "class_ids": None}, "but no boxes and no class_ids; set OutputSpec.meaning"),
+    "NaN count": (
+        {"box_count": np.array([np.nan])},
+        r"'net' gives box_count \[nan\]; one number, 0 or more, is required",
+    ),
+    "endless count": ({"box_count": np.array([np.inf])}, r"gives box_count \[inf\]; one number"),
+    "negative count": ({"box_count": np.array([-1])}, r"gives box_count \[-1\]; one number"),
+    "empty count": ({"box_count": np.zeros((1, 0))}, r"gives box_count \[\]; one number"),
+    "class beyond the labels": ({"class_ids": np.array([[0, 3, 0]])}, IDS.format(3, 2)),
+    "negative class": ({"class_ids": np.array([[-1, 0, 0]])}, IDS.format(-1, 2)),
+    "NaN class": ({"class_ids": np.array([[np.nan, 0, 0]])}, IDS.format("nan", 2)),
+    "NaN box": ({"boxes": np.array([[(0, 0, np.nan, 1)] * 3])}, "scores or boxes of 'net' are NaN; check the weights"),
+    "NaN score": ({"scores": np.array([[0.9, np.nan, 0]])}, "scores or boxes of 'net' are NaN; check the weights"),
+}
+
+
+@pytest.mark.parametrize("fault", DAMAGED)
+def test_damaged_outputs_of_a_file_with_suppression_inside_are_refused(fault):
+    changes, said = DAMAGED[fault]
+    with pytest.raises(BadValue, match=said):
+        find_boxes(*inside(**changes))
+
+
+def test_classes_of_a_file_without_labels_have_a_limit_too():
+    values, spec = inside(class_ids=np.array([[1 << 16, 0, 0]]))
+    with pytest.raises(BadValue, match=IDS.format(65536, 65535)):
+        find_boxes(values, spec.model_copy(update={"labels": None}))
+
+
+def test_shapes_of_a_file_with_suppression_inside_must_fit():
+    with pytest.raises(ShapeError, match=r"boxes \(3, 3\), scores \(3,\)"):
+        find_boxes(*inside(boxes=np.zeros((1, 3, 3))))
+
+
+def test_anchors_are_made_once_for_all_thresholds(monkeypatch):
+    made, make = [], find.anchor_boxes
+    monkeypatch.setattr(find, "anchor_boxes", lambda *of: made.append(of) or make(*of))
+    spec = spec_of(anchors=detection_for((97, 65), "torchvision").anchors)
+    outputs = outputs_of(spec, BOXES, [0, 1])
+    for threshold in (0.3, 0.4, 0.5):
+        assert len(find_boxes(outputs, spec, threshold).scores) == 2
+    assert len(made) == 1
 
 
 def test_boxes_of_a_file_with_suppression_inside_need_an_area_in_the_picture():

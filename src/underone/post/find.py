@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from ..boxes import Found, anchor_boxes, suppress, visible
 from ..boxes import decode as decode_codes
 from ..errors import BadValue, ShapeError
-from ..spec import DetectionSpec, ModelSpec
+from ..spec import AnchorGrid, DetectionSpec, ModelSpec
 
 _ROUNDING = 1e-3  # in logits, or share of a score: far more than float32's
 _LARGEST_POWER = 80.0  # whose exponential can be summed in float32
+_MOST_CLASSES = 1 << 16  # of a file without labels: ids beyond are none
 
 Array = NDArray[Any]
 
@@ -45,14 +46,14 @@ def find_boxes(outputs: Mapping[str, Array], spec: ModelSpec, threshold: float |
         Boxes x1 y1 x2 y2 as shares of what the network saw, inside it, best first.
 
     Raises:
-        BadValue: the spec says too little, there are other labels than classes, a value is NaN, or the threshold is
-            outside 0 to 1.
+        BadValue: the spec says too little, there are other labels than classes, a value is NaN or no class, or the
+            threshold is outside 0 to 1.
         ShapeError: an output is not of one picture, or has other rows than there are anchors.
     """
     how = _how(spec, threshold)
     named: dict[str, Array] = {o.meaning: _one(outputs[o.name], o.name) for o in spec.outputs if o.meaning}
     if "scores" in named:
-        return _found_inside(named, how)
+        return _found_inside(named, spec, how)
     scores = named.get("logits", named.get("probabilities"))
     places = named.get("box_codes", named.get("boxes"))
     if scores is None or places is None:
@@ -61,7 +62,11 @@ def find_boxes(outputs: Mapping[str, Array], spec: ModelSpec, threshold: float |
     candidates = _candidates(scores, how)
     rows = np.unique(candidates.rows)  # a row can be a candidate of many classes
     boxes = np.empty((len(places), 4), np.float32)
-    boxes[rows] = decode_codes(places[rows], _anchors(how)[rows], how) if "box_codes" in named else places[rows]
+    boxes[rows] = (
+        decode_codes(places[rows], _anchors(how.anchors, how.clip_anchors)[rows], how)
+        if "box_codes" in named
+        else places[rows]
+    )
     if np.isnan(boxes[rows]).any():
         raise BadValue(f"boxes of {spec.name!r} are NaN; check the weights")
     return suppress(boxes[candidates.rows], candidates.scores, candidates.class_ids, how)
@@ -157,20 +162,45 @@ def _best_of_each_row(found: _Candidates) -> _Candidates:
     return _Candidates(found.rows[first], found.class_ids[first], found.scores[first])
 
 
-def _found_inside(named: Mapping[str, Array], how: DetectionSpec) -> Found:
+def _found_inside(named: Mapping[str, Array], spec: ModelSpec, how: DetectionSpec) -> Found:
     """Take over what a file found that suppresses overlaps itself, but for boxes without area inside the picture."""
+    missing = [meaning for meaning in ("boxes", "class_ids") if meaning not in named]
+    if missing:
+        raise BadValue(f"{spec.name!r} has scores of boxes, but no {' and no '.join(missing)}; set OutputSpec.meaning")
     boxes, scores, class_ids = named["boxes"], named["scores"], named["class_ids"]
-    count = int(named["box_count"].reshape(-1)[0]) if "box_count" in named else len(scores)
-    if not len(boxes) == len(scores) == len(class_ids) >= count >= 0:
-        raise ShapeError(f"{len(boxes)} boxes, {len(scores)} scores, {len(class_ids)} classes, of which {count} count")
-    kept = np.flatnonzero((scores[:count] >= how.score_threshold) & visible(boxes[:count]))
+    count = _count(named.get("box_count"), spec.name, scores.size)
+    if boxes.shape != (scores.size, 4) or not scores.shape == class_ids.shape == (scores.size,) or count > scores.size:
+        raise ShapeError(
+            f"{spec.name!r} gives boxes {boxes.shape}, scores {scores.shape}, class_ids {class_ids.shape}, of which "
+            f"{count} count; (N, 4), (N,), (N,) and at most N are required"
+        )
+    sure = np.flatnonzero(scores[:count] >= how.score_threshold)
+    if np.isnan(scores[:count]).any() or np.isnan(boxes[sure]).any():
+        raise BadValue(f"scores or boxes of {spec.name!r} are NaN; check the weights")
+    _require_classes(class_ids[sure], spec)
+    kept = sure[visible(boxes[sure])]
     kept = kept[np.argsort(-scores[kept], kind="stable")][: how.max_detections]
     inside = np.clip(boxes[kept], 0, 1).astype(np.float32)
     return Found(inside, scores[kept].astype(np.float32), class_ids[kept].astype(np.int64))
 
 
+def _count(given: Array | None, name: str, rows: int) -> int:
+    if given is None:
+        return rows
+    if given.size != 1 or not np.isfinite(given).all() or given.item() < 0:
+        raise BadValue(f"{name!r} gives box_count {given.reshape(-1)[:3].tolist()}; one number, 0 or more, is required")
+    return int(given.item())
+
+
+def _require_classes(class_ids: Array, spec: ModelSpec) -> None:
+    most = len(spec.labels) - 1 if spec.labels else _MOST_CLASSES - 1
+    wrong = class_ids[~((class_ids >= 0) & (class_ids <= most))]
+    if wrong.size:
+        raise BadValue(f"{spec.name!r} gives a box the class {wrong[0]:g}; 0 to {most} is required")
+
+
 @lru_cache(maxsize=16)
-def _anchors(how: DetectionSpec) -> NDArray[np.float32]:
-    anchors = anchor_boxes(how.anchors, how.clip_anchors)
+def _anchors(grids: tuple[AnchorGrid, ...], clip: bool) -> NDArray[np.float32]:
+    anchors = anchor_boxes(grids, clip)
     anchors.setflags(write=False)
     return anchors
