@@ -33,7 +33,7 @@ def test_good_data_have_no_findings(good):
     assert report.findings == ()
     assert report.errors == 0
     assert report.counts == {
-        "train": {"cat": 3, "dog": 3}, "validation": {"cat": 2, "dog": 2}, "test": {"cat": 1, "dog": 1},
+        "train": {"cat": 3, "dog": 3}, "val": {"cat": 2, "dog": 2}, "test": {"cat": 1, "dog": 1},
     }  # fmt: skip
     assert steps == [(n, 12) for n in range(1, 13)]
 
@@ -100,7 +100,7 @@ FAULTS = [
     (_two_classes, "error", "two classes", "SET/train/dog/9.png are the same file, as 'cat' and 'dog'"),
     (_twice, "warning", "twice", "SET/train/cat/0.png and SET/train/cat/9.png are the same file"),
     (_tiny, "warning", "tiny", "SET/train/cat/9.png has 31 x 400 pixels; 32 or more are sensible"),
-    (_no_part, "error", "part", "SET has no part validation or val or valid"),
+    (_no_part, "error", "part", "SET has no part val or valid or validation"),
     (_strange_class, "error", "part", "SET/validation has the classes ['bird'], which are not among the 2"),
     (_one_class, "error", "classes", "the training set has 1 class; 2 or more are required"),
 ]

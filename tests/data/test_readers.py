@@ -204,7 +204,7 @@ def test_splits_are_found_under_their_usual_names(tmp_path, class_folder):
     root = tmp_path / "all"
     root.mkdir()
     class_folder.rename(root / "train")
-    with pytest.raises(BadFile, match=r"has no part validation or val or valid"):
+    with pytest.raises(BadFile, match=r"has no part val or valid or validation"):
         open_splits(root)
     (root / "val.csv").write_text("file,label\ntrain/a/0.png,a\n")
     splits = open_splits(root)

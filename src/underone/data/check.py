@@ -106,8 +106,8 @@ def _open_parts(root: Path) -> tuple[dict[str, Pictures], list[Finding]]:
             found = find(root, names)
             if found:
                 parts[names[0]] = open_pictures(found, classes)
-        except (BadFile, BadValue) as error:
-            findings.append(_error("part", names[0], str(error)))
+        except (BadFile, BadValue) as fault:
+            findings.append(error("part", names[0], str(fault)))
     return parts, findings
 
 
@@ -115,13 +115,13 @@ def _about_classes(parts: dict[str, Pictures]) -> Iterator[Finding]:
     for name, pictures in parts.items():
         counts = _counts(pictures)
         if name == "train" and len(counts) < 2:
-            yield _error("classes", name, f"the training set has {len(counts)} class; 2 or more are required")
+            yield error("classes", name, f"the training set has {len(counts)} class; 2 or more are required")
         for label, count in counts.items():
             if count == 0:
-                level = _error if name == "train" else _warning
+                level = error if name == "train" else warning
                 yield level("empty class", f"{name}/{label}", f"no picture of the class {label!r} in {name}")
             elif count == 1 and name == "train":
-                yield _warning("one picture", f"{name}/{label}", f"the class {label!r} has one training picture")
+                yield warning("one picture", f"{name}/{label}", f"the class {label!r} has one training picture")
 
 
 def _about_picture(part: str, pictures: Pictures, index: int, seen: dict[bytes, _Seen]) -> Iterator[Finding]:
@@ -129,11 +129,11 @@ def _about_picture(part: str, pictures: Pictures, index: int, seen: dict[bytes, 
     try:
         content = pictures.read(index)
         height, width = read_image(content).shape[:2]
-    except BadFile as error:
-        yield _error("unreadable", here.name, f"{here.name}: {error}")
+    except BadFile as fault:
+        yield error("unreadable", here.name, f"{here.name}: {fault}")
         return
     if min(height, width) < TINY:
-        yield _warning("tiny", here.name, f"{here.name} has {width} x {height} pixels; {TINY} or more are sensible")
+        yield warning("tiny", here.name, f"{here.name} has {width} x {height} pixels; {TINY} or more are sensible")
     first = seen.setdefault(hashlib.sha256(content).digest(), here)
     if first is not here:
         yield _about_twins(first, here)
@@ -142,12 +142,12 @@ def _about_picture(part: str, pictures: Pictures, index: int, seen: dict[bytes, 
 def _about_twins(first: _Seen, here: _Seen) -> Finding:
     both = f"{first.name} and {here.name} are the same file"
     if first.part != here.part:
-        return _error(
+        return error(
             "in two parts", here.name, f"{both}, in {first.part} and {here.part}: the score would be flattered"
         )
     if first.label != here.label:
-        return _error("two classes", here.name, f"{both}, as {first.label!r} and {here.label!r}")
-    return _warning("twice", here.name, both)
+        return error("two classes", here.name, f"{both}, as {first.label!r} and {here.label!r}")
+    return warning("twice", here.name, both)
 
 
 def _counts(pictures: Pictures) -> dict[str, int]:
@@ -155,9 +155,11 @@ def _counts(pictures: Pictures) -> dict[str, int]:
     return {label: found[index] for index, label in enumerate(pictures.classes)}
 
 
-def _error(kind: str, where: str, text: str) -> Finding:
+def error(kind: str, where: str, text: str) -> Finding:
+    """Return a finding that makes training fail or its figures wrong."""
     return Finding(level="error", kind=kind, where=where, text=text)
 
 
-def _warning(kind: str, where: str, text: str) -> Finding:
+def warning(kind: str, where: str, text: str) -> Finding:
+    """Return a finding that may be meant so."""
     return Finding(level="warning", kind=kind, where=where, text=text)

@@ -16,8 +16,9 @@ from ..image import Pixels, read_image
 from ..image.frames import draw_frames
 from ..image.sheet import sheet
 from .boxed import BoxedPictures, Boxes, areas_of
-from .check import DataReport, Finding
-from .open_boxes import TEST, TRAIN, VALIDATION, box_parts, open_boxes
+from .check import DataReport, Finding, error, warning
+from .open_boxes import box_parts, open_boxes
+from .open_pictures import TEST, TRAIN, VALIDATION
 
 SAME = 0.95  # overlap from which on two boxes of a class are one object
 BEYOND = 1.0  # pixels that a box may stand out of its picture
@@ -98,28 +99,28 @@ def _open_parts(root: Path) -> tuple[dict[str, BoxedPictures], list[Finding]]:
     for names in (TRAIN, VALIDATION, TEST):
         path = next((paths[name] for name in names if name in paths), None)
         if path is None and names is not TEST:
-            findings.append(_error("part", names[0], f"{root} has no part {' or '.join(names)}"))
+            findings.append(error("part", names[0], f"{root} has no part {' or '.join(names)}"))
         if path is None:
             continue
         try:
             parts[names[0]] = open_boxes(path, parts[TRAIN[0]].classes if TRAIN[0] in parts else classes)
-        except (BadFile, BadValue) as error:
-            findings.append(_error("part", names[0], str(error)))
+        except (BadFile, BadValue) as fault:
+            findings.append(error("part", names[0], str(fault)))
     return parts, findings
 
 
 def _about_classes(part: str, pictures: BoxedPictures) -> Iterator[Finding]:
     for label, count in _counts(pictures).items():
         if not count:
-            yield _warning("empty class", f"{part}/{label}", f"no box of the class {label!r} in {part}")
+            yield warning("empty class", f"{part}/{label}", f"no box of the class {label!r} in {part}")
 
 
 def _about_picture(place: _Place, seen: dict[bytes, _Place]) -> Iterator[Finding]:
     try:
         content = place.pictures.read(place.number)
         height, width = read_image(content).shape[:2]
-    except BadFile as error:
-        yield _error("unreadable", place.name, f"{place.name}: {error}")
+    except BadFile as fault:
+        yield error("unreadable", place.name, f"{place.name}: {fault}")
         return
     first = seen.setdefault(hashlib.sha256(content).digest(), place)
     if first is not place:
@@ -128,7 +129,7 @@ def _about_picture(place: _Place, seen: dict[bytes, _Place]) -> Iterator[Finding
     sides = np.array([width, height, width, height], np.float32)
     corners = boxes.corners * sides if place.pictures.relative else boxes.corners
     if not len(corners):
-        yield _warning("no boxes", place.name, f"{place.name} has no boxes; all of it is learnt as background")
+        yield warning("no boxes", place.name, f"{place.name} has no boxes; all of it is learnt as background")
     yield from _about_boxes(place, boxes._replace(corners=corners), sides)
 
 
@@ -138,11 +139,11 @@ def _about_boxes(place: _Place, boxes: Boxes, sides: NDArray[np.float32]) -> Ite
     flat = areas_of(boxes.corners) <= 0
     gone = ~flat & (areas_of(inside) <= 0)
     for number in np.flatnonzero(flat).tolist():
-        yield _error("no area", place.name, f"{_box(place, boxes, number)} has no area; it is left out of training")
+        yield error("no area", place.name, f"{_box(place, boxes, number)} has no area; it is left out of training")
     for number in np.flatnonzero(gone).tolist():
-        yield _error("outside", place.name, f"{_box(place, boxes, number)} is outside {sides[0]:.0f} x {sides[1]:.0f}")
+        yield error("outside", place.name, f"{_box(place, boxes, number)} is outside {sides[0]:.0f} x {sides[1]:.0f}")
     for number in np.flatnonzero(~flat & ~gone & (beyond > BEYOND)).tolist():
-        yield _warning(
+        yield warning(
             "beyond the border",
             place.name,
             f"{_box(place, boxes, number)} stands out of {sides[0]:.0f} x {sides[1]:.0f}",
@@ -154,7 +155,7 @@ def _about_doubles(place: _Place, boxes: Boxes) -> Iterator[Finding]:
     for index in np.unique(boxes.class_ids):
         mine = boxes.at(boxes.class_ids == index)
         for first, second in np.argwhere(np.triu(iou(mine.corners, mine.corners) >= SAME, 1)).tolist():
-            yield _warning(
+            yield warning(
                 "double",
                 place.name,
                 f"{_box(place, mine, second)} lies on another of the class: {_corners(mine, first)}",
@@ -164,10 +165,10 @@ def _about_doubles(place: _Place, boxes: Boxes) -> Iterator[Finding]:
 def _about_twins(first: _Place, here: _Place) -> Finding:
     both = f"{first.name} and {here.name} are the same picture"
     if first.part != here.part:
-        return _error(
+        return error(
             "in two parts", here.name, f"{both}, in {first.part} and {here.part}: the score would be flattered"
         )
-    return _warning("twice", here.name, both)
+    return warning("twice", here.name, both)
 
 
 def _framed(place: _Place) -> Pixels:
@@ -191,11 +192,3 @@ def _corners(boxes: Boxes, number: int) -> str:
 def _counts(pictures: BoxedPictures) -> dict[str, int]:
     found: Sequence[int] = np.bincount(pictures.table.class_ids, minlength=len(pictures.classes)).tolist()
     return dict(zip(pictures.classes, found, strict=True))
-
-
-def _error(kind: str, where: str, text: str) -> Finding:
-    return Finding(level="error", kind=kind, where=where, text=text)
-
-
-def _warning(kind: str, where: str, text: str) -> Finding:
-    return Finding(level="warning", kind=kind, where=where, text=text)

@@ -10,9 +10,8 @@ from .from_box_csv import from_box_csv, is_box_table
 from .from_coco import from_coco
 from .from_voc import from_voc
 from .from_yolo import from_yolo, read_yolo_parts
-from .open_pictures import Splits
+from .open_pictures import TEST, TRAIN, VALIDATION, Splits
 
-TRAIN, VALIDATION, TEST = ("train", "training"), ("val", "valid", "validation"), ("test",)
 _COCO_YEARS = ("", "2017", "2014")
 
 

@@ -9,9 +9,8 @@ from ..errors import BadFile, BadValue
 from ..spec import VOC_CLASSES
 from .boxed import read_text, require_below
 from .masked import Color, MaskedPictures, list_masks
-from .open_pictures import Splits
+from .open_pictures import TEST, TRAIN, VALIDATION, Splits
 
-TRAIN, VALIDATION, TEST = ("train", "training"), ("val", "valid", "validation"), ("test",)
 _LONGEST = 1 << 26  # bytes of a list
 _PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 _VOID = ("void", "ignore", "ignored", "unlabeled", "unlabelled")  # such a class is neither right nor wrong

@@ -12,7 +12,7 @@ from .from_hugging_face import from_hugging_face
 from .from_tar import from_tar
 from .pictures import Listed, Pictures
 
-TRAIN, VALIDATION, TEST = ("train", "training"), ("validation", "val", "valid"), ("test",)
+TRAIN, VALIDATION, TEST = ("train", "training"), ("val", "valid", "validation"), ("test",)
 
 P = TypeVar("P", bound=Listed)
 
