@@ -281,10 +281,12 @@ def train(
     `underone train finetune epochs=8 --data photos -o runs/photos`
 
     Args:
-        recipe: name of a recipe (finetune, scratch, distill, mobileone_in1k, mobilenet_v2_in1k; with _smoke for a try
-            of seconds), or the recipe.yaml of a run.
+        recipe: name of a recipe (for classes finetune, scratch, distill, mobileone_in1k, mobilenet_v2_in1k; for objects
+            finetune_detection, ssdlite_voc, ssdlite320_mobileone_coco; with _smoke for a try of seconds), or the
+            recipe.yaml of a run.
         changes: key=value of the recipe, for example model=mobileone_s0 lr=0.05.
-        data: folder with train, validation and perhaps test: folders of classes, CSV tables or tar shards.
+        data: folder with train, validation and perhaps test: folders of classes, CSV tables or tar shards; for objects
+            boxes as COCO, VOC and YOLO write them, or CSV tables with a row for each.
         output: folder of the run.
         resume: go on from the folder's last state.
         device: that trains; with `--ray` cpu or cuda.
@@ -342,7 +344,8 @@ def evaluate(
 
     Args:
         model: .onnx file with its spec inside, or weights of ours or any known layout.
-        data: folder of class folders, CSV table, or tar shards.
+        data: folder of class folders, CSV table, or tar shards; for a detector a COCO file, a VOC list, a CSV table of
+            boxes or a YOLO folder; for a segmenter a list of pairs, or a folder with images and masks.
         backend: engine: auto, native, onnxruntime, openvino, torch, reference.
         threads: threads of the engine.
         precision: number format that the engine calculates in: float32, bfloat16.
