@@ -44,8 +44,7 @@ def evaluate(
         net: an engine; a torch module with a spec; or a file: .onnx runs on an engine, weights in any known layout
             run in torch, in the form that they have.
         data: what `open_pictures` takes, for a detector what `open_boxes` takes, for a segmenter what
-            `open_masks` takes; the class order is that of the
-            network's labels, where it has labels.
+            `open_masks` takes; the class order is that of the network's labels, where it has labels.
         backend: engine for an .onnx file.
         threads: of that engine.
         precision: of that engine.
