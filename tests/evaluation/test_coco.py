@@ -10,12 +10,12 @@ import pytest
 
 from underone.data.boxed import Boxes, areas_of
 from underone.errors import MissingExtra
-from underone.evaluation.coco import CocoTable, Found, coco_answers, coco_result, coco_truth
+from underone.evaluation.coco import Answers, CocoTable, coco_answers, coco_result, coco_truth
 
 CLASSES = 4
 
 
-def scene(seed: int, pictures: int = 12) -> tuple[list[Found], list[Boxes]]:
+def scene(seed: int, pictures: int = 12) -> tuple[list[Answers], list[Boxes]]:
     """Random objects of three sizes, answers near most of them; crowds, a class without objects, empty pictures."""
     random = np.random.default_rng(seed)
     found, truths = [], []
@@ -30,11 +30,11 @@ def scene(seed: int, pictures: int = 12) -> tuple[list[Found], list[Boxes]]:
         far = random.uniform(0, 150, (4, 2))
         said = np.concatenate([near, np.concatenate([far, far + random.uniform(5, 200, (4, 2))], 1)])
         taken = np.concatenate([np.repeat(ids, 2), random.integers(0, CLASSES - 1, 4)])
-        found.append(Found(said, taken, random.random(len(said)).round(2)))  # equal scores occur
+        found.append(Answers(said, taken, random.random(len(said)).round(2)))  # equal scores occur
     return found, truths
 
 
-def of_pycocotools(found: list[Found], truths: list[Boxes]) -> np.ndarray:
+def of_pycocotools(found: list[Answers], truths: list[Boxes]) -> np.ndarray:
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -73,14 +73,14 @@ def test_a_class_without_objects_has_no_figure():
 def test_sizes_without_objects_have_no_figure():
     corners = np.array([[0, 0, 200, 200]], np.float32)
     truth = Boxes(corners, np.zeros(1, np.int64), np.zeros(1, bool), np.zeros(1, bool), areas_of(corners))
-    table = coco_result([Found(corners, np.zeros(1, int), np.ones(1))], [truth], 1).table
+    table = coco_result([Answers(corners, np.zeros(1, int), np.ones(1))], [truth], 1).table
     assert (table.ap, table.ap_large, table.ar1) == (pytest.approx(100),) * 3
     assert (table.ap_small, table.ar_medium) == (None, None)
 
 
 def test_without_any_answer_everything_is_missed():
     _, truths = scene(1)
-    nothing = [Found(np.zeros((0, 4)), np.zeros(0, int), np.zeros(0)) for _ in truths]
+    nothing = [Answers(np.zeros((0, 4)), np.zeros(0, int), np.zeros(0)) for _ in truths]
     table = coco_result(nothing, truths, CLASSES).table
     assert (table.ap, table.ar100) == (0, 0)
 
@@ -89,7 +89,7 @@ def test_difficult_objects_are_neither_wanted_nor_wrong():
     corners = np.array([[0, 0, 50, 50], [100, 100, 150, 150]], np.float32)
     difficult = np.array([False, True])
     truth = Boxes(corners, np.zeros(2, np.int64), difficult, np.zeros(2, bool), areas_of(corners))
-    both = Found(corners, np.zeros(2, int), np.array([0.5, 0.9]))
+    both = Answers(corners, np.zeros(2, int), np.array([0.5, 0.9]))
     assert coco_result([both], [truth], 1).table.ap == pytest.approx(100)
     assert coco_result([both._replace(corners=corners[:1], class_ids=np.zeros(1, int), scores=np.ones(1))], [truth], 1)[
         0

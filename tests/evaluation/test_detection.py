@@ -11,7 +11,7 @@ from underone.data.boxed import BoxedPictures
 from underone.data.open_boxes import open_boxes
 from underone.errors import BadFile, BadValue
 from underone.evaluation import voc
-from underone.evaluation.coco import Found
+from underone.evaluation.coco import Answers
 from underone.evaluation.detection import DetectionScore, score_boxes
 
 ROWS = """file,label,x1,y1,x2,y2
@@ -30,12 +30,12 @@ def pictures(tmp_path: Path) -> BoxedPictures:
     return open_boxes(tmp_path / "boxes.csv")
 
 
-def right(pictures: BoxedPictures, batch: list[np.ndarray]) -> list[Found]:
+def right(pictures: BoxedPictures, batch: list[np.ndarray]) -> list[Answers]:
     """Know every answer: a picture's red byte is its number."""
     found = []
     for pixels in batch:
         boxes = pictures.boxes(int(pixels[0, 0, 0]), pixels.shape[:2])
-        found.append(Found(boxes.corners, boxes.class_ids, np.full(len(boxes.corners), 0.9)))
+        found.append(Answers(boxes.corners, boxes.class_ids, np.full(len(boxes.corners), 0.9)))
     return found
 
 
@@ -63,12 +63,12 @@ def test_answers_are_matched_once(pictures, monkeypatch):
 
 
 def test_mistakes_are_named(pictures):
-    def wrong(batch: list[np.ndarray]) -> list[Found]:
+    def wrong(batch: list[np.ndarray]) -> list[Answers]:
         """Take the dog for a cat, miss the second cat, invent a dog in the empty picture."""
         answers = right(pictures, batch)
         answers[0] = answers[0]._replace(class_ids=np.array([0, 0]))
-        answers[1] = Found(np.zeros((0, 4)), np.zeros(0, int), np.zeros(0))
-        answers[2] = Found(np.array([[1, 1, 9, 9]]), np.array([1]), np.array([0.8]))
+        answers[1] = Answers(np.zeros((0, 4)), np.zeros(0, int), np.zeros(0))
+        answers[2] = Answers(np.array([[1, 1, 9, 9]]), np.array([1]), np.array([0.8]))
         return answers
 
     score = score_boxes(wrong, pictures, batch=3)
@@ -92,9 +92,9 @@ def test_unreadable_pictures_are_listed_not_scored(pictures):
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (Found(np.full((1, 4), np.nan), np.zeros(1, int), np.ones(1)), "answers NaN or infinity"),
-        (Found(np.zeros((1, 4)), np.zeros(1, int), np.full(1, np.inf)), "answers NaN or infinity"),
-        (Found(np.ones((1, 4)), np.full(1, 2), np.ones(1)), "answers the class 2; the data has 2 classes"),
+        (Answers(np.full((1, 4), np.nan), np.zeros(1, int), np.ones(1)), "answers NaN or infinity"),
+        (Answers(np.zeros((1, 4)), np.zeros(1, int), np.full(1, np.inf)), "answers NaN or infinity"),
+        (Answers(np.ones((1, 4)), np.full(1, 2), np.ones(1)), "answers the class 2; the data has 2 classes"),
     ],
 )
 def test_answers_that_are_none_are_refused(pictures, answer, message):
@@ -105,5 +105,5 @@ def test_answers_that_are_none_are_refused(pictures, answer, message):
 def test_ten_thousand_boxes_in_one_picture_are_scored(pictures):
     random = np.random.default_rng(0)
     corner = random.uniform(0, 90, (10_000, 2))
-    many = Found(np.concatenate([corner, corner + 9], 1), random.integers(0, 2, 10_000), random.random(10_000))
+    many = Answers(np.concatenate([corner, corner + 9], 1), random.integers(0, 2, 10_000), random.random(10_000))
     assert score_boxes(lambda batch: [many], pictures).coco.ap == pytest.approx(0, abs=1)

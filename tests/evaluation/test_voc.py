@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from underone.data.boxed import Boxes, areas_of
-from underone.evaluation.coco import Found, coco_result
+from underone.evaluation.coco import Answers, coco_result
 from underone.evaluation.voc import pair_up, voc_ap
 
 A, B, C, FAR = [0, 0, 10, 10], [20, 0, 30, 10], [40, 0, 50, 10], [80, 80, 90, 90]
@@ -17,9 +17,9 @@ def truth(*corners: list[float], ids: list[int] | None = None, difficult: tuple[
     return Boxes(array, classes, marks, np.zeros(len(array), bool), areas_of(array))
 
 
-def said(*rows: tuple[list[float], float], ids: list[int] | None = None) -> Found:
+def said(*rows: tuple[list[float], float], ids: list[int] | None = None) -> Answers:
     array = np.array([box for box, _ in rows], float).reshape(-1, 4)
-    return Found(array, np.array(ids if ids is not None else [0] * len(rows)), np.array([s for _, s in rows]))
+    return Answers(array, np.array(ids if ids is not None else [0] * len(rows)), np.array([s for _, s in rows]))
 
 
 def test_precision_is_that_worked_out_by_hand():
@@ -57,7 +57,9 @@ def test_area_under_the_curve_is_near_that_of_coco():
     corner = 60.0 * np.argwhere(np.ones((6, 5)))
     corners = np.concatenate([corner, corner + 40], 1)  # apart from one another: both rules pair alike
     truths = [truth(*corners.tolist()) for _ in range(8)]
-    found = [Found(corners + random.normal(0, 7, corners.shape), np.zeros(30, int), random.random(30)) for _ in truths]
+    found = [
+        Answers(corners + random.normal(0, 7, corners.shape), np.zeros(30, int), random.random(30)) for _ in truths
+    ]
     voc, coco = voc_ap(found, truths, 1).area[0], coco_result(found, truths, 1).class_ap50[0]
     assert abs(voc - coco) < 1  # 101 recalls instead of all
     assert 10 < voc < 90

@@ -8,7 +8,7 @@ from PIL import Image
 
 from underone.errors import BadFile
 from underone.image import photograph, read_image
-from underone.training.decoding import Box, Encoded
+from underone.training.decoding import Encoded, Part
 
 PIXELS = photograph()
 
@@ -41,7 +41,7 @@ KINDS = {
 def test_cut_is_that_of_the_picture_that_read_image_gives(kind):
     picture, expected = Encoded(KINDS[kind]), read_image(KINDS[kind])
     assert picture.size == expected.shape[:2]
-    np.testing.assert_array_equal(picture.cut(Box(3, 5, 20, 31), 224), expected[3:23, 5:36])
+    np.testing.assert_array_equal(picture.cut(Part(3, 5, 20, 31), 224), expected[3:23, 5:36])
     np.testing.assert_array_equal(picture.pixels(), expected)
 
 
@@ -57,17 +57,17 @@ def test_damaged_file_is_decoded_as_read_image_does_or_refused_as_there():
         except BadFile:
             refused += 1
             with pytest.raises(BadFile, match="picture"):
-                Encoded(bytes(damaged)).cut(Box(0, 0, 20, 20), 224)
+                Encoded(bytes(damaged)).cut(Part(0, 0, 20, 20), 224)
         else:
             picture = Encoded(bytes(damaged))
-            np.testing.assert_array_equal(picture.cut(Box(0, 0, *picture.size), 4096), expected)
+            np.testing.assert_array_equal(picture.cut(Part(0, 0, *picture.size), 4096), expected)
     assert 0 < refused < 60
 
 
 @pytest.mark.parametrize("reduction", [2, 4, 8])
 @pytest.mark.parametrize("kind", ["baseline", "progressive", "4:4:4"])
 def test_large_cut_is_the_whole_one_in_small(kind, reduction):
-    box = Box(8, 16, 144, 128)
+    box = Part(8, 16, 144, 128)
     small = Encoded(KINDS[kind]).cut(box, 128 // reduction)
     whole = Image.fromarray(read_image(KINDS[kind])[8:152, 16:144])
     assert small.shape == (144 // reduction, 128 // reduction, 3)
@@ -77,4 +77,4 @@ def test_large_cut_is_the_whole_one_in_small(kind, reduction):
 
 
 def test_cut_that_would_be_too_small_is_decoded_whole():
-    assert Encoded(KINDS["baseline"]).cut(Box(0, 0, 127, 128), 64).shape == (127, 128, 3)
+    assert Encoded(KINDS["baseline"]).cut(Part(0, 0, 127, 128), 64).shape == (127, 128, 3)

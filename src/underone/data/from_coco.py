@@ -13,14 +13,15 @@ _LARGEST = 1 << 30  # bytes; instances_train2017.json has 448 million
 _PARTS = ("images", "annotations", "categories")
 
 
-def from_coco(path: Path, classes: Sequence[str] | None = None, root: Path | None = None) -> BoxedPictures:
+def from_coco(path: Path, classes: Sequence[str] | None = None) -> BoxedPictures:
     """List the pictures of a COCO file.
+
+    Their folder is the first that has the first picture: beside the file, in ``images`` there, or, for
+    ``annotations/instances_PART.json``, ``PART`` or ``images/PART`` beside ``annotations``.
 
     Args:
         path: JSON with ``images``, ``annotations`` and ``categories``. ``bbox`` is x, y, width, height in pixels.
         classes: names by class index; None: the categories in the order of their ids.
-        root: folder of the pictures; None: the first that has the first picture: beside the file, in ``images`` there,
-            or, for ``annotations/instances_PART.json``, ``PART`` or ``images/PART`` beside ``annotations``.
 
     Raises:
         BadFile: not readable, no COCO file, an id that is given twice or names nothing, or no such pictures.
@@ -37,7 +38,7 @@ def from_coco(path: Path, classes: Sequence[str] | None = None, root: Path | Non
         found[at].append(box)
     rows = [(name, found[i]) for i, name in images.items()]
     names = [labels[i] for i in sorted(labels)] if classes is None else classes
-    return list_boxes(path, root or _folder(path, rows), rows, names)
+    return list_boxes(path, _folder(path, rows), rows, names)
 
 
 def _read(path: Path) -> Mapping[str, list[Any]]:

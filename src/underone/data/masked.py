@@ -112,7 +112,12 @@ def _opened(path: Path, size: tuple[int, int], with_colors: bool) -> NDArray[np.
 
 
 def list_masks(
-    where: Path, root: Path, rows: Sequence[tuple[str, str]], indices: Sequence[str | None], **known: Any
+    where: Path,
+    root: Path,
+    rows: Sequence[tuple[str, str]],
+    indices: Sequence[str | None],
+    *,
+    colors: Mapping[Color, int] | None = None,
 ) -> MaskedPictures:
     """Make a list of pictures from what a file says.
 
@@ -121,7 +126,7 @@ def list_masks(
         root: folder of the pictures.
         rows: (path of the picture, of its mask), below root.
         indices: name of the class of each value, None for one that is ignored; 255 is ignored too.
-        known: ``colors``, by colour the place in `indices`.
+        colors: by colour the place in `indices`; None: the masks hold values.
 
     Raises:
         BadFile: no picture, no class or too many.
@@ -136,7 +141,6 @@ def list_masks(
     table = np.full(256, _UNKNOWN, np.uint8)
     table[: len(by_value)] = by_value
     table[IGNORED] = IGNORED
-    colors = known.get("colors")
     names, masks = (np.array([os.fsencode(row[i]) for row in rows], np.bytes_) for i in (0, 1))
     by_color = None if colors is None else {color: by_value[value] for color, value in colors.items()}
     return MaskedPictures(root, names, masks, classes, table, by_color)

@@ -15,7 +15,7 @@ MOST = (1, 10, 100)  # boxes of a picture that count
 _OF_CLASS = (0, slice(None), slice(None), 0, -1)
 
 
-class Found(NamedTuple):
+class Answers(NamedTuple):
     """What a detector says about one picture.
 
     Attributes:
@@ -79,7 +79,7 @@ class CocoResult(NamedTuple):
     scores: NDArray[np.float64]
 
 
-def coco_result(found: Sequence[Found], truths: Sequence[Boxes], classes: int) -> CocoResult:
+def coco_result(found: Sequence[Answers], truths: Sequence[Boxes], classes: int) -> CocoResult:
     """Score boxes as COCO does.
 
     Args:
@@ -142,7 +142,7 @@ def coco_truth(truths: Sequence[Boxes], classes: int) -> dict[str, Any]:
     }
 
 
-def coco_answers(found: Sequence[Found]) -> list[dict[str, Any]]:
+def coco_answers(found: Sequence[Answers]) -> list[dict[str, Any]]:
     """Return what was said in COCO's form, with the ids of `coco_truth`."""
     return [
         {

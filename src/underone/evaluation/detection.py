@@ -11,10 +11,10 @@ from ..data.boxed import BoxedPictures, Boxes
 from ..errors import BadFile, BadValue
 from ..image import Pixels, read_image
 from ..spec import Frozen
-from .coco import CocoTable, Found, coco_result
+from .coco import Answers, CocoTable, coco_result
 from .voc import pair_up, voc_ap
 
-Detect = Callable[[Sequence[Pixels]], Sequence[Found]]
+Detect = Callable[[Sequence[Pixels]], Sequence[Answers]]
 LOWEST = 0.01  # boxes with a lower score are not asked for
 SHOWN = 0.3  # score from which on a box counts as said, in the matrix and the worst pictures
 _WORST = 24
@@ -113,7 +113,7 @@ def score_boxes(
         BadValue: an answer is not finite or of no class of the data.
         MissingExtra: faster-coco-eval is not installed.
     """
-    found: list[Found] = []
+    found: list[Answers] = []
     truths: list[Boxes] = []
     names: list[str] = []
     unreadable: list[str] = []
@@ -135,7 +135,7 @@ def score_boxes(
     return _score(found, truths, names, pictures.classes, unreadable)
 
 
-def _checked(found: Found, pictures: BoxedPictures) -> Found:
+def _checked(found: Answers, pictures: BoxedPictures) -> Answers:
     if not (np.isfinite(found.corners).all() and np.isfinite(found.scores).all()):
         raise BadValue("the network answers NaN or infinity; check its weights")
     if len(found.class_ids) and not 0 <= found.class_ids.min() <= found.class_ids.max() < len(pictures.classes):
@@ -146,7 +146,7 @@ def _checked(found: Found, pictures: BoxedPictures) -> Found:
 
 
 def _score(
-    found: Sequence[Found], truths: Sequence[Boxes], names: Sequence[str], classes: tuple[str, ...],
+    found: Sequence[Answers], truths: Sequence[Boxes], names: Sequence[str], classes: tuple[str, ...],
     unreadable: Sequence[str],
 ) -> DetectionScore:  # fmt: skip
     voc = voc_ap(found, truths, len(classes))
@@ -167,7 +167,7 @@ def _score(
 
 
 def _by_class(
-    found: Sequence[Found], truths: Sequence[Boxes], classes: tuple[str, ...], voc: NDArray[np.float64]
+    found: Sequence[Answers], truths: Sequence[Boxes], classes: tuple[str, ...], voc: NDArray[np.float64]
 ) -> tuple[tuple[ClassFigures, ...], CocoTable]:
     result = coco_result(found, truths, len(classes))
     ids = np.concatenate([boxes.class_ids[~(boxes.crowd | boxes.difficult)] for boxes in truths])
@@ -209,7 +209,7 @@ class _Paired(NamedTuple):
         return 2 * right / total if total else 1.0
 
 
-def _pair(found: Sequence[Found], truths: Sequence[Boxes]) -> list[_Paired]:
+def _pair(found: Sequence[Answers], truths: Sequence[Boxes]) -> list[_Paired]:
     paired = []
     for said, boxes in zip(found, truths, strict=True):
         pairs, lone, missed = pair_up(said, boxes, SHOWN)

@@ -18,14 +18,13 @@ from ..weights import read_checkpoint
 from ..zoo import create_model
 from .classification import ClassScore, score_classes
 from .detection import DetectionScore, score_boxes
-from .of_detector import detector_of
+from .of_detector import Run, detector_of
 from .segmentation import SegmentationScore, score_masks
 
 if TYPE_CHECKING:
     from torch import nn
 
 Progress = Callable[[int, int], None]
-Run = Callable[[NDArray[np.float32]], Mapping[str, NDArray[Any]]]
 _TOGETHER = 16  # pictures in one call of a torch module
 
 

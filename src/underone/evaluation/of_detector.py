@@ -10,7 +10,7 @@ from ..errors import BadValue
 from ..image import Pixels, prepare
 from ..post import decode_detection
 from ..spec import ModelSpec
-from .coco import Found
+from .coco import Answers
 from .detection import LOWEST, Detect
 
 Run = Callable[[NDArray[np.float32]], Mapping[str, NDArray[Any]]]  # (N, C, H, W) → outputs by name
@@ -29,12 +29,12 @@ def detector_of(run: Run, spec: ModelSpec) -> Detect:
     if spec.detection is None:
         raise BadValue(f"{spec.name!r} has the task {spec.task!r} and no anchors; a detector is required")
 
-    def detect(pictures: Sequence[Pixels]) -> list[Found]:
+    def detect(pictures: Sequence[Pixels]) -> list[Answers]:
         outputs = run(np.concatenate([prepare(picture, spec.input) for picture in pictures]))
         found = []
         for row, picture in enumerate(pictures):
             one = decode_detection({n: v[row : row + 1] for n, v in outputs.items()}, spec, picture, LOWEST)
-            found.append(Found(one.boxes, one.class_ids, one.scores))
+            found.append(Answers(one.boxes, one.class_ids, one.scores))
         return found
 
     return detect

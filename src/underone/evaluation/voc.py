@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..boxes import iou
 from ..data.boxed import Boxes
-from .coco import Found
+from .coco import Answers
 
 OVERLAP = 0.5
 
@@ -26,7 +26,7 @@ class VocPrecision(NamedTuple):
     eleven: NDArray[np.float64]
 
 
-def voc_ap(found: Sequence[Found], truths: Sequence[Boxes], classes: int) -> VocPrecision:
+def voc_ap(found: Sequence[Answers], truths: Sequence[Boxes], classes: int) -> VocPrecision:
     """Score boxes as Pascal VOC does.
 
     Args:
@@ -41,7 +41,7 @@ def voc_ap(found: Sequence[Found], truths: Sequence[Boxes], classes: int) -> Voc
     return VocPrecision(*np.array(rows, np.float64).reshape(classes, 2).T)
 
 
-def _class_ap(found: Sequence[Found], truths: Sequence[Boxes], index: int) -> tuple[float, float]:
+def _class_ap(found: Sequence[Answers], truths: Sequence[Boxes], index: int) -> tuple[float, float]:
     wanted = sum(int((_counted(boxes) & (boxes.class_ids == index)).sum()) for boxes in truths)
     if not wanted:
         return math.nan, math.nan
@@ -59,7 +59,7 @@ def _counted(boxes: Boxes) -> NDArray[np.bool_]:
     return counted
 
 
-def _verdicts(said: Found, boxes: Boxes, index: int) -> tuple[NDArray[Any], NDArray[Any]]:
+def _verdicts(said: Answers, boxes: Boxes, index: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the scores of a picture's boxes of a class, and 1 (right), 0 (wrong) or NaN (does not count) for each."""
     chosen = said.class_ids == index
     corners, scores = said.corners[chosen], said.scores[chosen]
@@ -94,7 +94,7 @@ def _mean_at(recall: NDArray[Any], precision: NDArray[Any], points: int) -> floa
     return float(np.mean([precision[recall >= step - 1e-12].max(initial=0.0) for step in steps]))
 
 
-def pair_up(said: Found, boxes: Boxes, threshold: float) -> tuple[list[tuple[int, int]], list[int], list[int]]:
+def pair_up(said: Answers, boxes: Boxes, threshold: float) -> tuple[list[tuple[int, int]], list[int], list[int]]:
     """Say which box found which object, whatever their classes: the best score chooses first.
 
     Args:

@@ -13,7 +13,7 @@ from torchvision.transforms import v2
 
 from ..image import Pixels
 from ..image.resample import Cut, resample
-from .decoding import Box, Encoded
+from .decoding import Encoded, Part
 from .recipe import Recipe, Stage
 
 _LOG_RATIOS = torch.log(torch.tensor((3 / 4, 4 / 3))).tolist()
@@ -51,7 +51,7 @@ def augment(picture: Encoded, seed: int, recipe: Recipe, stage: Stage) -> Tensor
     return tensor
 
 
-def draw_crop(size: tuple[int, int], min_scale: float, generator: torch.Generator) -> Box:
+def draw_crop(size: tuple[int, int], min_scale: float, generator: torch.Generator) -> Part:
     """Draw a part of a picture: its share of the area evenly, its aspect ratio evenly on a log scale from 3/4 to 4/3.
 
     Source: Szegedy et al. (arXiv 1409.4842), section 6; the order of the draws is torchvision's.
@@ -63,9 +63,9 @@ def draw_crop(size: tuple[int, int], min_scale: float, generator: torch.Generato
         w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
         if 0 < w <= width and 0 < h <= height:
             top, left = (int(torch.randint(0, n, (1,), generator=generator)) for n in (height - h + 1, width - w + 1))
-            return Box(top, left, h, w)
+            return Part(top, left, h, w)
     w, h = min(width, round(height * 4 / 3)), min(height, round(width / 0.75))  # as much as the ratios allow
-    return Box((height - h) // 2, (width - w) // 2, h, w)
+    return Part((height - h) // 2, (width - w) // 2, h, w)
 
 
 def _resized(pixels: Pixels, size: int) -> NDArray[np.float32]:

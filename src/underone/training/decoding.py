@@ -11,7 +11,7 @@ from ..image import Pixels, read_image
 _REDUCTIONS = (8, 4, 2)  # by which libjpeg can shrink a picture while it decodes
 
 
-class Box(NamedTuple):
+class Part(NamedTuple):
     """A part of a picture, in pixels."""
 
     top: int
@@ -50,7 +50,7 @@ class Encoded:
             self._pixels = read_image(self._content)
         return self._pixels
 
-    def cut(self, box: Box, size: int) -> Pixels:
+    def cut(self, box: Part, size: int) -> Pixels:
         """Decode a part of the picture; of an ordinary JPEG file once only, no finer than it will be shown.
 
         Args:
