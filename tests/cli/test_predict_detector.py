@@ -9,7 +9,6 @@ import torch
 from PIL import Image
 
 import underone as uo
-from underone.cli import main
 from underone.nn.statistics import randomize_statistics
 
 
@@ -25,22 +24,9 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def picture(tmp_path):
-    path = tmp_path / "picture.png"
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 50, 3), dtype=np.uint8)).save(path)
-    return path
-
-
-def run(capsys, *words):
-    with pytest.raises(SystemExit) as ended:
-        main([str(word) for word in words])
-    return ended.value.code, capsys.readouterr()
-
-
-def test_predict_gives_boxes_in_pixels_and_draws_them(capsys, folder, picture, tmp_path):
+def test_predict_gives_boxes_in_pixels_and_draws_them(run, folder, picture, tmp_path):
     words = ("--threshold", 0.1, "--json", "--save", tmp_path / "out.png")
-    code, got = run(capsys, "predict", picture, "--model", folder / "net.onnx", *words)
+    code, got = run("predict", picture, "--model", folder / "net.onnx", *words)
     assert code == 0, got.err
     answer = json.loads(got.out)
     with uo.load(folder / "net.onnx") as net:
@@ -54,9 +40,9 @@ def test_predict_gives_boxes_in_pixels_and_draws_them(capsys, folder, picture, t
         assert drawn.width / drawn.height == 50 / 40
 
 
-def test_top_limits_the_objects(capsys, folder, picture):
+def test_top_limits_the_objects(run, folder, picture):
     words = ("--threshold", 0.0, "--top", 2, "--json")
-    code, got = run(capsys, "predict", picture, "--model", folder / "net.onnx", *words)
+    code, got = run("predict", picture, "--model", folder / "net.onnx", *words)
     assert code == 0, got.err
     assert len(json.loads(got.out)["objects"]) == 2
 
@@ -69,31 +55,31 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_an_option_that_a_detector_has_not_is_one_line(capsys, folder, picture, what):
+def test_an_option_that_a_detector_has_not_is_one_line(run, folder, picture, what):
     words, said = REFUSED[what]
-    code, got = run(capsys, "predict", picture, "--model", folder / "net.onnx", *words)
+    code, got = run("predict", picture, "--model", folder / "net.onnx", *words)
     assert code == 1
     assert said in got.err
     assert "Traceback" not in got.err
 
 
-def test_a_threshold_for_a_classifier_is_refused(capsys, picture, tmp_path):
+def test_a_threshold_for_a_classifier_is_refused(run, picture, tmp_path):
     path = uo.export(uo.reparameterize(uo.create_model("mobilenet_v1_025", num_classes=5)), tmp_path / "net.onnx")
-    code, got = run(capsys, "predict", picture, "--model", path, "--threshold", 0.5)
+    code, got = run("predict", picture, "--model", path, "--threshold", 0.5)
     assert code == 1
     assert "--threshold 0.5: 'mobilenet_v1_025' finds no objects; leave it out" in got.err
 
 
-def test_export_nms_writes_a_file_that_predicts_the_same(capsys, folder, picture, tmp_path):
+def test_export_nms_writes_a_file_that_predicts_the_same(run, folder, picture, tmp_path):
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
-    code, got = run(capsys, "export", folder / "net.safetensors", "-o", tmp_path / "nms.onnx", "--nms")
+    code, got = run("export", folder / "net.safetensors", "-o", tmp_path / "nms.onnx", "--nms")
     assert code == 0, got.err
     assert "export: nms.onnx (float32) against" in got.out
     assert "nms: yes" in got.out
     assert "NonMaxSuppression" in {node.op_type for node in onnx.load(tmp_path / "nms.onnx").graph.node}
     answers = []
     for path in (folder / "net.onnx", tmp_path / "nms.onnx"):
-        code, got = run(capsys, "predict", picture, "--model", path, "--json", "--top", 1)
+        code, got = run("predict", picture, "--model", path, "--json", "--top", 1)
         assert code == 0, got.err
         answers.append(json.loads(got.out)["objects"])
     plain, inside = answers
@@ -103,9 +89,9 @@ def test_export_nms_writes_a_file_that_predicts_the_same(capsys, folder, picture
         assert other["box"] == pytest.approx(one["box"], abs=0.05)
 
 
-def test_export_nms_of_a_classifier_is_one_line(capsys, tmp_path):
+def test_export_nms_of_a_classifier_is_one_line(run, tmp_path):
     weights = uo.save_weights(uo.create_model("mobilenet_v1_025", num_classes=5), tmp_path / "w.safetensors")
-    code, got = run(capsys, "export", weights, "-o", tmp_path / "a.onnx", "--nms")
+    code, got = run("export", weights, "-o", tmp_path / "a.onnx", "--nms")
     assert code == 1
     assert "nms=True: 'mobilenet_v1_025' is no detector with box codes and logits" in got.err
     assert not (tmp_path / "a.onnx").exists()

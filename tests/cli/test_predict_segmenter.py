@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 import underone as uo
-from underone.cli import main
 
 
 @pytest.fixture(scope="module")
@@ -16,21 +15,8 @@ def net(tmp_path_factory):
     return uo.export(uo.reparameterize(model), tmp_path_factory.mktemp("net") / "net.onnx")
 
 
-@pytest.fixture
-def picture(tmp_path):
-    path = tmp_path / "picture.png"
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 50, 3), dtype=np.uint8)).save(path)
-    return path
-
-
-def run(capsys, *words):
-    with pytest.raises(SystemExit) as ended:
-        main([str(word) for word in words])
-    return ended.value.code, capsys.readouterr()
-
-
-def test_predict_names_the_areas_and_draws_them(capsys, net, picture, tmp_path):
-    code, got = run(capsys, "predict", picture, "--model", net, "--json", "--save", tmp_path / "out.png")
+def test_predict_names_the_areas_and_draws_them(run, net, picture, tmp_path):
+    code, got = run("predict", picture, "--model", net, "--json", "--save", tmp_path / "out.png")
     assert code == 0, got.err
     answer = json.loads(got.out)
     assert (answer["task"], answer["height"], answer["width"]) == ("segment", 40, 50)
@@ -38,20 +24,20 @@ def test_predict_names_the_areas_and_draws_them(capsys, net, picture, tmp_path):
     assert (tmp_path / "out.png").is_file()
 
 
-def test_labels_of_a_segmenter_are_those_of_its_file(capsys, net, picture, tmp_path):
+def test_labels_of_a_segmenter_are_those_of_its_file(run, net, picture, tmp_path):
     (tmp_path / "labels.txt").write_text("x\ny\nz\n")
-    code, got = run(capsys, "predict", picture, "--model", net, "--labels", tmp_path / "labels.txt")
+    code, got = run("predict", picture, "--model", net, "--labels", tmp_path / "labels.txt")
     assert code == 1
     assert "'deeplabv3light_mobilenet_v1_025' is a segmenter, whose file names its classes; leave it out" in got.err
 
 
-def test_eval_prints_the_overlap_of_each_class(capsys, net, tmp_path):
+def test_eval_prints_the_overlap_of_each_class(run, net, tmp_path):
     for part in ("images", "masks"):
         (tmp_path / part).mkdir()
     Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(tmp_path / "images" / "a.png")
     Image.fromarray(np.eye(20, 30, dtype=np.uint8)).save(tmp_path / "masks" / "a.png")
     (tmp_path / "classes.txt").write_text("a\nb\nc\n")
-    code, got = run(capsys, "eval", net, "--data", tmp_path)
+    code, got = run("eval", net, "--data", tmp_path)
     assert code == 0, got.err
     assert "1 pictures, mIoU" in got.out
     assert "580" in got.out  # pixels of a
