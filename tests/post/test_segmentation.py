@@ -59,6 +59,11 @@ def test_label_map_of_a_file_is_taken_as_it_is():
     assert answer.mask.tolist() == [[0, 7], [300, 0]]
 
 
+def test_values_that_add_up_to_infinity_are_values():
+    maps = halves() * np.float32(3e36) + np.float32(3e37)  # 18 of them, and float32 ends at 3.4e38
+    assert decode_segmentation({"out": maps}, spec(), size=(3, 6)).mask.tolist() == [[0, 0, 0, 1, 1, 1]] * 3
+
+
 def test_one_pixel_picture_has_a_class():
     assert decode_segmentation({"out": halves()}, spec(), np.zeros((1, 1, 3), np.uint8)).mask.shape == (1, 1)
 
@@ -111,9 +116,11 @@ REFUSED = [
     (halves(), spec("features"), {}, BadValue, "'net' has no output that means classes"),
     (halves(), spec(labels=("a",)), {}, BadValue, "'net' has 1 labels for 2 classes"),
     (halves() * np.nan, spec(), {}, BadValue, "18 of 18 class outputs of 'net' are NaN or infinite"),
+    (np.full((1, 2, 3, 3), np.inf), spec(), {}, BadValue, "18 of 18 class outputs of 'net' are NaN or infinite"),
     (halves()[0], spec(), {}, ShapeError, r"'net' gives \(2, 3, 3\); \(1, classes, h, w\) is required"),
     (np.zeros((2, 4, 4)), spec("label_map"), {}, ShapeError, r"'net' gives \(2, 4, 4\); \(1, h, w\) is required"),
     (np.full((1, 4, 4), -1), spec("label_map"), {}, BadValue, "gives classes from -1 to -1; 0 to"),
+    (np.full((1, 4, 4), 1 << 16), spec("label_map"), {}, BadValue, "from 65536 to 65536; 0 to 65535 is required"),
     (np.full((1, 4, 4), 2), spec("label_map", labels=("a", "b")), {}, BadValue, "from 2 to 2; 0 to 1 is required"),
     (halves(), spec(), {"size": None}, BadValue, "pass the picture, or its size="),
     (
@@ -138,7 +145,7 @@ def test_engine_segments_a_picture(tmp_path):
         answer = net.segment(np.full((30, 50, 3), 200, np.uint8))
         assert answer.mask.shape == (30, 50)
         assert set(answer.speed) == {"prepare", "run", "decode"}
-        with pytest.raises(BadValue, match="does not say"):
+        with pytest.raises(BadValue, match=r"is no classifier, its task is 'segment'; call net\.segment\(picture\)"):
             net.classify(np.zeros((9, 9, 3), np.uint8))
     classifier = uo.create_model("mobilenet_v1_025", num_classes=3)
     path = uo.export(uo.reparameterize(classifier), tmp_path / "c.onnx")

@@ -19,6 +19,8 @@ from .contours import contours_of
 from .label_map import enlarge_classes, nearest_classes
 from .save import save_answer
 
+_MOST_CLASSES = 1 << 16  # of a label map without labels: the pixels of each are counted
+
 Array = NDArray[Any]
 
 
@@ -221,8 +223,10 @@ def _class_maps(values: Array, spec: ModelSpec) -> Array:
     if values.ndim != 4 or len(values) != 1 or 0 in values.shape:
         raise ShapeError(f"{spec.name!r} gives {values.shape}; (1, classes, h, w) is required, one picture at a time")
     spec.require_labels_for(values.shape[1])
-    if np.isnan(values.sum()) or not np.isfinite(values).all():
-        bad = int(np.count_nonzero(~np.isfinite(values)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        is_suspect = not np.isfinite(values.sum())  # one quick pass; large values may also add up to infinity
+    bad = int(np.count_nonzero(~np.isfinite(values))) if is_suspect else 0
+    if bad:
         raise BadValue(f"{bad} of {values.size} class outputs of {spec.name!r} are NaN or infinite; check the weights")
     return np.asarray(values[0])
 
@@ -232,7 +236,7 @@ def _label_map(values: Array, spec: ModelSpec) -> Array:
     if classes.ndim != 3 or len(classes) != 1 or classes.size == 0:
         raise ShapeError(f"{spec.name!r} gives {values.shape}; (1, h, w) is required, one picture at a time")
     least, most = float(classes.min()), float(classes.max())
-    limit = len(spec.labels) if spec.labels else 1 << 31
+    limit = len(spec.labels) if spec.labels else _MOST_CLASSES
     if least < 0 or not most < limit:
         raise BadValue(f"{spec.name!r} gives classes from {least:g} to {most:g}; 0 to {limit - 1} is required")
     return np.asarray(classes[0].astype(np.uint8 if most < 256 else np.int32))
