@@ -43,11 +43,18 @@ def overlay_mask(picture: Pixels, mask: NDArray[Any], background: int | None = N
     Returns:
         An RGB picture of the same size.
     """
-    indices = mask if mask.dtype == np.uint8 else (mask % 255).astype(np.uint8)
-    colored = Image.fromarray(indices).convert("L")
-    cover = colored.point([0 if i == background else _COVER for i in range(256)])
-    colored.putpalette(_palette())
-    return Image.composite(colored.convert("RGB"), Image.fromarray(picture), cover)
+    cover = np.full(mask.shape, _COVER, np.uint8)
+    if background is not None:
+        cover[mask == background] = 0
+    return Image.composite(_colored(mask), Image.fromarray(picture), Image.fromarray(cover))
+
+
+def _colored(mask: NDArray[Any]) -> Image.Image:
+    if mask.dtype == np.uint8:
+        return indexed_mask(mask).convert("RGB")
+    classes, places = np.unique(mask, return_inverse=True)  # a palette has 256 colours
+    colors = np.array([class_color(int(index)) for index in classes], np.uint8)
+    return Image.fromarray(colors[places.reshape(mask.shape)])
 
 
 def draw_mask(
