@@ -1,11 +1,13 @@
 """Suppression against torchvision, in all its kinds, and on what a broken network may give."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
 from torchvision.ops import batched_nms
 
-from underone.boxes import class_nms, iou, nms, suppress, suppression
+from underone.boxes import iou, nms, suppress, suppression
 from underone.errors import BadValue, ShapeError
 from underone.spec import DetectionSpec
 
@@ -53,7 +55,7 @@ def test_nms_of_nothing_is_nothing():
     assert nms(np.zeros((0, 4)), np.zeros(0), 0.5).tolist() == []
 
 
-def test_class_nms_equals_torchvision_with_its_limits(rng):
+def test_suppression_equals_torchvision_with_its_limits(rng):
     boxes, _, _ = candidates(rng, 500)
     scores = rng.random((500, 4)).astype(np.float32) ** 4
     how = DetectionSpec(score_threshold=0.2, iou_threshold=0.4, top_k=50, max_detections=30)
@@ -65,7 +67,8 @@ def test_class_nms_equals_torchvision_with_its_limits(rng):
     kept = batched_nms(
         torch.from_numpy(boxes[rows]), torch.from_numpy(scores[rows, classes]), torch.tensor(classes), 0.4
     ).numpy()[:30]
-    found = class_nms(boxes, scores, how)
+    anchors, class_ids = np.nonzero(scores >= 0.2)
+    found = suppress(boxes[anchors], scores[anchors, class_ids], class_ids, how)
     np.testing.assert_array_equal(found.class_ids, np.asarray(classes)[kept])
     np.testing.assert_array_equal(found.boxes, boxes[rows][kept])
     assert found.boxes.dtype == found.scores.dtype == np.float32
@@ -78,13 +81,13 @@ def test_each_class_keeps_at_most_its_share(rng):
     assert (np.diff(found.scores) <= 0).all()
 
 
-def test_without_classes_the_best_class_of_an_anchor_counts_and_any_box_suppresses():
+def test_without_classes_any_box_suppresses():
     boxes = np.float32([[0, 0, 0.5, 0.5], [0, 0, 0.5, 0.5], [0.6, 0.6, 1, 1]])
-    scores = np.float32([[0.5, 0.9], [0.8, 0.7], [np.nan, 0.6]])
-    found = class_nms(boxes, scores, DetectionSpec(per_class=False))
+    candidates_of = boxes, np.float32([0.9, 0.8, 0.6]), np.asarray([1, 0, 1])
+    found = suppress(*candidates_of, DetectionSpec(per_class=False))
     assert found.class_ids.tolist() == [1, 1]
     np.testing.assert_allclose(found.scores, [0.9, 0.6])
-    assert len(class_nms(boxes, scores, DetectionSpec()).scores) == 3  # by class
+    assert len(suppress(*candidates_of, DetectionSpec()).scores) == 3  # by class
 
 
 def test_soft_suppression_lowers_the_score_by_the_overlap():
@@ -143,15 +146,21 @@ def test_boxes_that_nobody_can_see_are_left_out(kind):
     assert found.boxes.shape == (0, 4)
 
 
-@pytest.mark.parametrize("per_class", [True, False])
-def test_scores_of_nan_are_no_objects(rng, per_class):
-    boxes, _, _ = candidates(rng, 20)
-    assert len(class_nms(boxes, np.full((20, 5), np.nan), DetectionSpec(per_class=per_class)).scores) == 0
+@pytest.mark.parametrize("kind", ["soft", "weighted"])
+def test_suppression_takes_memory_for_one_row_of_overlaps(rng, kind):
+    boxes, scores, classes = candidates(rng, 3000)
+    tracemalloc.start()
+    found = suppress(boxes, scores, classes, DetectionSpec(nms=kind, **ALL))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(found.scores) > 100
+    assert peak < 8 * 2**20  # all overlaps would be 36 MB, and 150 MB on the way
 
 
 def test_ten_thousand_boxes_that_all_count(rng):
     boxes, _, _ = candidates(rng, 10_000)
-    found = class_nms(boxes, np.ones((10_000, 2), np.float32), DetectionSpec(max_per_class=200, max_detections=300))
+    how = DetectionSpec(max_per_class=200, max_detections=300)
+    found = suppress(boxes.repeat(2, 0), np.ones(20_000, np.float32), np.tile([0, 1], 10_000), how)
     assert len(found.scores) > 50
     for c in range(2):
         overlap = iou(found.boxes[found.class_ids == c], found.boxes[found.class_ids == c])
@@ -175,5 +184,3 @@ def test_settings_out_of_range_are_refused(settings, text):
 def test_arrays_that_do_not_fit_are_refused():
     with pytest.raises(ShapeError, match=r"boxes \(2, 4\), scores \(3,\), class_ids \(3,\); \(N, 4\), \(N,\) and"):
         nms(np.zeros((2, 4)), np.zeros(3), 0.5)
-    with pytest.raises(ShapeError, match=r"boxes \(2, 4\), scores \(3, 5\); \(anchors, 4\), \(anchors, classes\)"):
-        class_nms(np.zeros((2, 4)), np.zeros((3, 5)), DetectionSpec())

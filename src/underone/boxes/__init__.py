@@ -6,13 +6,12 @@ A box is x1 y1 x2 y2, an anchor is cx cy w h, both as shares of the picture's wi
 from .anchors import anchor_boxes
 from .coding import centres, corners, decode, encode
 from .matching import iou, match
-from .suppression import Found, class_nms, nms, suppress, visible
+from .suppression import Found, nms, suppress, visible
 
 __all__ = [
     "Found",
     "anchor_boxes",
     "centres",
-    "class_nms",
     "corners",
     "decode",
     "encode",

@@ -88,28 +88,6 @@ def _nms_in_numpy(boxes: Array, scores: Array, classes: Indices, threshold: floa
     return np.asarray(kept, np.int64)
 
 
-def class_nms(boxes: Array, scores: Array, detection: DetectionSpec) -> Found:
-    """Choose the boxes of a picture from the boxes and scores of its anchors.
-
-    Args:
-        boxes: (anchors, 4) x1 y1 x2 y2, shares of the picture, as `decode` gives them.
-        scores: (anchors, classes) without the background, 0 to 1; NaN counts as no object.
-        detection: thresholds, limits, and the kind of suppression.
-
-    Raises:
-        ShapeError: there is not one row of scores for each box.
-    """
-    if boxes.shape != (len(scores), 4) or scores.ndim != 2:
-        raise ShapeError(f"boxes {boxes.shape}, scores {scores.shape}; (anchors, 4), (anchors, classes) are required")
-    if detection.per_class:
-        rows, class_ids = np.nonzero(scores >= detection.score_threshold)
-    else:
-        best = np.where(np.isnan(scores), -1, scores).argmax(1)
-        rows = np.flatnonzero(scores[np.arange(len(scores)), best] >= detection.score_threshold)
-        class_ids = best[rows]
-    return suppress(boxes[rows], scores[rows, class_ids], class_ids, detection)
-
-
 def suppress(boxes: Array, scores: Array, class_ids: Indices, detection: DetectionSpec) -> Found:
     """Choose the boxes of a picture from candidates.
 
@@ -167,13 +145,12 @@ def _none(found: Found, detection: DetectionSpec) -> Found:
 
 def _soft(found: Found, detection: DetectionSpec) -> Found:
     """Lower the score of each box by its overlap with every better one, and keep what stays above the threshold."""
-    overlap, scores = _rivals(found, detection), found.scores.copy()
-    left, kept = np.ones(len(scores), bool), []
+    scores, left, kept = found.scores.copy(), np.ones(len(found.scores), bool), []
     while left.any():
         best = int(np.where(left, scores, -1).argmax())
         left[best] = False
         kept.append(best)
-        scores[left] *= np.exp(-(overlap[best, left] ** 2) / _SIGMA)
+        scores[left] *= np.exp(-(_overlap(found, best, detection)[left] ** 2) / _SIGMA)
         left &= scores >= detection.score_threshold
     return _pick(found._replace(scores=scores), np.asarray(kept, np.int64))
 
@@ -183,11 +160,10 @@ def _weighted(found: Found, detection: DetectionSpec) -> Found:
 
     Source: Zhou et al., CAD (2017); the suppression of BlazeFace (arXiv 1907.05047), section 3.4.
     """
-    overlap, boxes = _rivals(found, detection), found.boxes.copy()
-    left, kept = np.ones(len(boxes), bool), []
+    boxes, left, kept = found.boxes.copy(), np.ones(len(found.boxes), bool), []
     for best in np.argsort(-found.scores, kind="stable"):
         if left[best]:
-            same = left & (overlap[best] > detection.iou_threshold)
+            same = left & (_overlap(found, best, detection) > detection.iou_threshold)
             same[best] = True
             boxes[best] = np.average(found.boxes[same], axis=0, weights=np.maximum(found.scores[same], _TINY))
             left &= ~same
@@ -195,11 +171,11 @@ def _weighted(found: Found, detection: DetectionSpec) -> Found:
     return _pick(found._replace(boxes=boxes), np.asarray(kept, np.int64))
 
 
-def _rivals(found: Found, detection: DetectionSpec) -> Array:
-    """Give the overlap of all boxes, 0 between boxes of different classes that do not compete."""
-    overlap = iou(found.boxes, found.boxes)
+def _overlap(found: Found, best: int, detection: DetectionSpec) -> Array:
+    """Give the overlap of one box with all, (N,), 0 with boxes of other classes that do not compete."""
+    overlap: Array = iou(found.boxes[best : best + 1], found.boxes)[0]
     if detection.per_class:
-        overlap[found.class_ids[:, None] != found.class_ids[None]] = 0
+        overlap[found.class_ids != found.class_ids[best]] = 0
     return overlap
 
 
