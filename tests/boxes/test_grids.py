@@ -4,9 +4,18 @@ import numpy as np
 import pytest
 
 from underone.boxes import anchor_boxes
-from underone.boxes.families import SSD320_MAPS, mediapipe, prior_boxes, tf_ssd, torchvision_ssd, ultraface
+from underone.boxes.families import SSD320_MAPS, prior_boxes, tf_ssd, torchvision_ssd, ultraface
 from underone.boxes.grids import find_grids
 from underone.errors import BadValue
+from underone.spec import AnchorGrid
+
+
+def whole(maps):
+    """Make anchors as large as the picture, as BlazeFace has them: {cells on a side: anchors of a cell}."""
+    return tuple(
+        AnchorGrid(rows=n, columns=n, shapes=((1, 1),) * count, step=(1 / n, 1 / n)) for n, count in maps.items()
+    )
+
 
 FAMILIES = {
     "TensorFlow 300": tf_ssd(),
@@ -14,8 +23,8 @@ FAMILIES = {
     "torchvision": torchvision_ssd(),
     "UltraFace": ultraface(),
     "wide UltraFace": ultraface((480, 640)),
-    "BlazeFace": mediapipe((128, 128), (8, 16, 16, 16)),
-    "pose": mediapipe((224, 224), (8, 16, 32, 32, 32)),  # two maps that follow one another have the same shapes
+    "BlazeFace": whole({16: 2, 8: 6}),
+    "pose": whole({28: 2, 14: 2, 7: 6}),  # two maps that follow one another have the same shapes
     "own steps": (prior_boxes((38, 38), (300, 300), [30.0], [60.0], [2.0, 0.5], step=(8.0, 8.0)),),
     "one column": (prior_boxes((5, 1), (50, 10), [4.0]),),
 }

@@ -13,6 +13,7 @@ SSD_STRIDES = (16, 32, 64, 128, 256, 512)  # of the six maps of a MobileNet SSD:
 SSD300_MAPS: tuple[Size, ...] = tuple((n, n) for n in (19, 10, 5, 3, 2, 1))
 SSD320_MAPS: tuple[Size, ...] = tuple((n, n) for n in (20, 10, 5, 3, 2, 1))
 
+_SCALES = (0.2, 0.95)  # of the first and the last map
 _TF_RATIOS = (1.0, 2.0, 0.5, 3.0, 0.3333)  # the last is the literal of the published configurations
 
 
@@ -28,7 +29,7 @@ def map_sizes(picture: Size, strides: Sequence[int]) -> tuple[Size, ...]:
 def tf_ssd(
     maps: Sequence[Size] = SSD300_MAPS,
     picture: Size = (1, 1),
-    scales: tuple[float, float] = (0.2, 0.95),
+    scales: tuple[float, float] = _SCALES,
     ratios: Sequence[float] = _TF_RATIOS,
     reduce_lowest: bool = True,
 ) -> tuple[AnchorGrid, ...]:
@@ -61,36 +62,29 @@ def torchvision_ssd(
     maps: Sequence[Size] = SSD320_MAPS,
     ratios: Sequence[Sequence[float]] = ((2.0, 3.0),) * 6,
     scales: Sequence[float] | None = None,
-    spread: tuple[float, float] = (0.2, 0.95),
-    picture: Size = (1, 1),
-    strides: Sequence[int] | None = None,
 ) -> tuple[AnchorGrid, ...]:
     """Make torchvision's default boxes: 3234 for its SSDLite at 320 pixels.
 
     Args:
         maps: size of each feature map, the finest first.
         ratios: of each map, each used both ways; two squares come before them.
-        scales: of each map and one more; None: spread evenly, and 1.
-        spread: first and last of the scales that are spread.
-        picture: its size in pixels, for `strides`.
-        strides: pixels between anchors of each map; None: they are spread evenly.
+        scales: of each map and one more; None: spread evenly from 0.2 to 0.95, and 1.
 
     Source: pytorch/vision, torchvision/models/detection/anchor_utils.py, DefaultBoxGenerator.
     """
-    sizes = [*_spread(spread, len(maps)), 1.0] if scales is None else list(scales)
+    sizes = [*_spread(_SCALES, len(maps)), 1.0] if scales is None else list(scales)
     if len(sizes) != len(maps) + 1 or len(ratios) != len(maps):
         raise BadValue(
             f"{len(maps)} maps, {len(ratios)} ratios, {len(sizes)} scales; one scale more than maps is required"
         )
     grids = []
-    for i, (rows, columns) in enumerate(maps):
+    for i, size in enumerate(maps):
         scale, between = sizes[i], math.sqrt(sizes[i] * sizes[i + 1])
         shapes = [(scale, scale), (between, between)]
         for ratio in ratios[i]:
             wide = scale * math.sqrt(ratio), scale / math.sqrt(ratio)
             shapes += [wide, wide[::-1]]
-        step = (1 / columns, 1 / rows) if strides is None else (strides[i] / picture[1], strides[i] / picture[0])
-        grids.append(AnchorGrid(rows=rows, columns=columns, shapes=_inside(shapes), step=step))
+        grids.append(_even(size, _inside(shapes)))
     return tuple(grids)
 
 
@@ -143,27 +137,6 @@ def ultraface(picture: Size = (240, 320)) -> tuple[AnchorGrid, ...]:
     return tuple(
         _even(size, _inside([(s / picture[1], s / picture[0]) for s in of_map]))
         for size, of_map in zip(map_sizes(picture, (8, 16, 32, 64)), squares, strict=True)
-    )
-
-
-def mediapipe(picture: Size, strides: Sequence[int]) -> tuple[AnchorGrid, ...]:
-    """Make the anchors of BlazeFace and its like: of the size of the picture, two for each layer of a stride.
-
-    Args:
-        picture: its size in pixels.
-        strides: of each layer; layers of the same stride that follow one another share their cells.
-
-    Source: google-ai-edge/mediapipe, calculators/tflite/ssd_anchors_calculator.cc, with fixed_anchor_size.
-    """
-    layers: list[tuple[int, int]] = []
-    for stride in strides:
-        if layers and layers[-1][0] == stride:
-            layers[-1] = (stride, layers[-1][1] + 2)
-        else:
-            layers.append((stride, 2))
-    return tuple(
-        _even(size, ((1.0, 1.0),) * count)
-        for size, (_, count) in zip(map_sizes(picture, [s for s, _ in layers]), layers, strict=True)
     )
 
 

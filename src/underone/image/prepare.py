@@ -53,13 +53,12 @@ def prepare(image: Picture, spec: InputSpec, size: Size | None = None, out: NDAr
     return out
 
 
-def region_seen(picture: Size, spec: InputSpec, size: Size | None = None) -> tuple[float, float, float, float]:
+def region_seen(picture: Size, spec: InputSpec) -> tuple[float, float, float, float]:
     """Say which part of a picture the network is given.
 
     Args:
         picture: its height and width in pixels.
         spec: input of the network, with its preparation.
-        size: as `prepare` takes it.
 
     Returns:
         x, y, width and height in pixels of the picture, not rounded.
@@ -68,7 +67,7 @@ def region_seen(picture: Size, spec: InputSpec, size: Size | None = None) -> tup
         BadValue: as `prepare`.
     """
     how = _preparation(spec)
-    target = _target_size(spec, how, size)
+    target = _target_size(spec, how, None)
     cut = _cut(picture, target, how)
     # pixels of the picture for one of the resized
     down, across = picture[0] / cut.resized[0], picture[1] / cut.resized[1]

@@ -95,8 +95,9 @@ def _tensorflow(maps: Sequence[Size], picture: Size) -> DetectionSpec:
 
 def _torchvision(maps: Sequence[Size], picture: Size) -> DetectionSpec:
     """Torchvision's SSDLite: softmax over the classes and "no object"."""
+    del picture  # its anchors are shares of either side
     return DetectionSpec(
-        anchors=torchvision_ssd(maps, picture=picture),
+        anchors=torchvision_ssd(maps),
         clip_boxes="before",
         activation="softmax",
         iou_threshold=0.55,
