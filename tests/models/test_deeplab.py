@@ -36,7 +36,7 @@ def lively(model, seed=0):
 
 
 @pytest.mark.parametrize(("name", "options", "size", "params", "macs"), COUNTS)
-def test_counts_are_the_published_ones(name, options, size, params, macs):
+def test_counts_are_those_of_the_model_zoo_and_of_slim_s_code(name, options, size, params, macs):
     model = build_segmenter(name, size=size, **options).eval()
     with torch.device("meta"):
         image = torch.zeros(1, 3, size, size)
