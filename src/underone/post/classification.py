@@ -144,10 +144,7 @@ def decode_classification(
         raise BadValue(
             f"{bad} of {vector.size} values of output {output.name!r} are NaN or infinite; check the weights"
         )
-    if spec.labels and len(spec.labels) != vector.size:
-        raise BadValue(
-            f"{spec.name!r} has {len(spec.labels)} labels for {vector.size} classes; the numbers must be equal"
-        )
+    spec.require_labels_for(vector.size)
     scores = softmax(vector) if output.meaning == "logits" else vector
     return Classification(scores.astype(np.float32), spec.labels, picture)
 

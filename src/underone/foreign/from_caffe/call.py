@@ -1,7 +1,8 @@
 """One layer with the tensors that it reads: what a rule of the table of layers is given."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,6 +10,9 @@ from ...errors import BadFile, Unsupported
 from ...graph import Array
 from ..builder import Builder
 from .fields import Fields
+
+if TYPE_CHECKING:
+    from .priors import Prior
 
 Pair = tuple[int, int]
 
@@ -26,6 +30,7 @@ class Call:
         inputs: tensors that it reads.
         tops: how many tensors it writes.
         arrays_after: arrays of the Scale behind a BatchNorm, which is computed with it.
+        priors: takes what a PriorBox says, by the tensor that it writes.
     """
 
     builder: Builder
@@ -36,6 +41,7 @@ class Call:
     inputs: Sequence[str]
     tops: int
     arrays_after: Sequence[Array] = ()
+    priors: "dict[str, Prior]" = field(default_factory=dict)
 
     @property
     def x(self) -> str:

@@ -14,7 +14,7 @@ from .config import Layer, Net
 from .detection import detection_of
 from .fields import Fields
 from .layers import LAYERS, Row
-from .priors import Prior, read_prior
+from .priors import Prior
 
 _END = "DetectionOutput"
 _PICTURE_CHANNELS = (1, 3, 4)
@@ -70,7 +70,8 @@ def _detector_heads(net: Net, walk: "_Walk") -> tuple[tuple[str, str], _Found] |
     if walk.end is None:
         return None
     name = f"layer {walk.end.name!r} ({_END})"
-    found = detection_of(walk.end, _makers(net), walk.priors)
+    priors = {blob: walk.priors[tensor] for blob, tensor in walk.blobs.items() if tensor in walk.priors}
+    found = detection_of(walk.end, _makers(net), priors)
     if isinstance(found, str):
         walk.builder.note(f"{name} is left out, for {found}; what it reads are outputs: {', '.join(walk.end.bottoms)}")
         return None
@@ -117,7 +118,7 @@ class _Walk:
         self.read: set[str] = set()  # by a later layer than the one that wrote it
         self.written: set[str] = set()
         self.end: Layer | None = None
-        self.priors: dict[str, Prior] = {}
+        self.priors: dict[str, Prior] = {}  # by tensor
         free = not any(_fixes_batch(layer) for layer in net.layers)
         for name, shape in net.inputs.items():
             self.blobs[name] = self.input(name, shape, free)
@@ -148,8 +149,6 @@ class _Walk:
                               f"{', '.join(LAYERS)} are read")  # fmt: skip
         call = self.call(layer, row, inputs, after)
         made = row.rule(call)
-        if layer.kind == "PriorBox":
-            self.priors |= dict.fromkeys(layer.tops, read_prior(call))
         tensors = [made] if isinstance(made, str) else made
         if len(tensors) < len(layer.tops):
             raise BadFile(f"{self.where}: layer {layer.name!r} ({layer.kind}) writes {len(layer.tops)} blobs; "
@@ -164,7 +163,8 @@ class _Walk:
         param = layer.fields.fields(row.param) if row.param else Fields(layer.fields.owner)
         arrays = self.arrays.get(layer.name, ())
         after_arrays = self.arrays.get(after.name, ()) if after is not None else ()
-        return Call(self.builder, layer.name, layer.kind, param, arrays, inputs, len(layer.tops), after_arrays)
+        tops = len(layer.tops)
+        return Call(self.builder, layer.name, layer.kind, param, arrays, inputs, tops, after_arrays, self.priors)
 
     def blob(self, layer: Layer, name: str) -> str:
         """Look up a blob that a layer reads."""

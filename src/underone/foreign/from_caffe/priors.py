@@ -33,19 +33,16 @@ class Prior(NamedTuple):
 
 def prior_box(call: Call) -> str:
     """PriorBox: (1, 2, boxes * 4) corners x1 y1 x2 y2 relative to the picture, and their variances."""
-    prior = read_prior(call)
+    prior = _read(call)
     call.builder.spend(f"layer {call.name!r} ({call.kind})", 8 * prior.grid.count)
     boxes = corners(anchor_boxes([prior.grid], prior.clip))
     variances = np.tile(prior.variances, len(boxes))
-    return call.constant("priors", np.stack([boxes.ravel(), variances])[None].astype(np.float32))
+    tensor = call.constant("priors", np.stack([boxes.ravel(), variances])[None].astype(np.float32))
+    call.priors[tensor] = prior
+    return tensor
 
 
-def read_prior(call: Call) -> Prior:
-    """Give what a PriorBox layer says.
-
-    Raises:
-        BadFile: its settings make no boxes, or far too many.
-    """
+def _read(call: Call) -> Prior:
     if len(call.inputs) != 2:
         raise call.bad(f"reads {len(call.inputs)} blobs; the map and the picture are required")
     size = call.builder.fixed_shape(call.x, (2, 3))
