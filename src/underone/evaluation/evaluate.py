@@ -1,17 +1,12 @@
 """evaluate: a network of any form on labelled pictures."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..data import open_boxes, open_masks, open_pictures
 from ..errors import BadValue
-from ..image import Pixels, prepare
-from ..post import decode_segmentation
 from ..runtime import Engine, load
 from ..spec import ModelSpec, OutputSpec
 from ..weights import read_checkpoint
@@ -19,6 +14,7 @@ from ..zoo import create_model
 from .classification import ClassScore, score_classes
 from .detection import DetectionScore, score_boxes
 from .of_detector import Run, detector_of
+from .of_segmenter import segmenter_of
 from .segmentation import SegmentationScore, score_masks
 
 if TYPE_CHECKING:
@@ -88,13 +84,8 @@ def _score_boxes(net: "Engine | nn.Module", data: Any, progress: Progress) -> De
 
 
 def _score_masks(net: "Engine | nn.Module", data: Any, progress: Progress) -> SegmentationScore:
-    spec, run = cast(ModelSpec, net.spec), _runner(net)
-
-    def segment(pictures: Sequence[Pixels]) -> list[NDArray[Any]]:
-        outputs = run(np.concatenate([prepare(picture, spec.input) for picture in pictures]))
-        rows = [{name: array[i : i + 1] for name, array in outputs.items()} for i in range(len(pictures))]
-        return [decode_segmentation(row, spec, p).mask for row, p in zip(rows, pictures, strict=True)]
-
+    spec = cast(ModelSpec, net.spec)
+    segment = segmenter_of(_runner(net), spec)
     return score_masks(segment, open_masks(data, spec.labels), batch=_together(net), progress=progress)
 
 

@@ -153,3 +153,9 @@ def normalizer(how: Preparation, device: torch.device) -> "partial[Tensor]":
 
 def _normalize(factor: Tensor, shift: Tensor, images: Tensor) -> Tensor:
     return images.to(factor.device, torch.float32) * factor + shift
+
+
+def zero_color(how: Preparation) -> tuple[int, ...]:
+    """Return the colour, 0 to 255, that becomes 0 in the network's input."""
+    low, high = how.range
+    return tuple(round(255 * (mean - low) / (high - low)) for mean in how.mean)

@@ -60,13 +60,19 @@ def _transform(
         steps.append(v2.RandomIoUCrop(min_scale=0.3, sampler_options=_OVERLAPS))
     steps += [v2.Resize((size, size), antialias=True), v2.RandomHorizontalFlip()]
     if photometric and strength:
-        steps.append(_distortion(photometric * strength))
+        steps.append(distortion(photometric * strength))
     steps.append(v2.SanitizeBoundingBoxes(min_size=_SMALLEST, labels_getter=lambda sample: sample[2]))
     return v2.Compose(steps)
 
 
-def _distortion(strength: float) -> v2.Transform:
-    """Change brightness, contrast, saturation and hue, each half the time; channels are not exchanged, as SSD does."""
+def distortion(strength: float) -> v2.Transform:
+    """Return what changes brightness, contrast, saturation and hue, each half the time.
+
+    Channels are not exchanged, as SSD does.
+
+    Args:
+        strength: 0 to 1.
+    """
     jitters = (
         v2.ColorJitter(brightness=strength * 32 / 255),
         v2.ColorJitter(contrast=strength / 2),

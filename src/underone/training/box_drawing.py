@@ -3,13 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from ..data import BoxedPictures
-from ..errors import BadFile
 from ..evaluation.detection import SHOWN, Detect
-from ..files import atomic_write
-from ..image import read_image
+from ..image import Pixels
 from ..image.frames import draw_frames
 from . import drawing
 
@@ -23,18 +19,12 @@ def sheet(path: Path, detect: Detect, pictures: BoxedPictures, rows: Sequence[in
         pictures: with their boxes.
         rows: which of them.
     """
-    drawn, texts = [], []
-    for row in rows:
-        try:
-            pixels = read_image(pictures.read(row))
-        except BadFile:  # removed since
-            continue
+
+    def compared(row: int, pixels: Pixels) -> tuple[Pixels, Pixels, str]:
         truth, said = pictures.boxes(row, pixels.shape[:2]), detect([pixels])[0]
         kept = said.scores >= SHOWN
         right = draw_frames(pixels, truth.corners, truth.class_ids)
         found = draw_frames(pixels, said.corners[kept], said.class_ids[kept], [f"{s:.2f}" for s in said.scores[kept]])
-        drawn.append(np.concatenate([right, found], axis=1))
-        texts.append(f"{Path(pictures.name(row)).name}: {len(truth.corners)} right, {int(kept.sum())} said")
-    if drawn:
-        with atomic_write(path) as temporary:
-            drawing.sheet(temporary, drawn, texts, tile=(640, 240))
+        return right, found, f"{Path(pictures.name(row)).name}: {len(truth.corners)} right, {int(kept.sum())} said"
+
+    drawing.comparisons(path, pictures, rows, compared)

@@ -26,10 +26,10 @@ from ..files import atomic_write
 from ..image import Pixels, read_image
 from ..image.frames import draw_frames
 from ..models.detectors import is_detector
-from ..spec import DetectionSpec, ModelSpec, Preparation
+from ..spec import DetectionSpec, ModelSpec
 from ..zoo import create_model
 from . import box_drawing, drawing
-from .batches import Batch, Sample, Sampler, normalizer
+from .batches import Batch, Sample, Sampler, normalizer, zero_color
 from .box_augmentation import augment_boxes, mosaic
 from .box_loss import NOTHING, detection_loss
 from .recipe import Recipe, Stage
@@ -54,8 +54,8 @@ class Detection:
         self.spec = cast(ModelSpec, self.model.spec)
         assert self.spec.detection is not None, "every detector of the zoo has anchors"
         assert self.spec.input.preparation is not None, "every model of three channels has a preparation"
-        self.detection = self.spec.detection
-        self._normalize = normalizer(self.spec.input.preparation, device)
+        self.detection, self._preparation = self.spec.detection, self.spec.input.preparation
+        self._normalize = normalizer(self._preparation, device)
 
     @staticmethod
     def open_splits(root: str | PathLike[str]) -> Splits[BoxedPictures]:
@@ -64,7 +64,7 @@ class Detection:
 
     def sampler(self, stage: Stage) -> Sampler:
         """Return what reads a picture, augments it, and gives each anchor its box."""
-        return BoxSampler(self.recipe, stage, self.detection, _fill(self.spec.input.preparation))
+        return BoxSampler(self.recipe, stage, self.detection, zero_color(self._preparation))
 
     def inputs(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return images (N, 3, H, W) and targets (N, A, 5), both float32 on the device."""
@@ -182,13 +182,6 @@ def _read_or(own: tuple[Pixels, Boxes], pictures: BoxedPictures, index: int) -> 
 @lru_cache(maxsize=4)
 def _anchors(detection: DetectionSpec) -> NDArray[np.float32]:
     return anchor_boxes(detection.anchors, detection.clip_anchors)
-
-
-def _fill(how: Preparation | None) -> tuple[int, ...]:
-    """Return the colour that becomes 0 in the network's input."""
-    assert how is not None, "every model of three channels has a preparation"
-    low, high = how.range
-    return tuple(round(255 * (mean - low) / (high - low)) for mean in how.mean)
 
 
 def _build(recipe: Recipe, classes: tuple[str, ...]) -> nn.Module:

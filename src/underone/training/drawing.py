@@ -1,12 +1,13 @@
 """Plots and picture sheets of a run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..data import Pictures
+from ..data.pictures import Listed
 from ..errors import BadFile, MissingExtra
 from ..evaluation import ClassScore
 from ..files import atomic_write
@@ -22,6 +23,30 @@ def sheet(
 ) -> None:  # fmt: skip
     """Write a sheet as JPEG; see `image.sheet`."""
     image_sheet(pictures, texts, wrong, tile).save(path, "JPEG", quality=88)
+
+
+def comparisons(
+    path: Path, pictures: Listed, rows: Sequence[int], compared: Callable[[int, Pixels], tuple[Pixels, Pixels, str]]
+) -> None:
+    """Write pictures side by side, with what is right and with what is said; nothing where none can be read.
+
+    Args:
+        path: of the JPEG file.
+        pictures: of the list.
+        rows: which of them; those that cannot be read any more are left out.
+        compared: draws one picture twice, and says what stands below.
+    """
+    drawn, texts = [], []
+    for row in rows:
+        try:
+            right, said, text = compared(row, read_image(pictures.read(row)))
+        except BadFile:
+            continue
+        drawn.append(np.concatenate([right, said], axis=1))
+        texts.append(text)
+    if drawn:
+        with atomic_write(path) as temporary:
+            sheet(temporary, drawn, texts, tile=(640, 240))
 
 
 def mistakes(path: Path, score: ClassScore, pictures: Pictures) -> None:

@@ -8,6 +8,8 @@ from ..errors import BadValue, UnknownName
 from ..spec import Frozen
 
 SMOKE_BATCH = 8
+_LARGEST_ZOOM = 8.0
+_MODEL_OPTIONS = ("block", "num_branches", "output_stride", "head_channels", "separable")
 
 
 class Stage(Frozen):
@@ -68,8 +70,16 @@ class Recipe(Frozen):
         negatives: background anchors that are learnt for each anchor with an object, the worst first.
         expand: largest factor that the page around a detector's picture grows by; 1: none.
         min_iou_crop: whether parts of a detector's pictures are cut out that keep some share of a box.
-        photometric: strength of the change of brightness, contrast and colour, 0 to 1; for detectors.
+        photometric: strength of the change of brightness, contrast and colour, 0 to 1; for detectors and segmenters.
         mosaic: share of a detector's pictures that are put together from four.
+        output_stride: of a segmenter's last map: 8, 16 or 32; None: as the model has it.
+        head_channels: of a segmenter's head; None: as the model has it.
+        separable: whether a segmenter's 3x3 convolutions are separable; None: as the model has it.
+        auxiliary: weight of the loss of a segmenter's second head; 0: it has none.
+        zoom: least and largest factor that a segmenter's picture is enlarged by before a part is cut out.
+        class_balance: how much rare classes weigh in a segmenter's loss: their share to the power of minus this.
+        hardest: share of the pixels of a segmenter's picture that are learnt, the worst first.
+        dice: weight of the overlap in a segmenter's loss.
         frozen: first parts of the names of weights that do not learn, for example ``backbone.stem``.
         teacher: file of a network whose answers are learnt too (any that `load` takes); None: none.
         teacher_share: weight of the teacher's answers in the loss.
@@ -89,7 +99,7 @@ class Recipe(Frozen):
     expected: str = ""
     cost: str = ""
     unverified: tuple[str, ...] = ()
-    task: Literal["classify", "detect"] = "classify"
+    task: Literal["classify", "detect", "segment"] = "classify"
     model: str = "mobileone_s0"
     block: str | None = None
     num_branches: int | None = Field(None, ge=1, le=16)
@@ -126,6 +136,14 @@ class Recipe(Frozen):
     min_iou_crop: bool = True
     photometric: float = Field(1.0, ge=0, le=1)
     mosaic: float = Field(0.0, ge=0, le=1)
+    output_stride: Literal[8, 16, 32] | None = None
+    head_channels: int | None = Field(None, ge=1)
+    separable: bool | None = None
+    auxiliary: float = Field(0.0, ge=0)
+    zoom: tuple[float, float] = (0.5, 2.0)
+    class_balance: float = Field(0.0, ge=0, le=1)
+    hardest: float = Field(1.0, gt=0, le=1)
+    dice: float = Field(0.0, ge=0)
     frozen: tuple[str, ...] = ()
     teacher: str | None = None
     teacher_share: float = Field(0.5, ge=0, le=1)
@@ -145,10 +163,16 @@ class Recipe(Frozen):
             raise ValueError(f"the stages end at {ends}; rising shares that end at 1 are required")
         return self
 
+    @model_validator(mode="after")
+    def _check_zoom(self) -> Self:
+        if not 0 < self.zoom[0] <= self.zoom[1] <= _LARGEST_ZOOM:
+            raise ValueError(f"zoom={self.zoom}; two rising factors above 0, at most {_LARGEST_ZOOM:g}, are required")
+        return self
+
     @property
     def model_options(self) -> dict[str, Any]:
-        """What `create_model` is told beside the name: the block and the number of its branches, where they are set."""
-        return {key: getattr(self, key) for key in ("block", "num_branches") if getattr(self, key) is not None}
+        """What `create_model` is told beside the name, where it is set."""
+        return {key: getattr(self, key) for key in _MODEL_OPTIONS if getattr(self, key) is not None}
 
     def changed(self, **changes: Any) -> "Recipe":
         """Return the recipe with other values, checked.
@@ -172,4 +196,6 @@ class Recipe(Frozen):
 
     def smoke(self) -> "Recipe":
         """Return the same recipe for a try of seconds: one epoch of small pictures in small batches."""
-        return self.changed(name=f"{self.name}_smoke", epochs=1, batch=SMOKE_BATCH, size=64, stages=(), warmup_epochs=0)
+        return self.changed(
+            name=f"{self.name}_smoke", epochs=1, batch=SMOKE_BATCH, size=64, test_size=None, stages=(), warmup_epochs=0
+        )

@@ -158,11 +158,35 @@ FINETUNE_DETECTION = Recipe(
     channels_last=True,
 )
 
+FINETUNE_SEGMENTATION = Recipe(
+    name="finetune_segmentation",
+    source="ours",
+    expected="depends on the pictures",
+    cost="depends on the pictures",
+    task="segment",
+    model="deeplabv3plus_mobilenet_v2_100",
+    weights="backbone",
+    separable=True,
+    epochs=40,
+    batch=8,
+    optimizer="adamw",
+    lr=5e-4,
+    head_lr=3.0,
+    warmup_epochs=1,
+    weight_decay=1e-2,
+    decay_norms=False,
+    clip_norm=10.0,
+    ema=0.99,
+    size=321,
+    photometric=0.5,
+    channels_last=True,
+)
+
 RECIPES: Mapping[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
         MOBILEONE_IN1K, MOBILENET_V2_IN1K, FINETUNE, SCRATCH, DISTILL,
-        SSDLITE320_MOBILEONE_COCO, SSDLITE_VOC, FINETUNE_DETECTION,
+        SSDLITE320_MOBILEONE_COCO, SSDLITE_VOC, FINETUNE_DETECTION, FINETUNE_SEGMENTATION,
     )
 }  # fmt: skip
 

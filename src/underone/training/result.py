@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..evaluation import ClassScore, DetectionScore
+from ..evaluation import ClassScore, DetectionScore, SegmentationScore
 from ..spec import Frozen
 
 
@@ -46,6 +46,6 @@ class TrainingResult(Frozen):
     folder: str
     weights: str
     best_epoch: int
-    validation: ClassScore | DetectionScore
-    test: ClassScore | DetectionScore | None
+    validation: ClassScore | DetectionScore | SegmentationScore
+    test: ClassScore | DetectionScore | SegmentationScore | None
     seconds: float

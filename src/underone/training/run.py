@@ -27,12 +27,13 @@ from .recipe import Recipe
 from .recipes import recipe_of
 from .result import Progress, TrainingResult
 from .schedules import rates_at, stage_at
+from .segmentation import Segmentation
 from .signals import Stop, held_signals
 from .task import Task
 
 SAVE_SECONDS = 120.0
 _DRAWN = 3  # batches of the first epoch
-TASKS: Mapping[str, type[Task]] = {"classify": Classification, "detect": Detection}
+TASKS: Mapping[str, type[Task]] = {"classify": Classification, "detect": Detection, "segment": Segmentation}
 
 
 def train(
