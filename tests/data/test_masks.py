@@ -1,5 +1,7 @@
 """Readers of segmentation data; damaged data gets one line."""
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -59,11 +61,14 @@ def test_list_of_pairs_and_its_parts(folder):
 
 
 def test_folders_for_each_part(tmp_path):
-    for part in ("train", "val"):
+    for part in ("train", "val", "test"):
         picture(tmp_path / part / "images" / "a.png")
         save(tmp_path / part / "masks" / "a.png", MASK)
     (tmp_path / "classes.txt").write_text("a\nb\nc\nd\n")
-    assert len(open_mask_splits(tmp_path).train.classes) == 4
+    splits = open_mask_splits(tmp_path)
+    assert [len(part) for part in splits] == [1, 1, 1]
+    assert len(splits.train.classes) == 4
+    shutil.rmtree(tmp_path / "test")
     assert open_mask_splits(tmp_path).test is None
 
 

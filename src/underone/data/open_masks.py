@@ -56,23 +56,29 @@ def open_mask_splits(root: str | PathLike[str]) -> Splits[MaskedPictures]:
         BadValue: a part has other classes than the training part.
     """
     root = Path(root)
-    train = open_masks(_part(root, ("trainaug", *TRAIN)))
-    validation = open_masks(_part(root, VALIDATION), train.classes)
-    test = next((place for name in TEST for place in _places(root, name) if place.exists()), None)
+    train = open_masks(_required(root, ("trainaug", *TRAIN)))
+    validation = open_masks(_required(root, VALIDATION), train.classes)
+    test = find_mask_part(root, TEST)
     return Splits(train, validation, open_masks(test, train.classes) if test else None)
 
 
-def _places(root: Path, name: str) -> tuple[Path, ...]:
-    return root / f"{name}.txt", root / "ImageSets" / "Segmentation" / f"{name}.txt", root / name / "images"
-
-
-def _part(root: Path, names: Sequence[str]) -> Path:
+def find_mask_part(root: Path, names: Sequence[str]) -> Path | None:
+    """Return what `open_masks` takes for the first of these parts that a data set has; None: it has none."""
     for name in names:
-        for place in _places(root, name):
-            if place.exists():
-                return place.parent if place.name == "images" else place
-    wanted = f"{names[0]}.txt or {names[0]}/images"
-    raise BadFile(f"{root} has no part {' or '.join(names)} with masks; {wanted} is required")
+        for place in (root / f"{name}.txt", root / "ImageSets" / "Segmentation" / f"{name}.txt"):
+            if place.is_file():
+                return place
+        if (root / name / "images").is_dir():
+            return root / name
+    return None
+
+
+def _required(root: Path, names: Sequence[str]) -> Path:
+    found = find_mask_part(root, names)
+    if found is None:
+        wanted = f"{names[0]}.txt or {names[0]}/images"
+        raise BadFile(f"{root} has no part {' or '.join(names)} with masks; {wanted} is required")
+    return found
 
 
 def _from_list(path: Path) -> MaskedPictures:
