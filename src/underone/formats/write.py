@@ -86,7 +86,7 @@ def export(
         raise ParityFailed(f"{path} was not written: {error}{cure}") from error
     if nms:
         content, verdict = _with_nms(content, verdict, graph.spec)
-    _write(path, content, verdict)
+    write_proven(path, content, verdict)
     return path
 
 
@@ -114,7 +114,7 @@ def _judge(content: bytes, name: str, reference: Form, dtype: Dtype) -> Verdict:
     graph = read_onnx(content, name)
     inputs = probes(reference.spec.input, further_size=FURTHER_SIZE if reference.by == "torch" else None)
     with ExitStack() as stack:
-        engines = [stack.enter_context(engine) for engine in _judges(content)]
+        engines = [stack.enter_context(engine) for engine in judges(content)]
         forms = [of_graph(graph), *(of_engine(engine) for engine in engines)]
         results = [compare_forms(form, reference, inputs, dtype) for form in forms]
     one = inputs["zeros"].shape
@@ -139,7 +139,7 @@ def _judge(content: bytes, name: str, reference: Form, dtype: Dtype) -> Verdict:
     )
 
 
-def _judges(content: bytes) -> Iterator[Engine]:
+def judges(content: bytes) -> Iterator[Engine]:
     """Open the file on our engine, and on the first installed one of others: they will read it too."""
     installed = installed_backends()
     foreign = [name for name in ("onnxruntime", "openvino") if name in installed][:1]
@@ -150,7 +150,7 @@ def _judges(content: bytes) -> Iterator[Engine]:
             continue  # the engine lacks an operator: the others judge
 
 
-def _write(path: Path, content: bytes, verdict: Verdict) -> None:
+def write_proven(path: Path, content: bytes, verdict: Verdict) -> None:
     """Write the file, the verdict in its metadata, and the verdict beside it: both or neither."""
     beside = path.with_name(path.name + ".verdict.json")
     with atomic_write(path) as file, atomic_write(beside) as proof:
