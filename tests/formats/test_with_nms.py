@@ -50,6 +50,17 @@ def test_file_finds_what_our_decoding_finds(convention, tmp_path):
     assert [row.output for row in verdict.comparisons if row.on == "photo, whole file, onnxruntime"] == OUTPUTS
 
 
+def test_loading_says_that_our_engine_leaves_it_to_another(tmp_path, caplog):
+    pytest.importorskip("underone._native", reason="our own engine was not built")
+    path = export(make("torchvision"), tmp_path / "inside.onnx", nms=True)
+    with pytest.raises(Unsupported, match="NonMaxSuppression"):
+        load(path, "native")
+    with caplog.at_level("INFO", "underone"):
+        assert load(path).backend == "onnxruntime"
+    assert "inside.onnx runs on onnxruntime: " in caplog.text
+    assert "NonMaxSuppression" in caplog.text
+
+
 def test_a_wrongly_joined_file_is_found(tmp_path, monkeypatch):
     """The nodes alone are right; in the file they read another tensor of the same shape."""
     module = importlib.import_module("underone.formats.with_nms")

@@ -1,6 +1,7 @@
 """The engines: a literal table, each opened through its own adapter at first use."""
 
 import importlib
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 
 from ..errors import BadValue, MissingExtra, UnknownName, Unsupported
 from .model_file import ModelFile
+
+log = logging.getLogger("underone")
 
 Array = NDArray[Any]
 Precision = str | Mapping[str, str]  # of the whole network, or ``default`` and those of single layers
@@ -112,6 +115,8 @@ def open_adapter(file: ModelFile, name: str, threads: int, given: Precision) -> 
 def open_first(file: ModelFile, threads: int, precision: Precision) -> tuple[str, Adapter]:
     """Open a file on the first engine of `AUTO` that is installed and has all that the file needs.
 
+    Where it is not the first that is installed, the log says which one it is, and why.
+
     Returns:
         The engine's name and the adapter.
 
@@ -122,9 +127,13 @@ def open_first(file: ModelFile, threads: int, precision: Precision) -> tuple[str
     refusals = []
     for name in filter(_installed, AUTO):
         try:
-            return name, open_adapter(file, name, threads, precision)
+            adapter = open_adapter(file, name, threads, precision)
         except Unsupported as error:
             refusals.append(error)
+            continue
+        if refusals:
+            log.info("%s runs on %s: %s", file.name, name, refusals[0])
+        return name, adapter
     raise refusals[0]
 
 
