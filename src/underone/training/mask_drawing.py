@@ -26,6 +26,6 @@ def sheet(path: Path, segment: Segment, pictures: MaskedPictures, rows: Sequence
         counted = truth != IGNORED
         right = 100 * (said == truth)[counted].mean() if counted.any() else 100.0
         drawn = [np.asarray(overlay_mask(pixels, mask, background=IGNORED)) for mask in (truth, said)]
-        return *drawn, f"{Path(pictures.name(row)).name}: {right:.1f} % right"
+        return drawn[0], drawn[1], f"{Path(pictures.name(row)).name}: {right:.1f} % right"
 
     drawing.comparisons(path, pictures, rows, compared)

@@ -158,6 +158,44 @@ FINETUNE_DETECTION = Recipe(
     channels_last=True,
 )
 
+DEEPLABV3_MOBILEONE_VOC = Recipe(
+    name="deeplabv3_mobileone_voc",
+    source="Vasu et al., CVPR 2023: DeepLabV3 of ml-cvnets by MobileViT's procedure (its pascal_voc/"
+    "deeplabv3_mobilevit.yaml; rotation, noise and the pictures of COCO are left out). It starts from ImageNet "
+    "weights: give them, weights=FILE",
+    expected="S0 73.7, S1 77.3, S2 77.9, S3 78.8, S4 80.1 % mIoU on VOC 2012 val (the paper's; not run by us)",
+    cost="50 epochs, 4,100 steps of 128 pictures of 512 px",
+    unverified=("optimizer", "lr", "warmup_epochs", "head_lr", "weight_decay", "zoom", "photometric"),
+    task="segment",
+    model="deeplabv3_mobileone_s0",
+    epochs=50,
+    batch=128,
+    optimizer="adamw",
+    lr=9e-4,
+    lr_end=1e-6,
+    warmup_epochs=6.1,
+    head_lr=10.0,
+    weight_decay=0.01,
+    ema=0.9995,
+    size=512,
+    output_stride=8,
+    head_channels=512,
+    auxiliary=0.4,
+    zoom=(0.5, 1.5),
+    sync_norms=True,
+)
+
+DEEPLABV3_MOBILEONE_ADE20K = DEEPLABV3_MOBILEONE_VOC.changed(
+    name="deeplabv3_mobileone_ade20k",
+    source="Vasu et al., CVPR 2023: on ADE20K with the values of VOC. It starts from ImageNet weights: give them, "
+    "weights=FILE",
+    expected="S0 33.1, S1 35.1, S2 35.7, S3 36.2, S4 38.2 % mIoU on ADE20K's validation part (the paper's; not run "
+    "by us)",
+    cost="50 epochs, 7,900 steps of 128 pictures of 512 px",
+    unverified=(*DEEPLABV3_MOBILEONE_VOC.unverified, "batch"),
+    warmup_epochs=3.2,
+)
+
 FINETUNE_SEGMENTATION = Recipe(
     name="finetune_segmentation",
     source="ours",
@@ -186,7 +224,8 @@ RECIPES: Mapping[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
         MOBILEONE_IN1K, MOBILENET_V2_IN1K, FINETUNE, SCRATCH, DISTILL,
-        SSDLITE320_MOBILEONE_COCO, SSDLITE_VOC, FINETUNE_DETECTION, FINETUNE_SEGMENTATION,
+        SSDLITE320_MOBILEONE_COCO, SSDLITE_VOC, FINETUNE_DETECTION,
+        DEEPLABV3_MOBILEONE_VOC, DEEPLABV3_MOBILEONE_ADE20K, FINETUNE_SEGMENTATION,
     )
 }  # fmt: skip
 
