@@ -201,7 +201,7 @@ def clipped_input(graph):
 ])  # fmt: skip
 def test_quantised_network_with_a_fault_is_not_written(tmp_path, monkeypatch, name, fault):
     source = real(name)
-    monkeypatch.setitem(write.FORMATS, ".onnx", fault)
+    monkeypatch.setattr(write, "to_onnx", fault)
     with pytest.raises(
         ParityFailed, match=r"net\.onnx was not written: export FAILED: .* (nmse|values that differ) \d"
     ):

@@ -4,6 +4,7 @@ import hashlib
 import logging
 import mmap
 import os
+import shutil
 import subprocess
 import tempfile
 import zipfile
@@ -46,6 +47,36 @@ def atomic_write(path: Path) -> Iterator[Path]:
         raise BadFile(f"{path} was not written, the old file is untouched: {error.strerror or error}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Give the path of a folder to be made beside `path`; move it there when the block ends well, else remove it.
+
+    What stands at `path` is moved aside just before and removed afterwards. The temporary name keeps the suffix.
+
+    Raises:
+        BadFile: the folder above does not exist or cannot be written, or the disk is full.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise BadFile(f"{path}: the folder {path.parent} does not exist; create it first")
+    try:
+        around = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.stem}-"))
+    except OSError as error:
+        raise BadFile(f"{path} cannot be written: {error.strerror}") from error
+    new, old = around / path.name, around / f"old-{path.name}"
+    try:
+        yield new
+        if path.exists():
+            path.replace(old)
+        new.replace(path)
+    except OSError as error:
+        if old.exists() and not path.exists():
+            old.replace(path)
+        raise BadFile(f"{path} was not written, what was there is untouched: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(around, ignore_errors=True)
 
 
 def make_folder(path: Path) -> Path:

@@ -65,6 +65,12 @@ def _checkpoint(path: Path) -> ForeignFile:
     return read_checkpoint(path)
 
 
+def _coreml(path: Path) -> ForeignFile:
+    from .from_coreml import read_coreml
+
+    return read_coreml(path)
+
+
 def _is_saved_model(_: bytes, path: Path) -> bool:
     return path.name == "saved_model.pb" or (path / "saved_model.pb").is_file()
 
@@ -87,6 +93,7 @@ FORMATS: tuple[Format, ...] = (
     Format("TFLite", lambda head, _: head[4:8] == b"TFL3", (".tflite",), _tflite),
     Format("Keras", _is_keras, (".h5", ".hdf5", ".keras"), _keras),
     Format("Caffe", lambda _, path: ".prototxt" in path.name, (".caffemodel",), _caffe),
+    Format("Core ML", lambda _, path: (path / "Manifest.json").is_file(), (".mlpackage", ".mlmodel"), _coreml),
     Format("TensorFlow SavedModel", _is_saved_model, (), _saved_model),
     Format("TensorFlow checkpoint", _is_checkpoint, (), _checkpoint),
     Format("TensorFlow frozen graph", lambda *_: False, (".pb",), _frozen_graph),  # nothing marks one
@@ -94,10 +101,11 @@ FORMATS: tuple[Format, ...] = (
 
 
 def read_foreign(path: Path | str) -> ForeignFile:
-    """Read a file of TensorFlow, Keras, Caffe or TFLite, without that framework.
+    """Read a file of TensorFlow, Keras, Caffe, TFLite or Core ML, without that framework.
 
     Args:
-        path: of a file; of a folder for a SavedModel; the prefix or the index for a TensorFlow checkpoint.
+        path: of a file; of a folder for a SavedModel or a .mlpackage; the prefix or the index for a TensorFlow
+            checkpoint.
 
     Raises:
         BadFile: it cannot be read, or is damaged; the file and the offset are named.

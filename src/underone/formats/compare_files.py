@@ -5,14 +5,18 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from ..compare import Verdict
 from ..errors import BadValue
+from ..foreign import read_foreign
+from ..foreign.read import find_format
 from ..graph import read_onnx
 from ..runtime import Engine, load
 from ..spec import Shape
-from .forms import Form, of_engine, of_module
+from .forms import Form, of_engine, of_graph, of_module
 from .parity import compare_forms, versions
-from .probes import common_input, probes
+from .pictures import on_common_inputs
 
 if TYPE_CHECKING:
     from torch import nn
@@ -68,8 +72,13 @@ def _opened(given: Any, backend: str, stack: ExitStack) -> _Side:
             f"a {type(given).__name__} cannot be compared; the path of an ONNX file, an Engine or a torch module is "
             "required"
         )
+    path = Path(given)
+    if path.suffix != ".onnx" and find_format(path):
+        graph = read_foreign(path).graph()
+        half = any(c.dtype == np.float16 for c in graph.constants.values())
+        return _Side(path.name, of_graph(graph), "float16" if half else "float32")
     engine = stack.enter_context(load(given, backend=backend))
-    return _Side(Path(given).name, of_engine(engine, lambda: read_onnx(Path(given))), engine.precision)
+    return _Side(path.name, of_engine(engine, lambda: read_onnx(path)), engine.precision)
 
 
 def _traced(model: Any, shape: Shape | None) -> _Side:
@@ -80,14 +89,14 @@ def _traced(model: Any, shape: Shape | None) -> _Side:
 
 
 def _verdict(tested: _Side, reference: _Side) -> Verdict:
-    inputs = probes(common_input(reference.form.spec.input, tested.form.spec.input, reference.name, tested.name))
+    got, want, inputs = on_common_inputs(tested.form, reference.form, tested.name, reference.name)
     exact = tested.precision == reference.precision == "float32"
-    rows, notes = compare_forms(tested.form, reference.form, inputs, "float32" if exact else "float16")
+    rows, notes = compare_forms(got, want, inputs, "float32" if exact else "float16")
     return Verdict(
         kind="verify",
         subject=f"{tested.name} by {tested.form.by}",
         reference=f"{reference.name} by {reference.form.by}",
         comparisons=tuple(rows),
         notes=tuple(notes),
-        versions=versions([tested.form, reference.form]),
+        versions=versions([got, want]),
     )

@@ -44,6 +44,27 @@ def probes(spec: InputSpec, seed: int = 0, further_size: tuple[int, int] | None 
     return {name: array.astype(spec.dtype) for name, array in made.items()}
 
 
+def picture_probes(spec: InputSpec, seed: int = 0) -> dict[str, Array]:
+    """Make the inputs of a network that takes the bytes of a picture: a photograph, noise, black, only 0 and 255.
+
+    Args:
+        spec: input of the network, with the neutral preparation of bytes.
+        seed: of noise and extremes.
+
+    Returns:
+        Arrays of whole numbers from 0 to 255 by name, of the shape and dtype that `spec` asks for.
+    """
+    rng = np.random.default_rng(seed)
+    one = _sized(spec.shape, 1)
+    made = {
+        "photo": _photo(spec, one),
+        "noise": rng.integers(0, 256, one),
+        "zeros": np.zeros(one),
+        "extremes": 255 * rng.integers(0, 2, one),
+    }
+    return {name: array.astype(spec.dtype) for name, array in made.items()}
+
+
 def common_input(spec: InputSpec, other: InputSpec, name: str, other_name: str) -> InputSpec:
     """Give `spec` with the sizes that it leaves open as `other` fixes them; the names are for errors.
 

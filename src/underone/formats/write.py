@@ -1,11 +1,11 @@
 """export: a network → a file that is proven to compute the same."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import onnx
 
@@ -22,14 +22,12 @@ from ..spec import ModelSpec
 from .forms import Form, of_engine, of_graph
 from .parity import LIMITS, compare_forms, versions
 from .probes import FURTHER_SIZE, probes
+from .read_back import FORMATS, Dtype, write_and_read
 from .source import read_network
 from .with_nms import require_standard, with_nms
 
 if TYPE_CHECKING:
     from torch import nn
-
-FORMATS: dict[str, Callable[[Graph], bytes]] = {".onnx": to_onnx}
-Dtype = Literal["float32", "float16"]
 
 
 def export(
@@ -50,7 +48,7 @@ def export(
     Args:
         model: a torch module with float32 parameters, a Graph, or the path of an ONNX file. What is in training form
             is written in training form, with a warning; `reparameterize` it first to ship it.
-        path: the suffix names the format: ``.onnx``.
+        path: the suffix names the format: ``.onnx``, or ``.mlpackage`` for Core ML.
         dtype: of the weights and of the arithmetic, or torch's or numpy's name of it; inputs and outputs stay float32.
         size: (height, width) of the pictures that the file takes, None for any; default: as the model's spec says.
         input_shape: (channels, height, width), for a torch module that has no spec.
@@ -71,13 +69,17 @@ def export(
         ParityFailed: the bytes compute something else; nothing was written.
     """
     path = Path(path)
-    if path.suffix not in FORMATS:
-        raise UnknownName("format", path.suffix or path.name, FORMATS, "The suffix of the file names the format.")
+    known = {".onnx", *FORMATS}
+    if path.suffix not in known:
+        raise UnknownName("format", path.suffix or path.name, known, "The suffix of the file names the format.")
     dtype = _dtype(dtype)
     graph, reference = read_network(model, size, input_shape)
+    if path.suffix in FORMATS:
+        write_and_read(graph, reference, path, dtype)
+        return path
     if nms:
         require_standard(graph.spec)
-    content = FORMATS[path.suffix](graph if dtype == "float32" else to_float16(graph))
+    content = to_onnx(graph if dtype == "float32" else to_float16(graph))
     try:
         verdict = _judge(content, path.name, reference, dtype)
         verdict.require()

@@ -1,0 +1,116 @@
+"""A Graph as a Core ML package: pictures in, labels and metadata inside, the spec in the metadata."""
+
+import io
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from ...graph import Graph, Node, Value, to_float16
+from ...graph.graph import unused_name
+from ...graph.onnx_file import SPEC_KEY
+from ...image.draw_mask import class_color
+from ...spec import ModelSpec
+from ..take_bytes import take_bytes
+from .program import to_program, with_plain_names
+
+with warnings.catch_warnings(action="ignore"):  # of what it finds installed, which none of this needs
+    logging.getLogger("coremltools").setLevel(logging.ERROR)
+    import coremltools as ct
+
+PROBABILITIES = "classLabel_probs"  # coremltools' name of a classifier's dictionary
+_PREVIEW = "com.apple.coreml.model.preview"
+_LAYOUTS = {"RGB": ct.colorlayout.RGB, "BGR": ct.colorlayout.BGR, "GRAY": ct.colorlayout.GRAYSCALE}
+
+
+def write_package(graph: Graph, path: Path, dtype: Literal["float32", "float16"], target: str = "iOS15") -> None:
+    """Write a package.
+
+    A network whose spec says how pictures are prepared takes pictures, and prepares their bytes itself. A classifier
+    with labels gives the best label and the probability of each, beside its own outputs.
+
+    Args:
+        graph: a network; an open batch becomes 1.
+        path: of the folder to be made, with the suffix ``.mlpackage``.
+        dtype: of weights and arithmetic.
+        target: the oldest system that is to run it, a name in coremltools.target.
+
+    Raises:
+        Unsupported: operators or sizes that have no form in Core ML.
+        BadValue: a weight is too large for float16.
+    """
+    graph = with_plain_names(_with_batch_of_one(take_bytes(graph)))
+    spec = graph.spec
+    classifier = None
+    if spec.task == "classify" and spec.labels is not None:
+        graph, probabilities = _with_probabilities(graph)
+        classifier = ct.ClassifierConfig(list(spec.labels), predicted_probabilities_output=probabilities)
+    graph = graph if dtype == "float32" else to_float16(graph)
+    with _quiet():
+        model = ct.convert(
+            to_program(graph, ct.target[target]),
+            inputs=_inputs(graph),
+            classifier_config=classifier,
+            convert_to="mlprogram",
+            minimum_deployment_target=ct.target[target],
+            compute_precision=ct.precision.FLOAT32,  # the graph says itself what is float16
+            pass_pipeline=ct.PassPipeline.CLEANUP,  # its fusions refuse float16 constants; Core ML fuses when it loads
+            skip_model_load=True,
+        )
+        _describe(model, spec)
+        model.save(str(path))
+        del model
+
+
+def _with_batch_of_one(graph: Graph) -> Graph:
+    """Fix the batch; Core ML takes one picture, and its Neural Engine wants fixed sizes."""
+    inputs = tuple(replace(v, shape=(1, *v.shape[1:])) if v.shape[:1] == (None,) else v for v in graph.inputs)
+    outputs = tuple(replace(v, shape=(1, *v.shape[1:])) if v.shape[:1] == (None,) else v for v in graph.outputs)
+    return replace(graph, inputs=inputs, outputs=outputs)
+
+
+def _with_probabilities(graph: Graph) -> tuple[Graph, str]:
+    """Put a softmax behind logits, as one more output; give the name of the probabilities."""
+    output = graph.spec.outputs[0]
+    if output.meaning == "probabilities":
+        return graph, output.name
+    taken = {v.name for v in graph.outputs} | {n for node in graph.nodes for n in (*node.inputs, *node.outputs)}
+    name = unused_name("probabilities", taken)
+    nodes = (*graph.nodes, Node("Softmax", (output.name,), (name,), {"axis": -1}, name))
+    return replace(graph, nodes=nodes, outputs=(*graph.outputs, Value(name, graph.outputs[0].shape))), name
+
+
+def _inputs(graph: Graph) -> list[Any]:
+    """Describe the inputs: pictures where the spec says what they are, else arrays."""
+    described = {i.name: i for i in graph.spec.inputs}
+    made = []
+    for value in graph.inputs:
+        how = described[value.name].preparation if value.name in described else None
+        if how is None:
+            made.append(ct.TensorType(name=value.name, shape=value.shape))
+        else:
+            made.append(ct.ImageType(name=value.name, shape=value.shape, color_layout=_LAYOUTS[how.color]))
+    return made
+
+
+def _describe(model: Any, spec: ModelSpec) -> None:
+    """Write the metadata: what Xcode shows, what its preview needs, and the spec."""
+    model.short_description = f"{spec.name}, {spec.task or 'network'}; weights: {spec.weights or 'unknown'}"
+    model.license = spec.licence or ""
+    model.user_defined_metadata[SPEC_KEY] = spec.to_json()
+    if spec.task == "segment" and spec.classes is not None:
+        labels = spec.labels or tuple(f"class {i}" for i in range(spec.classes))
+        colors = ["#{:02x}{:02x}{:02x}".format(*class_color(i)) for i in range(len(labels))]
+        model.user_defined_metadata[f"{_PREVIEW}.type"] = "imageSegmenter"
+        model.user_defined_metadata[f"{_PREVIEW}.params"] = json.dumps({"labels": labels, "colors": colors})
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Let coremltools neither draw progress nor warn of its own temporary folders."""
+    with warnings.catch_warnings(action="ignore"), redirect_stderr(io.StringIO()):
+        yield

@@ -1,0 +1,105 @@
+"""Graph → a MIL program, node by node."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from coremltools.converters.mil import Builder
+from coremltools.converters.mil.mil import Function, Program, types
+
+from ...errors import Unsupported
+from ...graph import Array, Graph, Node, TensorType, infer_shapes
+from ...graph.graph import unused_name
+from ...graph.onnx_file import counted
+from ...graph.ops import attributes
+from .operators import OPERATORS, Call
+
+_TYPES = {"float32": types.fp32, "float16": types.fp16, "int32": types.int32, "bool": types.bool}
+
+
+def to_program(graph: Graph, target: Any) -> Program:
+    """Write a graph down in MIL.
+
+    Args:
+        graph: with names as `with_plain_names` makes them; an open batch becomes 1.
+        target: the oldest system that is to run it, a member of coremltools.target.
+
+    Raises:
+        Unsupported: operators, dtypes or sizes that have no form there; unknown operators are all named at once.
+    """
+    _require_known(graph)
+    found = infer_shapes(graph)
+    inputs = {
+        v.name: Builder.placeholder(shape=found[v.name].shape, dtype=_type(v.name, v.dtype)) for v in graph.inputs
+    }
+    with Function(inputs, opset_version=target) as function:
+        values: dict[str, Any] = {n: _narrow(c) for n, c in graph.constants.items()} | dict(function.inputs)
+        for node in graph.nodes:
+            values |= zip(node.outputs, _built(node, values, found), strict=True)
+        function.set_outputs([values[v.name] for v in graph.outputs])
+    program = Program()
+    program.add_function("main", function)
+    return program
+
+
+def with_plain_names(graph: Graph) -> Graph:
+    """Give every tensor a name of letters, digits and underscores, which is all that Core ML takes.
+
+    Inputs and outputs get theirs first, and the spec follows them.
+    """
+    borders = [v.name for v in (*graph.inputs, *graph.outputs)]
+    plain: dict[str, str] = {}
+    for name in (*borders, *graph.constants, *(o for node in graph.nodes for o in node.outputs)):
+        if name not in plain:
+            plain[name] = unused_name(_plain(name), plain.values()).replace(".", "_")
+    nodes = tuple(
+        replace(n, inputs=tuple(plain.get(i, i) for i in n.inputs), outputs=tuple(plain[o] for o in n.outputs))
+        for n in graph.nodes
+    )
+    inputs, outputs = (tuple(replace(v, name=plain[v.name]) for v in side) for side in (graph.inputs, graph.outputs))
+    spec = graph.spec.model_copy(
+        update={
+            side: tuple(v.model_copy(update={"name": plain.get(v.name, v.name)}) for v in getattr(graph.spec, side))
+            for side in ("inputs", "outputs")
+        }
+    )
+    constants = {plain[n]: c for n, c in graph.constants.items()}
+    return replace(graph, nodes=nodes, inputs=inputs, outputs=outputs, constants=constants, spec=spec)
+
+
+def _plain(name: str) -> str:
+    plain = re.sub(r"\W", "_", name.lstrip("/"), flags=re.ASCII)
+    return f"_{plain}" if not plain or plain[0].isdigit() else plain
+
+
+def _require_known(graph: Graph) -> None:
+    unknown = Counter(node.op for node in graph.nodes if node.op not in OPERATORS)
+    if unknown:
+        raise Unsupported(f"operators that cannot be written for Core ML: {counted(unknown)}")
+    open_sizes = [f"{v.name!r} {v.shape}" for v in graph.inputs if None in v.shape[1:]]
+    if open_sizes:
+        raise Unsupported(f"input {', '.join(open_sizes)} is open; Core ML wants fixed sizes: export with size=(H, W)")
+
+
+def _type(name: str, dtype: str) -> Any:
+    if dtype not in _TYPES:
+        raise Unsupported(f"input {name!r} takes {dtype}; Core ML takes {', '.join(_TYPES)}")
+    return _TYPES[dtype]
+
+
+def _narrow(constant: Array) -> Array:
+    """Give a constant in a dtype that MIL has."""
+    if constant.dtype == np.int64:
+        return np.clip(constant, -(2**31), 2**31 - 1).astype(np.int32)
+    return constant.astype(np.float32) if constant.dtype == np.float64 else constant
+
+
+def _built(node: Node, values: Mapping[str, Any], found: Mapping[str, TensorType]) -> tuple[Any, ...]:
+    names = [n for n in node.inputs if n]
+    complete = replace(node, attrs=attributes(node.op, node.attrs, [found[n].shape for n in names]))
+    involved = [found[n] for n in (*names, *node.outputs)]
+    made = OPERATORS[node.op](Call(complete, [values[n] for n in names], involved, node.outputs[0]))
+    return tuple(made) if isinstance(made, list | tuple) else (made,)

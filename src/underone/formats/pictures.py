@@ -1,0 +1,70 @@
+"""Two forms of a network that take the same pictures in different ways, brought to the same inputs."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from ..errors import Unsupported
+from ..graph.graph import Array
+from ..spec import Preparation
+from .forms import Form
+from .probes import common_input, picture_probes, probes
+from .take_bytes import take_bytes, taking_bytes
+
+
+def on_common_inputs(
+    tested: Form, reference: Form, name: str = "", reference_name: str = ""
+) -> tuple[Form, Form, dict[str, Array]]:
+    """Give two forms and the inputs that both take: prepared tensors, or pictures where they prepare them differently.
+
+    Args:
+        tested: form under test.
+        reference: what it is held against.
+        name: of the form under test, for errors; its spec's by default.
+        reference_name: likewise.
+
+    Raises:
+        ShapeError: the two have other sizes of inputs.
+        Unsupported: an input takes something else than floats, or a picture channels last.
+    """
+    theirs, ours = tested.spec.input, reference.spec.input
+    image = common_input(ours, theirs, reference_name or reference.spec.name, name or tested.spec.name)
+    if not _prepared_differently(theirs.preparation, ours.preparation):
+        return tested, reference, probes(image)
+    return on_pictures(tested), on_pictures(reference), picture_probes(taking_bytes(image))
+
+
+def _prepared_differently(how: Preparation | None, other: Preparation | None) -> bool:
+    if how is None or other is None:
+        return False  # nothing is known of one: both get the same tensor
+    return any(getattr(how, field) != getattr(other, field) for field in ("color", "range", "mean", "std"))
+
+
+def on_pictures(form: Form) -> Form:
+    """Let a form take the bytes of an RGB or grey picture, as float32 (N, C, H, W), whatever its own input takes.
+
+    Raises:
+        Unsupported: its spec does not say how a picture is prepared, or the input is channels last.
+    """
+    spec = form.spec.input
+    how = spec.preparation
+    if how is None or spec.layout != "NCHW":
+        raise Unsupported(f"{form.spec.name!r}: input {spec.name!r} is no picture in (N, C, H, W) that can be prepared")
+    low, high = how.range
+    mean, std = (np.array(values, np.float32).reshape(1, -1, 1, 1) for values in (how.mean, how.std))
+    flip = how.color == "BGR"
+
+    def run(inputs: Mapping[str, Array]) -> dict[str, Array]:
+        picture = inputs[spec.name][:, ::-1] if flip else inputs[spec.name]
+        prepared = (picture * ((high - low) / 255) + low - mean) / std
+        return form.run({spec.name: np.ascontiguousarray(prepared, spec.dtype)})
+
+    image = taking_bytes(spec).model_copy(update={"dtype": "float32"})
+    graph = form.graph
+    return replace(
+        form,
+        spec=form.spec.model_copy(update={"inputs": (image,)}),
+        run=run,
+        graph=None if graph is None or flip else lambda: take_bytes(graph()),
+    )

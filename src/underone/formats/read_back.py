@@ -1,0 +1,92 @@
+"""Formats that are proven by reading the written file again with a reader of our own."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from ..compare import Verdict
+from ..errors import MissingExtra
+from ..files import atomic_folder, atomic_write, sha256_of
+from ..foreign import read_foreign
+from ..graph import Graph, count
+from .forms import Form, of_graph
+from .parity import compare_forms, versions
+from .pictures import on_common_inputs
+
+Dtype = Literal["float32", "float16"]
+Write = Callable[[Graph, Path, Dtype], None]
+
+
+@dataclass(frozen=True)
+class Format:
+    """One row of the table of formats.
+
+    Attributes:
+        write: makes the file, or folder, of a graph, a path and a dtype.
+        package: that it needs.
+        extra: of this project that installs the package.
+        place: gives a path to write to, and moves what was written to its place.
+    """
+
+    write: Write
+    package: str
+    extra: str
+    place: Callable[[Path], AbstractContextManager[Path]]
+
+
+def _coreml(graph: Graph, path: Path, dtype: Dtype) -> None:
+    from .coreml import write_package
+
+    write_package(graph, path, dtype)
+
+
+FORMATS: Mapping[str, Format] = {".mlpackage": Format(_coreml, "coremltools", "coreml", atomic_folder)}
+
+
+def write_and_read(graph: Graph, reference: Form, path: Path, dtype: Dtype) -> Verdict:
+    """Write a graph in the format of the path's suffix, read it back and compare; only then it stands at the path.
+
+    Raises:
+        MissingExtra: the format's package is not installed.
+        Unsupported: something of the network has no form in that format.
+        BadFile: it cannot be written.
+        ParityFailed: what was written computes something else; nothing is kept.
+    """
+    row = FORMATS[path.suffix]
+    if find_spec(row.package) is None:
+        raise MissingExtra(f"export to {path.suffix}", row.package, row.extra)
+    with row.place(path) as new, atomic_write(path.with_name(path.name + ".verdict.json")) as proof:
+        row.write(graph, new, dtype)
+        verdict = _verdict(new, reference, dtype)
+        verdict.require()
+        proof.write_text(verdict.to_json())
+    return verdict
+
+
+def _verdict(path: Path, reference: Form, dtype: Dtype) -> Verdict:
+    graph = read_foreign(path).graph()
+    got, want, inputs = on_common_inputs(of_graph(graph), reference)
+    rows, notes = compare_forms(got, want, inputs, dtype)
+    one = inputs["zeros"].shape
+    cost = count(graph, sizes={graph.inputs[0].name: one})
+    files = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else [path]
+    return Verdict(
+        kind="export",
+        subject=f"{path.name} ({dtype})",
+        reference=f"{reference.spec.name} by {reference.by}",
+        comparisons=tuple(rows),
+        facts={
+            "sha256": {str(f.relative_to(path)) if f != path else f.name: sha256_of(f) for f in files},
+            "bytes": sum(f.stat().st_size for f in files),
+            "form": reference.spec.form,
+            "dtype": dtype,
+            "params": cost.params,
+            "macs": cost.macs,
+            "input_shape": list(one),
+        },
+        notes=tuple(dict.fromkeys(notes)),
+        versions=versions([got, want]),
+    )
