@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...errors import BadFile, UnknownName, Unsupported
+from ...errors import BadFile, UnderOneError, UnknownName, Unsupported
 from ...graph.onnx_file import counted
 from ...spec import Preparation
 from ..builder import TO_FIRST, Builder
@@ -90,7 +90,7 @@ class _Walk:
         elif operation.kind == _CLASSIFY:
             self._classify(call, results)
         else:
-            made = RULES[operation.kind](call)
+            made = _made(call)
             self.names |= zip(results, [made] if isinstance(made, str) else made, strict=True)
 
     def _classify(self, call: Call, results: Sequence[str]) -> None:
@@ -102,6 +102,17 @@ class _Walk:
         self.names[scores] = self.builder.add("Identity", [call.x("probabilities")], scores)
         self.probabilities.append(scores)
         self.class_labels = classes if isinstance(classes, tuple) and classes else None
+
+
+def _made(call: Call) -> str | list[str]:
+    try:
+        return RULES[call.operation.kind](call)
+    except UnderOneError:
+        raise
+    except (ValueError, TypeError, IndexError, ArithmeticError) as error:  # numbers that are too few, texts for numbers
+        raise BadFile(
+            f"{call.builder.where}: {call.operation.kind} {call.name!r}: its parameters do not fit: {error}"
+        ) from error
 
 
 def _refuse_unknown(operations: Sequence[Operation], where: str) -> None:

@@ -236,6 +236,19 @@ def _pad(c: Call) -> str:
     return c.add("Pad", [x], pads=befores + afters, mode=modes[mode], value=float(c.number("constant_val", 0.0)))
 
 
+def _crop(c: Call) -> str:
+    x = c.x()
+    (top, bottom), (left, right) = (tuple(map(int, c.numbers(f"crop_{side}"))) for side in ("height", "width"))
+    free = (0,) * (c.builder.rank(x) - 2)
+    return c.add("Pad", [x], pads=(*free, -top, -left, *free, -bottom, -right), mode="constant", value=0.0)
+
+
+def _thresholded_relu(c: Call) -> str:
+    x = c.x()
+    above = c.add("GreaterOrEqual", [x, c.constant(c.number("alpha", 1.0), x)], "above")
+    return c.add("Where", [above, x, c.constant(0, x)])
+
+
 # sampling_mode of MIL -> coordinate_transformation_mode
 _SAMPLING = {
     "STRICT_ALIGN_CORNERS": "align_corners", "ALIGN_CORNERS": "align_corners", "DEFAULT": "asymmetric",
@@ -309,6 +322,8 @@ RULES: Mapping[str, Rule] = {
     "relu6": _unary("Clip", min=0.0, max=6.0),
     "leaky_relu": lambda c: c.add("LeakyRelu", [c.x()], alpha=float(c.number("alpha", 0.01))),
     "elu": lambda c: c.add("Elu", [c.x()], alpha=float(c.number("alpha", 1.0))),
+    "threshold": lambda c: c.add("Max", [c.x(), c.constant(c.number("alpha", 0.0), c.x())]),
+    "thresholded_relu": _thresholded_relu,
     "sigmoid_hard": _sigmoid_hard,
     "linear_activation": _linear_activation,
     "gelu": _gelu,
@@ -377,6 +392,7 @@ RULES: Mapping[str, Rule] = {
     "gather": lambda c: c.add("Gather", [c.x(), c.x("indices")], axis=int(c.number("axis", 0))),
     "tile": lambda c: c.add("Tile", [c.x()], repeats=tuple(c.numbers("reps"))),
     "pad": _pad,
+    "crop": _crop,
     "resize_bilinear": _resize_to_target,
     "upsample_bilinear": _upsample_bilinear,
     "upsample_nearest_neighbor": _upsample_nearest,

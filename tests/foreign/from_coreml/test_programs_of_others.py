@@ -1,0 +1,98 @@
+"""Programs that coremltools' own torch front end wrote, read and run here, against torch: the interpreter's proof."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from underone.compare import difference
+from underone.foreign import read_foreign
+from underone.graph import run_reference
+
+ct = pytest.importorskip("coremltools")
+
+
+class Layers(nn.Module):
+    """Layers of mobile networks whose settings are easily confused: padding, strides, corners, groups."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.Hardswish())
+        self.depthwise = nn.Sequential(nn.Conv2d(8, 8, 5, 1, 4, groups=8, dilation=2), nn.BatchNorm2d(8), nn.ReLU6())
+        self.gate = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), nn.Conv2d(8, 4, 1), nn.SiLU(), nn.Conv2d(4, 8, 1), nn.Hardsigmoid()
+        )
+        self.up = nn.ConvTranspose2d(8, 6, 3, 2, 1, 1)
+        self.head = nn.Linear(6, 5)
+
+    def forward(self, x):
+        y = self.depthwise(self.stem(F.pad(x, (0, 1, 0, 1))))
+        y = y * self.gate(y)
+        y = torch.cat([F.avg_pool2d(y, 3, 2, 1), F.max_pool2d(y, 3, 2, 1)], 1)[:, ::2]
+        y = F.interpolate(self.up(y), size=(31, 29), mode="bilinear", align_corners=True)
+        z = F.interpolate(y, scale_factor=2, mode="bilinear", align_corners=False)
+        z = F.leaky_relu(z, 0.1) + F.interpolate(y, scale_factor=2, mode="nearest")
+        logits = self.head(z.mean((2, 3)))
+        return logits, torch.softmax(logits, -1), z.permute(0, 2, 3, 1).reshape(1, -1, 6)
+
+
+class Functions(nn.Module):
+    """Functions of one element and of two, and moves of elements."""
+
+    def forward(self, x):
+        a, b = torch.split(x, [3, 3], 1)
+        c = F.elu(a) + F.gelu(b) * F.softplus(a) - torch.tanh(b) / (1.5 + torch.sigmoid(a))
+        d = torch.maximum(c, a.abs().sqrt()) + torch.exp(-b.square()).clamp(0.1, 0.9)
+        d = torch.where(a > b, d, F.mish(a)) + F.prelu(b, torch.tensor([0.1, 0.2, 0.3]))
+        e = F.pixel_shuffle(torch.cat([d, c, a, b], 1), 2)
+        f = F.pad(e, (1, 2, 0, 3), mode="reflect").mean(3, keepdim=True).squeeze(3)
+        g = torch.matmul(f.transpose(1, 2), f).amax(1)
+        return e[:, :, 1:-1, ::2], torch.log_softmax(f, -1), g.argmax(-1), torch.rsqrt(g.abs() + 1)
+
+
+def alive(model):
+    generator = torch.Generator().manual_seed(0)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.3, generator=generator)
+            module.running_var.uniform_(0.5, 2, generator=generator)
+            nn.init.uniform_(module.weight, 0.5, 1.5, generator)
+    return model.eval()
+
+
+def converted(model, image, path, precision):
+    """Let coremltools make a package of a torch module by its own front end and all of its passes."""
+    with warnings.catch_warnings(action="ignore"):
+        package = ct.convert(
+            torch.jit.trace(model, image),
+            inputs=[ct.TensorType(name="image", shape=tuple(image.shape), dtype=np.float32)],
+            compute_precision=ct.precision[precision],
+            minimum_deployment_target=ct.target.iOS16,
+            outputs=None,
+            skip_model_load=True,
+        )
+        package.save(str(path))
+        del package
+    return path
+
+
+@pytest.mark.parametrize(("precision", "limit"), [("FLOAT32", 1e-12), ("FLOAT16", 1e-5)])
+@pytest.mark.parametrize(("model", "shape"), [(Layers, (1, 3, 45, 41)), (Functions, (1, 6, 10, 12))])
+def test_program_of_the_torch_front_end_gives_what_torch_gives(tmp_path, model, shape, precision, limit):
+    torch.manual_seed(0)
+    model, image = alive(model()), torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        want = [np.asarray(v) for v in model(image)]
+    graph = read_foreign(converted(model, image, tmp_path / "net.mlpackage", precision)).graph()
+    half = {c.dtype.name for c in graph.constants.values()} | {n.attrs.get("to") for n in graph.nodes}
+    assert ("float16" in half) == (precision == "FLOAT16")
+    got = run_reference(graph, {"image": image.numpy()})
+    assert len(want) == len(graph.outputs)
+    for value, wanted in zip(graph.outputs, want, strict=True):
+        if wanted.dtype.kind == "i":
+            assert np.array_equal(got[value.name], wanted), value.name
+        else:
+            assert difference(got[value.name], wanted)[0] < limit, value.name
