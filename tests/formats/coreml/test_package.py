@@ -73,9 +73,9 @@ def test_picture_is_prepared_exactly_once(package):
     graph = network()
     picture = photograph()
     prepared = prepare(picture, graph.spec.input)
-    bytes_alone = prepare(picture, graph.spec.input.model_copy(update={
-        "preparation": graph.spec.input.preparation.model_copy(update={"range": (0, 255), "mean": (0,) * 3, "std": (1,) * 3})
-    }))  # fmt: skip
+    plain = {"range": (0, 255), "mean": (0,) * 3, "std": (1,) * 3}
+    how = graph.spec.input.preparation.model_copy(update=plain)
+    bytes_alone = prepare(picture, graph.spec.input.model_copy(update={"preparation": how}))
     assert set(np.unique(bytes_alone)) <= set(range(256))
     want = run_reference(graph, {"image": prepared})["logits"]
     got = run_reference(network_of_the_file, {"image": bytes_alone})
