@@ -8,7 +8,7 @@ import torch
 from torchvision.models.detection._utils import BoxCoder
 from torchvision.ops import batched_nms, clip_boxes_to_image
 
-from underone.boxes import anchor_boxes, corners, encode
+from underone.boxes import Tracker, anchor_boxes, corners, encode
 from underone.errors import BadValue, MissingExtra, ShapeError
 from underone.models.detectors import detection_for
 from underone.post import Detection, decode, decode_detection, find, find_boxes
@@ -311,3 +311,25 @@ def test_supervision_is_named_when_it_is_missing(found, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "supervision", None)
     with pytest.raises(MissingExtra, match=r"to_supervision\(\) needs the package supervision"):
         found.to_supervision()
+
+
+def test_objects_that_are_followed_keep_number_and_colour():
+    first = detection_of([[0, 0, 20, 20], [40, 0, 60, 20]])
+    then = detection_of([[42, 0, 62, 20], [1, 0, 21, 20]])
+    tracker = Tracker()
+    first, then = first.followed(tracker), then.followed(tracker)
+    assert first.numbers.tolist() == [1, 2]
+    assert then.numbers.tolist() == [2, 1]
+    assert [thing["number"] for thing in json.loads(then.top(1).to_json())["objects"]] == [2]
+    drawn = [np.asarray(found.draw()) for found in (first, then)]
+    scale = drawn[0].shape[1] / 80
+    corners = [[drawn[0][round(19.9 * scale), round(x * scale)].tolist() for x in (10, 50)],
+               [drawn[1][round(19.9 * scale), round(x * scale)].tolist() for x in (11, 52)]]  # fmt: skip
+    assert corners[0] == corners[1]
+    assert corners[0][0] != corners[0][1]
+
+
+def detection_of(boxes):
+    count = len(boxes)
+    scores, classes = np.linspace(0.9, 0.5, count, dtype=np.float32), np.zeros(count, np.int64)
+    return Detection(np.array(boxes, np.float32), scores, classes, ("cat",), np.zeros((40, 80, 3), np.uint8))

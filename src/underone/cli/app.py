@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from ..errors import MissingExtra, UnderOneError
+from ..errors import BadValue, MissingExtra, UnderOneError
 from . import progress, scores, show, timings
 
 app = App(
@@ -129,6 +129,42 @@ def export(
 
 
 @app.command
+def quantize(
+    source: Path,
+    /,
+    *,
+    data: Path,
+    output: Output,
+    images: int = 256,
+    calibration: str = "mean",
+    remedies: str = "equalization,bias",
+    keep: str = "0",
+    report: Path | None = None,
+    json: Json = False,
+) -> None:
+    """Quantise a network to 8 bits by unlabelled pictures; what it loses is measured before the file is kept.
+
+    `underone quantize mobilenet.onnx --data photos -o mobilenet_int8.onnx --report doctor`
+
+    Args:
+        source: .onnx file in float32, with its spec inside.
+        data: folder of pictures such as the network will see, searched with all folders in it; labels are not used.
+        output: .onnx file.
+        images: pictures that are used, at the most.
+        calibration: how the range of an activation is found: minmax, mean, percentile, mse, entropy.
+        remedies: what is done against the loss, separated by commas: equalization, bias, rounding, clipping; or all.
+        keep: layers that stay in float32: how many, the most sensitive ones, or their names, separated by commas.
+        report: folder for the doctor's page: what each layer costs, and what each remedy gains.
+        json: print the verdict as JSON.
+    """
+    from .quantize import quantize_file
+
+    with progress.bar() as tell:
+        verdict = quantize_file(source, data, output, images, calibration, remedies, keep, report, tell)
+    show.result(verdict, json, show.verdict)
+
+
+@app.command
 def verify(file: Path, /, *, against: Path, backend: str = "auto", json: Json = False) -> None:
     """Compare two files of one network on a photograph, noise, zeros and extremes; exit 1 when they differ.
 
@@ -157,6 +193,7 @@ def convert(
     to: str | None = None,
     inputs: str = "",
     outputs: str = "",
+    quantised: Literal["dequantised", "kept"] = "dequantised",
     json: Json = False,
 ) -> None:
     """Read a trained network of any framework and write it in our names, or as a network that runs.
@@ -169,12 +206,15 @@ def convert(
         to: name of a network; `graph`: the file's own network as it is; recognised when left out.
         inputs: tensors of the file's own network that are given, separated by commas; its own inputs when left out.
         outputs: tensors of the file's own network that are wanted, separated by commas; its own outputs when left out.
+        quantised: of a quantised network: dequantised (float weights) or kept (every tensor rounded as in the file).
         json: print the summary as JSON.
     """
     from ..conversion import convert as convert_file
 
     given, wanted = ([name for name in names.split(",") if name] for names in (inputs, outputs))
-    show.result(convert_file(source, output, to, inputs=given, outputs=wanted), json, show.conversion)
+    show.result(
+        convert_file(source, output, to, inputs=given, outputs=wanted, quantised=quantised), json, show.conversion
+    )
 
 
 @app.command
@@ -184,6 +224,7 @@ def predict(
     *,
     model: Path,
     save: Annotated[Path | None, Parameter(name=["--save", "-s"])] = None,
+    policy: Literal["every", "latest"] | None = None,
     top: int | None = None,
     threshold: float | None = None,
     backend: str = "auto",
@@ -192,14 +233,18 @@ def predict(
     size: int | None = None,
     json: Json = False,
 ) -> None:
-    """Say what is on pictures.
+    """Say what is on pictures, or on a video.
 
     `underone predict photo.jpg --model mobilenet.onnx`
 
+    `underone predict street.mp4 --model detector.onnx --save found.mp4`
+
     Args:
-        sources: pictures, folders, or shell patterns.
+        sources: pictures, folders, or shell patterns; or one video: a file, an address (rtsp://…), or camera:0.
         model: an .onnx file with its spec inside; one without needs `labels`.
-        save: file or folder for the pictures with the answers drawn on them.
+        save: file or folder for the pictures with the answers drawn on them; of a video, an .mp4, .mkv or .mov.
+        policy: of a video: answer `every` frame, or the `latest` and drop those that have become old; cameras and
+            addresses are latest, files every, when left out.
         top: number of answers for each picture; 5 classes or all objects when left out.
         threshold: score from which on an object counts, for a detector; as its spec says when left out.
         backend: engine: auto, native, onnxruntime, openvino, torch, reference.
@@ -207,10 +252,16 @@ def predict(
         labels: text file with the name of one class a line; a file that says no preparation is then fed as ImageNet's
             networks are.
         size: side of the prepared picture in pixels, for a network that takes any size.
-        json: print one JSON object a picture.
+        json: print one JSON object a picture, or a frame.
     """
     from .predict import predict_pictures
+    from .video import names_video, predict_video
 
+    if len(sources) == 1 and names_video(sources[0]):
+        predict_video(sources[0], model, save, policy, top, backend, threads, labels, size, threshold, json)
+        return
+    if policy is not None:
+        raise BadValue(f"--policy {policy} is for one video; {', '.join(sources)} was given")
     failed = predict_pictures(sources, model, save, top, backend, threads, labels, size, threshold, json)
     if failed:
         raise SystemExit(1)

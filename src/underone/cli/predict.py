@@ -47,7 +47,7 @@ def predict_pictures(
     failed = 0
     with load(model, backend=backend, threads=threads) as opened:
         net = opened if labels is None else labelled(opened, labels)
-        ask = _question(net, size, threshold)
+        ask = question(net, size, threshold)
         ask(photograph()).top(top)  # what is wrong with the model is said once, before any picture
         for path in pictures:
             try:
@@ -65,8 +65,12 @@ def predict_pictures(
     return failed
 
 
-def _question(net: Engine, size: int | None, threshold: float | None) -> Callable[[Picture], "Answer"]:
-    """Return what is asked about each picture: the task of the network chooses."""
+def question(net: Engine, size: int | None, threshold: float | None) -> Callable[[Picture], "Answer"]:
+    """Return what is asked about each picture: the task of the network chooses.
+
+    Raises:
+        BadValue: an option is given that the task has not.
+    """
     if net.spec.task == "detect":
         if size is not None:
             raise BadValue(f"--size {size}: the anchors of {net.spec.name!r} are for one size; leave it out")

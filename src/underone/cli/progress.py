@@ -68,3 +68,13 @@ def training(quiet: bool = False) -> Iterator[Callable[["Training"], None]]:
             bar.update(task, description=text, completed=where.step, total=where.steps)
 
         yield update
+
+
+@contextmanager
+def frames(quiet: bool = False) -> Iterator[Callable[[int, float], None]]:
+    """Give a function (frames so far, frames a second) that shows them."""
+    if quiet:
+        yield lambda *_: None
+        return
+    with err.status("starting") as status:
+        yield lambda count, rate: status.update(f"frame {count}, {rate:.1f} a second")

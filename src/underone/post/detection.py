@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..boxes import Tracker
 from ..errors import BadValue, MissingExtra
 from ..image import Pixels, draw_boxes, region_seen
 from ..image.draw import percent
@@ -30,6 +31,7 @@ class Detection:
         names: class names by id; None where the file has none.
         picture: the picture, uint8 (H, W, 3) RGB, if it is at hand.
         speed: milliseconds of each stage: prepare, run, decode.
+        numbers: (N,) of each object, kept from frame to frame of a video; None: nobody followed them.
     """
 
     boxes: NDArray[np.float32]
@@ -38,6 +40,7 @@ class Detection:
     names: tuple[str, ...] | None = None
     picture: Pixels | None = None
     speed: Mapping[str, float] = field(default_factory=dict)
+    numbers: NDArray[np.int64] | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -52,10 +55,17 @@ class Detection:
         """
         if k is not None and k < 0:
             raise BadValue(f"top({k}) was asked; 0 or more is required")
-        return replace(self, boxes=self.boxes[:k], scores=self.scores[:k], class_ids=self.class_ids[:k])
+        numbers = None if self.numbers is None else self.numbers[:k]
+        return replace(
+            self, boxes=self.boxes[:k], scores=self.scores[:k], class_ids=self.class_ids[:k], numbers=numbers
+        )
+
+    def followed(self, tracker: Tracker) -> "Detection":
+        """Return this result with the numbers that a tracker gives its objects, which it knows from earlier frames."""
+        return replace(self, numbers=tracker.update(self.boxes, self.class_ids))
 
     def draw(self, k: int | None = None) -> Image.Image:
-        """Draw the best `k` objects on the picture.
+        """Draw the best `k` objects on the picture, in the colours of their numbers, or of their classes.
 
         Raises:
             BadValue: the result was decoded without its picture, or `k` as in `top`.
@@ -63,7 +73,11 @@ class Detection:
         if self.picture is None:
             raise BadValue("this result has no picture to draw on; detect(image) keeps it, decode(…, picture=…) too")
         best = self.top(k)
-        return draw_boxes(self.picture, best.boxes, best.labels, best.scores.tolist(), best.class_ids.tolist())
+        names, colors = best.labels, best.class_ids.tolist()
+        if best.numbers is not None:
+            colors = best.numbers.tolist()
+            names = tuple(f"{name} {number}" for name, number in zip(names, colors, strict=True))
+        return draw_boxes(self.picture, best.boxes, names, best.scores.tolist(), colors)
 
     def save(self, path: str | Path) -> Path:
         """Write the drawing, or for the suffix ``.json`` the numbers; an old file is replaced as a whole.
@@ -79,6 +93,8 @@ class Detection:
         best = self.top(k)
         rows = zip(best.class_ids.tolist(), best.labels, best.scores.tolist(), best.boxes.tolist(), strict=True)
         objects = [{"class_id": c, "name": n, "score": s, "box": b} for c, n, s, b in rows]
+        if best.numbers is not None:
+            objects = [o | {"number": n} for o, n in zip(objects, best.numbers.tolist(), strict=True)]
         return json.dumps({"task": "detect", "objects": objects, "speed_ms": dict(self.speed)}, ensure_ascii=False)
 
     def to_coco(self, image_id: int = 0, category_ids: Sequence[int] | None = None) -> list[dict[str, Any]]:

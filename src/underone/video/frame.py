@@ -1,0 +1,43 @@
+"""A picture of a video, and what the network says of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from ..image import Pixels
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A picture of a video.
+
+    Attributes:
+        index: its place in the source, from 0; frames that were dropped count.
+        time: when it is shown, in seconds from the first frame.
+        picture: uint8 (H, W, 3) RGB, upright; frames of one source may differ in size.
+    """
+
+    index: int
+    time: float
+    picture: Pixels
+
+
+@dataclass(frozen=True, eq=False)
+class Seen(Generic[Answer]):
+    """A frame with its answer.
+
+    Attributes:
+        frame: the picture.
+        answer: what the network says of it.
+        dropped: frames before this one that were left out because they had become old.
+        latency: milliseconds from the frame's arrival to its answer.
+        speed: milliseconds of each stage: read (what it took to get the frame), queue, and those of the answer.
+    """
+
+    frame: Frame
+    answer: Answer
+    dropped: int
+    latency: float
+    speed: Mapping[str, float]
