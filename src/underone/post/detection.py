@@ -76,7 +76,7 @@ class Detection:
         names, colors = best.labels, best.class_ids.tolist()
         if best.numbers is not None:
             colors = best.numbers.tolist()
-            names = tuple(f"{name} {number}" for name, number in zip(names, colors, strict=True))
+            names = tuple(f"{name} #{number}" for name, number in zip(names, colors, strict=True))
         return draw_boxes(self.picture, best.boxes, names, best.scores.tolist(), colors)
 
     def save(self, path: str | Path) -> Path:
