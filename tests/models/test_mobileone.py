@@ -7,6 +7,7 @@ from underone.errors import BadValue, UnknownName
 from underone.models.build import build_model
 from underone.models.mobileone import MobileOne
 from underone.models.table import MODELS
+from underone.nn.families import FAMILIES
 from underone.nn.macs import count_macs
 from underone.nn.mobileone_block import MobileOneBlock
 from underone.nn.squeeze_excite import SqueezeExcite
@@ -115,6 +116,18 @@ def test_output_stride_keeps_maps_large_and_still_folds(output_stride, strides, 
 
 def blocks_of(backbone):
     return [backbone.stem, *(block for stage in backbone.stages for block in stage)]
+
+
+@pytest.mark.parametrize("block", FAMILIES)
+def test_trained_weights_fit_at_every_output_stride(block):
+    shapes = [
+        {
+            name: value.shape
+            for name, value in build_model("mobileone_s0", output_stride=s, block=block).state_dict().items()
+        }
+        for s in (8, 16, 32)
+    ]
+    assert shapes[0] == shapes[1] == shapes[2]
 
 
 def test_output_stride_dilates_as_slim_does():

@@ -120,4 +120,6 @@ def _stage(
             make(before, before, 3, stride=step.stride, dilation=step.dilation, groups=before, use_se=se),
             make(before, out_channels, 1, use_se=se),
         ]
+    if getattr(blocks[0], "skip", None) is not None:  # it lost its stride, and trained weights have no skip there
+        blocks[0].skip = None  # type: ignore[assignment]
     return nn.Sequential(*blocks)
