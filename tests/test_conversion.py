@@ -1,5 +1,6 @@
 """Files of other frameworks become networks that answer: by the zoo's road, by the graph's, and both alike."""
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +12,10 @@ from safetensors.numpy import save_file
 import underone as uo
 from underone import settings
 from underone.compare import difference
-from underone.errors import BadFile, BadValue, FetchFailed, ParityFailed, WeightsMismatch
+from underone.errors import BadFile, BadValue, FetchFailed, ParityFailed, Unsupported, WeightsMismatch
 from underone.files import fetch
 from underone.formats import write
-from underone.graph import Node, read_verdict, to_onnx
+from underone.graph import Graph, Node, Value, read_onnx, read_verdict, to_onnx
 from underone.weights import LABELLED_PHOTOGRAPHS, LAYOUTS, REAL_FILES, Layout, Rule, read_checkpoint
 
 
@@ -179,6 +180,32 @@ def test_quantised_network_is_held_to_what_rounding_explains(tmp_path, name, wid
     photo = [row.limits for row in rows if row.on.startswith("photo")]
     assert {limits.nmse for limits in photo} == {1e-9 if widened else 1e-4}
     assert {limits.peak for limits in photo} == {1e-4}
+
+
+def test_quantised_network_is_kept_as_it_rounds(tmp_path):
+    source = real("mobilenet_v1_075_uint8_tflite")
+    made = uo.convert(source, tmp_path / "kept.onnx", quantised="kept")
+    assert (made.road, made.spec.task, made.verdict.passed) == ("graph", "classify", True)
+    operators = Counter(node.op for node in read_onnx(tmp_path / "kept.onnx").nodes)
+    assert operators["QLinearConv"] > 20
+    floats = uo.convert(source, tmp_path / "floats.onnx")
+    assert "QLinearConv" not in {node.op for node in read_onnx(floats.output).nodes}
+
+
+def test_rounding_that_nothing_has_is_refused(tmp_path):
+    uo.save_weights(uo.create_model("mobilenet_v1_025"), tmp_path / "w.safetensors")
+    with pytest.raises(BadValue, match=r"quantised=kept: .*w\.safetensors holds weights and no network to cut"):
+        uo.convert(tmp_path / "w.safetensors", tmp_path / "a.onnx", quantised="kept")
+    with pytest.raises(BadValue, match=r"quantised='int8'; 'dequantised' or 'kept' is required"):
+        uo.convert(tmp_path / "w.safetensors", tmp_path / "a.onnx", quantised="int8")
+
+
+def test_network_of_two_inputs_is_refused_with_the_cure(tmp_path):
+    picture = Value("a", (1, 3, 8, 8)), Value("b", (1, 3, 8, 8))
+    graph = Graph((Node("Add", ("a", "b"), ("y",)),), picture, (Value("y", (1, 3, 8, 8)),), {})
+    (tmp_path / "two.onnx").write_bytes(to_onnx(graph))
+    with pytest.raises(Unsupported, match=r"two\.onnx is a network of 2 inputs, a, b; one is required: cut it to the"):
+        uo.convert(tmp_path / "two.onnx", tmp_path / "a.onnx")
 
 
 def last_weight_off(graph):

@@ -72,13 +72,17 @@ def from_transformers():
         "mobilenet_v2_035": t.MobileNetV2ForImageClassification(
             t.MobileNetV2Config(depth_multiplier=0.35, num_labels=CLASSES)
         ),
+        "deeplabv3light_mobilenet_v2_035": t.MobileNetV2ForSemanticSegmentation(
+            t.MobileNetV2Config(depth_multiplier=0.35, num_labels=CLASSES, output_stride=8)
+        ),
     }
     for name, model in networks.items():
         shapes = {n: tuple(w.shape) for n, w in model.state_dict().items() if w.ndim}
         state = {n: torch.from_numpy(numbers(n, s, torch_fan_in(n, s))) for n, s in shapes.items()}
         model.load_state_dict(state, strict=False)  # without the counters
         with torch.no_grad():
-            yield name, shapes, model.eval()(torch.from_numpy(image().transpose(0, 3, 1, 2))).logits[0].numpy()
+            logits = model.eval()(torch.from_numpy(image().transpose(0, 3, 1, 2))).logits[0].numpy()
+            yield name, shapes, logits.ravel()  # a segmenter's too: classes, rows, columns
 
 
 def main(library):

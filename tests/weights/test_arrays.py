@@ -6,7 +6,7 @@ from underone.weights.arrays import complete_norms, turn_for
 
 
 def turned(ours, array, arrays="tensorflow"):
-    turn = turn_for(ours, array, arrays)
+    turn = turn_for("theirs", ours, array, arrays)
     return turn.turn(array) if turn else array
 
 

@@ -1,10 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from underone import create_model, reparameterize, save_weights
-from underone.errors import BadValue
+from underone.errors import BadFile, BadValue
+from underone.weights import read_checkpoint
 from underone.weights.networks import nearest_network
 
 FAMILIES = ("plain", "repvgg", "acnet", "dbb", "expandnet")
@@ -51,3 +54,21 @@ def test_branches_that_only_have_names_are_not_built():
         weights[f"backbone.stages.3.1.branches.{number}.conv.weight"] = np.zeros((1, 1, 1, 1), np.float32)
     network = nearest_network(weights, "mobileone", "training")
     assert network.options == {"block": "mobileone", "num_branches": 2}
+
+
+@pytest.mark.parametrize(("name", "changes"), [
+    ("mobilenet_v1_025", {"head.weight": (300_000_000, 0)}),
+    ("deeplabv3light_mobilenet_v2_035", {"classifier.weight": (1 << 40, 1 << 40, 0, 0)}),
+], ids=["many classes", "more than can be counted"])  # fmt: skip
+def test_shapes_without_numbers_are_not_built(name, changes, tmp_path):
+    """A small file must not become a network of a terabyte."""
+    model = create_model(name, num_classes=4)
+    path = save_weights(model, tmp_path / "w.safetensors")
+    checkpoint = read_checkpoint(path)
+    weights = checkpoint.network.weights | {key: np.zeros(shape, np.float32) for key, shape in changes.items()}
+    rows = {"num_classes": changes["head.weight"][0]} if "head.weight" in changes else {}
+    damaged = replace(checkpoint, network=replace(checkpoint.network, weights=weights, **rows))
+    with pytest.raises(
+        BadFile, match=r"its shapes are (those of a network of \d+ numbers, but it holds|of no network)"
+    ):
+        create_model(name, weights=damaged)

@@ -2,18 +2,23 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
+from ..compare import Verdict
 from ..errors import BadFile, BadValue, WeightsMismatch
 from ..foreign import Cut, ForeignFile, Network, read_foreign
 from ..foreign.families import as_known_detector
+from ..foreign.foreign_file import Quantised
+from ..foreign.from_pytorch_ssd import read_pytorch_ssd
 from ..foreign.read import find_format
 from ..foreign.task import with_task
 from ..graph import read_onnx
-from ..weights import LAYOUTS, Layout, read_checkpoint, recognise_file
+from ..weights import LAYOUTS, SUFFIXES, Layout, read_arrays, read_checkpoint, recognise_file
 from ..weights.recognise import HELP
 from ..zoo import list_models
 from .graph_road import with_imagenet_labels, write_graph
 from .result import Conversion
+from .torchvision_networks import read_torchvision
 from .zoo_road import open_checkpoint, write_zoo
 
 _SUFFIXES = (".safetensors", ".onnx")
@@ -28,6 +33,7 @@ def convert(
     inputs: Sequence[str] = (),
     outputs: Sequence[str] = (),
     layouts: Sequence[Layout] = LAYOUTS,
+    quantised: Quantised = "dequantised",
 ) -> Conversion:
     """Read a trained network of any framework and write it in our names, or as a network that runs.
 
@@ -43,6 +49,8 @@ def convert(
         outputs: tensors of the file's own network that are wanted, for example what comes before its post-processing;
             () for its own outputs. With names, the graph is taken.
         layouts: the tensor names that are known; put one of your own before `weights.LAYOUTS`.
+        quantised: what becomes of a quantised network of TFLite or TensorFlow: ``dequantised``: float weights, no
+            rounding in between; ``kept``: every tensor is rounded where the file rounds it. Kept, the graph is taken.
 
     Raises:
         BadFile: the source is not readable, or of no layout we know and without a network; or the output cannot be
@@ -57,7 +65,9 @@ def convert(
     source, output = Path(source), Path(output)
     if output.suffix not in _SUFFIXES:
         raise BadValue(f"{output}: the suffix says the form; {_FORMS} is required")
-    cut = Cut(tuple(inputs), tuple(outputs))
+    if quantised not in get_args(Quantised):
+        raise BadValue(f"quantised={quantised!r}; {' or '.join(map(repr, get_args(Quantised)))} is required")
+    cut = Cut(tuple(inputs), tuple(outputs), quantised)
     if source.suffix.lower() == ".onnx":
         if to not in (None, "graph"):
             raise BadValue(f"{source} holds a network, which is taken over as it is; leave out to={to!r}")
@@ -69,14 +79,35 @@ def convert(
         _refuse_cut(cut, f"{source} holds weights and no network to cut; leave them out")
         if to == "graph":
             raise BadValue(f"{source} holds weights and no network; leave out to='graph', or name a network")
-        return write_zoo(open_checkpoint(read_checkpoint(source, layouts), to), output)
+        return _convert_weights(source, output, to, layouts)
     if to not in (None, "graph"):
         _refuse_cut(cut, f"they cut the file's own network, which to={to!r} does not take; leave out one or the other")
-    return _convert_foreign(source, file, output, "graph" if inputs or outputs else to, cut, layouts)
+    return _convert_foreign(source, file, output, to if cut == Cut() else "graph", cut, layouts)
+
+
+def _convert_weights(source: Path, output: Path, to: str | None, layouts: Sequence[Layout]) -> Conversion:
+    """Take the zoo's road, or for names of a network that the zoo has not, that network as it is."""
+    try:
+        checkpoint = read_checkpoint(source, layouts)
+    except BadFile:
+        whole = _whole_network(source) if to is None and source.suffix in (".safetensors", *SUFFIXES) else None
+        if whole is None:
+            raise
+        network, parity = whole
+        return write_graph(source, source.suffix.lstrip("."), network, output, parity=parity)
+    return write_zoo(open_checkpoint(checkpoint, to), output)
+
+
+def _whole_network(source: Path) -> tuple[Network, Verdict | None] | None:
+    """Make the network of a file whose names are those of a detector or segmenter that the zoo has not."""
+    tensors = read_arrays(source)
+    network = read_pytorch_ssd(tensors, str(source))
+    return read_torchvision(tensors, str(source)) if network is None else (network, None)
 
 
 def _refuse_cut(cut: Cut, reason: str) -> None:
     given = [f"{name}={','.join(names)}" for name, names in (("inputs", cut.inputs), ("outputs", cut.outputs)) if names]
+    given += ["quantised=kept"] * (cut.quantised == "kept")
     if given:
         raise BadValue(f"{' and '.join(given)}: {reason}")
 
@@ -104,7 +135,7 @@ def _convert_foreign(
             if to is not None or file.build is None:
                 raise
             reason = f"into no network of the zoo: {str(error).splitlines()[0].partition(HELP)[0]}"
-    network = as_known_detector(file.network(cut.inputs, cut.outputs))
+    network = as_known_detector(file.network(cut.inputs, cut.outputs, cut.quantised))
     notes = (*file.notes, *network.notes, *[reason] * bool(reason))
     graph, assumed = with_task(network.graph, file.format, file.labels)
     graph = with_imagenet_labels(graph)

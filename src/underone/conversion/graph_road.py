@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import BadValue
+from ..compare import Verdict
+from ..errors import BadValue, Unsupported
 from ..foreign import Network
 from ..foreign.task import IMAGENET_CLASSES, with_name
 from ..formats import export
@@ -15,19 +16,41 @@ from .result import Conversion
 
 
 def write_graph(
-    source: Path, kind: str, network: Network, output: Path, tensors: Mapping[str, Array] | None = None
+    source: Path,
+    kind: str,
+    network: Network,
+    output: Path,
+    tensors: Mapping[str, Array] | None = None,
+    parity: Verdict | None = None,
 ) -> Conversion:
     """Write a network that was taken over; its constants are listed beside the tensors of the file.
 
+    Args:
+        source: the file.
+        kind: its format.
+        network: as it was read.
+        output: the file to be written.
+        tensors: of the source, by its names.
+        parity: of the network with the program that it comes from, if that ran.
+
     Raises:
         BadValue: the output is to hold weights.
-        ParityFailed: the written file answers otherwise.
+        Unsupported: the network has several inputs.
+        ParityFailed: it answers otherwise than that program, or the written file otherwise than it.
     """
     if output.suffix != ".onnx":
         raise BadValue(
             f"{output}: {source} is taken over as a network, whose weights have no names of ours; give a name that "
             f"ends in .onnx. {' '.join(network.notes)}"
         )
+    given = [value.name for value in network.graph.inputs]
+    if len(given) != 1:
+        raise Unsupported(
+            f"{source} is a network of {len(given)} inputs, {', '.join(given[:8])}; one is required: cut it to the "
+            "part behind one tensor, with inputs= and outputs=, or an .onnx file with onnx.utils.extract_model"
+        )
+    if parity is not None:
+        parity.require()
     network = network._replace(graph=with_name(network.graph, source))
     verdict = read_verdict(export(network.graph, output))
     return Conversion(
@@ -38,6 +61,7 @@ def write_graph(
         spec=network.graph.spec,
         rows=_graph_rows(network, tensors or {}),
         notes=network.notes,
+        parity=parity,
         verdict=verdict,
     )
 

@@ -1,7 +1,8 @@
 """The zoo's road: weights under names that we know go into a network of ours, compared with the file's own."""
 
+from itertools import product
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from torch import nn
 
@@ -38,34 +39,39 @@ def open_checkpoint(checkpoint: Checkpoint, to: str | None) -> Opened:
     if network.options:
         notes.append(f"the channels are read from the file, they are not those of {network.model}")
     if file is None or file.build is None:
+        notes += [network.layout.note] * bool(network.layout.note)
         return Opened(model, checkpoint, None, tuple(notes))
     try:
-        graph = _graph_with_logits(file, network.layout)
+        graph = _graph_between(file, network.layout)
     except Unsupported as error:
         return Opened(model, checkpoint, None, (*notes, f"the file's own network could not be compared: {error}"))
-    model.spec = _sized(cast(ModelSpec, model.spec), graph.inputs[0].shape)  # type: ignore[assignment]
+    model.spec = _completed(cast(ModelSpec, model.spec), graph)  # type: ignore[assignment]
     parity = compare_roads(model, cast(ModelSpec, model.spec), graph)
     if parity is None:
         notes.append("the file's own network has no input and output to compare")
     return Opened(model, checkpoint, parity, tuple(notes))
 
 
-def _graph_with_logits(file: ForeignFile, layout: Layout) -> Graph:
-    """Give the file's network up to the logits where those have a known name, as a whole otherwise."""
-    for name in layout.logits:
+def _graph_between(file: ForeignFile, layout: Layout) -> Graph:
+    """Give the file's network from the prepared picture to the logits where those have known names, else as a whole."""
+    for picture, logits in product((*layout.picture, ""), (*layout.logits, "")):
         try:
-            return file.network(outputs=[name]).graph
+            return file.network([picture] * bool(picture), [logits] * bool(logits)).graph
         except UnknownName:
             continue
-    return file.network().graph
+    raise AssertionError("without names, none is unknown")
 
 
-def _sized(spec: ModelSpec, shape: tuple[int | None, ...]) -> ModelSpec:
-    """Let pictures have the size that the file's own network takes, where it takes one."""
-    if len(shape) != 4 or None in shape[2:]:
-        return spec
-    image = spec.input.model_copy(update={"shape": (None, spec.input.shape[1], *shape[2:])})
-    return spec.model_copy(update={"inputs": (image, *spec.inputs[1:])})
+def _completed(spec: ModelSpec, graph: Graph) -> ModelSpec:
+    """Let pictures have the size that the file's own network takes, and boxes be made as that makes them."""
+    shape, known = graph.inputs[0].shape, dict[str, Any]()
+    if len(shape) == 4 and None not in shape[2:]:
+        image = spec.input.model_copy(update={"shape": (None, spec.input.shape[1], *shape[2:])})
+        known["inputs"] = (image, *spec.inputs[1:])
+    theirs, ours = graph.spec.detection, spec.detection
+    if theirs is not None and ours is not None and theirs.anchor_count == ours.anchor_count:
+        known["detection"] = theirs.model_copy(update={"activation": ours.activation})
+    return spec.model_copy(update=known)
 
 
 def write_zoo(opened: Opened, output: Path) -> Conversion:

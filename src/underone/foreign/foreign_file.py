@@ -8,6 +8,8 @@ from ..errors import Unsupported
 from ..graph import Array, Graph
 from ..spec import Preparation
 
+Quantised = Literal["dequantised", "kept"]
+
 
 @dataclass(frozen=True)
 class Cut:
@@ -23,7 +25,7 @@ class Cut:
 
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
-    quantised: Literal["dequantised", "kept"] = "dequantised"
+    quantised: Quantised = "dequantised"
 
 
 class Network(NamedTuple):
@@ -65,7 +67,7 @@ class ForeignFile:
         self,
         inputs: Sequence[str] = (),
         outputs: Sequence[str] = (),
-        quantised: Literal["dequantised", "kept"] = "dequantised",
+        quantised: Quantised = "dequantised",
     ) -> Network:
         """Give the file's network, or the part of it between named tensors.
 
@@ -90,7 +92,7 @@ class ForeignFile:
         self,
         inputs: Sequence[str] = (),
         outputs: Sequence[str] = (),
-        quantised: Literal["dequantised", "kept"] = "dequantised",
+        quantised: Quantised = "dequantised",
     ) -> Graph:
         """Give the graph of `network`."""
         return self.network(inputs, outputs, quantised).graph

@@ -1,6 +1,6 @@
 """Trained weights: reading them from any source, renaming, the table of known files."""
 
-from .checkpoint import Checkpoint, read_checkpoint, recognise_file
+from .checkpoint import Checkpoint, read_arrays, read_checkpoint, recognise_file
 from .from_torch_file import SUFFIXES
 from .hub import TRAINED_WEIGHTS, TrainedWeights, fetch_weights, find_weights, weights_of
 from .labelled_photographs import LABELLED_PHOTOGRAPHS, LabelledPhotograph
@@ -30,6 +30,7 @@ __all__ = [
     "find_weights",
     "load_strict",
     "preparation_for",
+    "read_arrays",
     "read_checkpoint",
     "read_safetensors",
     "recognise",

@@ -15,13 +15,13 @@ class Turn(NamedTuple):
     """How an array becomes ours.
 
     Attributes:
-        end: of our name.
+        mark: what our name ends with, or the source's name has in it.
         rank: axes of the source's array.
         name: the order of the axes before and after.
         turn: does it.
     """
 
-    end: str
+    mark: str
     rank: int
     name: str
     turn: Callable[[Array], Array]
@@ -43,16 +43,18 @@ AXES: Mapping[str, tuple[Turn, ...]] = {
     "torch": (),
     "tensorflow": (
         Turn("depthwise.conv.weight", 4, "HWCM → CM,1,H,W", _depthwise),
-        Turn("conv.weight", 4, "HWIO → OIHW", lambda a: a.transpose(3, 2, 0, 1)),
+        Turn("depthwise_weights", 4, "HWCM → CM,1,H,W", _depthwise),
         Turn("head.weight", 4, "HWIO → OI", _dense),
         Turn("head.weight", 2, "IO → OI", lambda a: a.T),
+        Turn("weight", 4, "HWIO → OIHW", lambda a: a.transpose(3, 2, 0, 1)),
     ),
 }
 
 
-def turn_for(ours: str, array: Array, arrays: str) -> Turn | None:
-    """Find the turn of an array whose name becomes `ours`, by a key of `AXES`; None: it stays as it is."""
-    return next((turn for turn in AXES[arrays] if turn.rank == array.ndim and ours.endswith(turn.end)), None)
+def turn_for(theirs: str, ours: str, array: Array, arrays: str) -> Turn | None:
+    """Find the turn of an array whose name `theirs` becomes `ours`, by a key of `AXES`; None: it stays as it is."""
+    fitting = (turn for turn in AXES[arrays] if ours.endswith(turn.mark) or turn.mark in theirs)
+    return next((turn for turn in fitting if turn.rank == array.ndim), None)
 
 
 def complete_norms(weights: Weights, eps: float) -> tuple[Weights, int]:

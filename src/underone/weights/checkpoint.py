@@ -11,7 +11,7 @@ from .from_torch_file import SUFFIXES, read_torch_file
 from .layout import Layout
 from .layouts import LAYOUTS
 from .recognise import Recognised, recognise
-from .store import read_safetensors
+from .store import Weights, read_safetensors
 
 if TYPE_CHECKING:
     from ..foreign import ForeignFile
@@ -32,6 +32,16 @@ class Checkpoint:
     network: Recognised
     spec: ModelSpec | None = None
     file: "ForeignFile | None" = None
+
+
+def read_arrays(path: Path) -> Weights:
+    """Read the arrays of a .safetensors or torch file under the file's own names.
+
+    Raises:
+        BadFile: another format, corrupt or hostile.
+        MissingExtra: a torch file is given and torch is not installed.
+    """
+    return read_safetensors(path)[0] if path.suffix == ".safetensors" else read_torch_file(path)
 
 
 def read_checkpoint(path: str | Path, layouts: Sequence[Layout] = LAYOUTS) -> Checkpoint:

@@ -70,7 +70,8 @@ class Recognised:
     def preparation(self) -> Preparation | None:
         """How the source prepares a picture for it; None where the layout does not say."""
         how = self.layout.preparation
-        if how is None or self.in_chans != 3 or not (self.imagenet or self.layout.arrays == "tensorflow"):
+        kept = self.imagenet or self.layout.arrays == "tensorflow" or self.layout.name != Layout.name
+        if how is None or self.in_chans != 3 or not kept:
             return None
         return how.model_copy(update={"crop_ratio": crop_ratio(self.layout.source, self.model)})
 
@@ -109,7 +110,7 @@ def recognise(
     family = CHANNELS[model].family if model is not None and model in CHANNELS else None
     layout = layout_of(weights, where, layouts, family)
     rows, notes = _rows(weights, layout, where)
-    ours = {row.ours: _turned(weights[row.theirs], row.ours, layout) for row in rows}
+    ours = {row.ours: _turned(weights[row.theirs], row.theirs, row.ours, layout) for row in rows}
     if layout.rules and layout.form == "training":
         ours, completed = complete_norms(ours, layout.bn_eps)
         notes += [f"{completed} batch norms were folded in part or lack scale or shift: completed"] * bool(completed)
@@ -121,7 +122,7 @@ def recognise(
     head = ours.get("head.weight")
     return Recognised(
         layout,
-        model or network.name,
+        model or layout.name.format(network.name),
         ours,
         num_classes=None if head is None or head.ndim == 0 else head.shape[0],
         in_chans=network.in_chans,
@@ -184,12 +185,12 @@ _AVERAGE = "/ExponentialMovingAverage"  # tf.train.ExponentialMovingAverage
 
 
 def _row(array: Array, theirs: str, ours: str, layout: Layout) -> Row:
-    turn = turn_for(ours, array, layout.arrays)
-    return Row(theirs, ours, turn.name if turn else "", tuple(_turned(array, ours, layout).shape))
+    turn = turn_for(theirs, ours, array, layout.arrays)
+    return Row(theirs, ours, turn.name if turn else "", tuple(_turned(array, theirs, ours, layout).shape))
 
 
-def _turned(array: Array, ours: str, layout: Layout) -> Array:
-    turn = turn_for(ours, array, layout.arrays)
+def _turned(array: Array, theirs: str, ours: str, layout: Layout) -> Array:
+    turn = turn_for(theirs, ours, array, layout.arrays)
     return np.ascontiguousarray(turn.turn(array)) if turn else array
 
 

@@ -2,7 +2,16 @@
 
 from ..weights import save_weights
 from .create import create_model
-from .from_weights import imagenet_labels
+from .from_weights import coco_labels, imagenet_labels
 from .listing import ModelInfo, WeightsInfo, list_models, model_info
 
-__all__ = ["ModelInfo", "WeightsInfo", "create_model", "imagenet_labels", "list_models", "model_info", "save_weights"]
+__all__ = [
+    "ModelInfo",
+    "WeightsInfo",
+    "coco_labels",
+    "create_model",
+    "imagenet_labels",
+    "list_models",
+    "model_info",
+    "save_weights",
+]

@@ -10,7 +10,7 @@ from ..models.segmenters import is_segmenter
 from ..models.table import MODELS
 from ..spec import ModelSpec
 from ..weights import SUFFIXES, Checkpoint, load_strict
-from .build import build
+from .build import build, build_for
 from .detectors import create_detector
 from .from_weights import arguments_from, checkpoint_of, completed_spec, of_backbone, split_tag
 from .segmenters import create_segmenter
@@ -87,8 +87,9 @@ def create_model(
         return _labelled(model, labels)
     entry, checkpoint = checkpoint_of(name, weights)
     asked = {"num_classes": num_classes, "in_chans": in_chans, **options}
-    model = build(name, **arguments | arguments_from(name, checkpoint, asked, features))
+    arguments |= arguments_from(name, checkpoint, asked, features)
     new_head = features is None and num_classes not in (None, checkpoint.network.num_classes)
+    model = build(name, **arguments) if new_head else build_for(checkpoint, name, **arguments)
     if features is None and not new_head:
         load_strict(model, checkpoint.network.weights, name)
     else:

@@ -9,13 +9,14 @@ from ..errors import BadFile, BadValue, MissingExtra
 from ..models.detectors import find_detector, is_detector
 from ..models.segmenters import find_segmenter, is_segmenter
 from ..models.table import ALIASES, canonical
-from ..spec import ModelSpec
+from ..spec import VOC_CLASSES, ModelSpec
 from ..weights import Checkpoint, TrainedWeights, Weights, fetch_weights, find_weights, read_checkpoint
 
 if TYPE_CHECKING:
     from torch import nn
 
 _NEW_HEAD = ", new head"
+_COCO_IDS = 90  # the largest id of COCO's 80 kinds of objects
 _DEFAULT_RULES = {"padding": "symmetric", "bn_eps": 1e-5}  # of every backbone
 
 
@@ -51,7 +52,8 @@ def arguments_from(
 ) -> dict[str, Any]:
     """Return the arguments that the file decides; refuse those asked for that contradict it."""
     network, spec = checkpoint.network, checkpoint.spec
-    if name not in (network.model, ALIASES.get(network.model)):
+    below = _backbone_of(network.model) if features is not None or asked["num_classes"] is not None else None
+    if name not in (network.model, ALIASES.get(network.model), below):
         raise BadValue(f"{checkpoint.path} holds {network.model!r}, not {name!r}; ask for that name")
     if features is None and network.num_classes is None and asked["num_classes"] is None:
         raise BadValue(f"{checkpoint.path} has no classifier; pass features_only=True, or num_classes for a new head")
@@ -68,6 +70,13 @@ def arguments_from(
         decided["num_classes"] = network.num_classes if asked["num_classes"] is None else asked["num_classes"]
     decided |= {key: value for key, value in rules.items() if value != _DEFAULT_RULES[key]}
     return decided | dict(network.options)
+
+
+def _backbone_of(name: str) -> str | None:
+    """Name the backbone of a detector or segmenter; None for any other network."""
+    if is_detector(name):
+        return find_detector(name).backbone
+    return find_segmenter(name).backbone if is_segmenter(name) else None
 
 
 _CURES = {
@@ -121,12 +130,22 @@ def _trained_spec(built: ModelSpec, checkpoint: Checkpoint, entry: TrainedWeight
     preparation = entry.preparation if entry else from_file or network.preparation
     if preparation is not None:
         known["inputs"] = (built.input.model_copy(update={"preparation": preparation}),)
-    own = checkpoint.file.labels if checkpoint.file else None
-    if own and built.task == "classify" and not new_head:
-        known["labels"] = own if len(own) == network.num_classes else None
-    elif network.imagenet and built.task == "classify" and not new_head:
-        known["labels"] = imagenet_labels() if network.num_classes == 1000 else ("background", *imagenet_labels())
+    if not new_head:
+        known["labels"] = _labels(built, checkpoint)
     return built.model_copy(update=known)
+
+
+def _labels(built: ModelSpec, checkpoint: Checkpoint) -> tuple[str, ...] | None:
+    """Return the class names that a file holds, or those of the data set that has as many."""
+    network = checkpoint.network
+    own = checkpoint.file.labels if checkpoint.file else None
+    if own and built.task == "classify":
+        return own if len(own) == network.num_classes else None
+    if network.imagenet and built.task == "classify":
+        return imagenet_labels() if network.num_classes == 1000 else ("background", *imagenet_labels())
+    if built.task == "segment" and built.classes == len(VOC_CLASSES):
+        return VOC_CLASSES
+    return coco_labels() if built.task == "detect" and built.classes == _COCO_IDS else None
 
 
 def _own_spec(built: ModelSpec, stored: ModelSpec, path: Path, new_head: bool) -> ModelSpec:
@@ -155,3 +174,16 @@ def imagenet_labels() -> tuple[str, ...]:
     except ImportError as error:
         raise MissingExtra("naming the ImageNet classes", "torchvision", "train") from error
     return tuple(MobileNet_V2_Weights.IMAGENET1K_V1.meta["categories"])
+
+
+def coco_labels() -> tuple[str, ...]:
+    """Return torchvision's names of COCO's 80 kinds of objects by their ids from 1 to 90; ten are ``N/A``.
+
+    Raises:
+        MissingExtra: torchvision is not installed.
+    """
+    try:
+        from torchvision.models.detection import SSDLite320_MobileNet_V3_Large_Weights
+    except ImportError as error:
+        raise MissingExtra("naming COCO's classes", "torchvision", "train") from error
+    return tuple(SSDLite320_MobileNet_V3_Large_Weights.COCO_V1.meta["categories"][1:])

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import BadFile
 from ..models.segmenters import Segmenter, find_segmenter, is_segmenter
-from ..spec import ModelSpec, SegmentationSpec
+from ..spec import VOC_CLASSES, ModelSpec, SegmentationSpec
 from ..weights import Checkpoint, TrainedWeights, Weights, load_strict
-from .build import build
+from .build import build, build_for
 from .from_weights import arguments_from, checkpoint_of, completed_spec
 from .heads import OF_BACKBONE, described, with_backbone
 
@@ -47,7 +47,7 @@ def _of_segmenter(
     decided = arguments_from(entry.name, checkpoint, asked, entry.features(found["auxiliary"]))
     made = {**found, **_made_for(checkpoint), **given, **decided}
     classes = found["num_classes"]
-    model = build(entry.name, **made)
+    model = build_for(checkpoint, entry.name, **made)
     new_head = made["num_classes"] != classes
     if new_head:
         own = {key: tensor.numpy() for key, tensor in model.state_dict().items() if key.startswith(_CLASS_LAYERS)}
@@ -73,10 +73,12 @@ def _of_head(weights: Weights, checkpoint: Checkpoint) -> dict[str, Any]:
 
 
 def _made_for(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Return what the spec of a file of ours says of the pictures and the map; nothing of another file."""
+    """Return what the spec of a file of ours says of pictures and map, or what the source of another file says."""
     stored = checkpoint.spec
     if stored is None:
-        return {}
+        classes = len(checkpoint.network.weights["classifier.weight"])
+        background = 0 if classes == len(VOC_CLASSES) else None
+        return {"output_stride": checkpoint.network.layout.output_stride, "background": background}
     how = stored.segmentation or SegmentationSpec()
     height, width = stored.input.size if stored.inputs else (None, None)
     sized = {"size": (height, width)} if height and width else {}

@@ -88,6 +88,12 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
             read_checkpoint(path)
 
 
+def test_meta_alone_is_refused_with_what_is_missing(tmp_path):
+    (tmp_path / "model.meta").write_bytes(b"")
+    with pytest.raises(BadFile, match=r"model\.meta is no checkpoint .*; a \.meta holds the graph without its weights"):
+        read_checkpoint(tmp_path / "model.meta")
+
+
 def change(path, at, value):
     data = bytearray(path.read_bytes())
     data[at] ^= value

@@ -40,7 +40,10 @@ def read_checkpoint(path: Path | str) -> ForeignFile:
         return ForeignFile(str(path), "TensorFlow checkpoint", found.tensors, notes=found.notes)
     tables = [open_file(p) for p in _tables(beginning)]
     if not tables or not all(map(is_table, tables)):
-        raise BadFile(f"{path} is no checkpoint of TensorFlow; a .index with its .data files, or a table is required")
+        without = "; a .meta holds the graph without its weights" * (path.suffix == ".meta")
+        raise BadFile(
+            f"{path} is no checkpoint of TensorFlow; a .index with its .data files, or a table is required{without}"
+        )
     tensors, notes = read_slices(tables)
     return ForeignFile(str(path), "TensorFlow checkpoint (version 1)", tensors, notes=notes)
 
