@@ -2,6 +2,7 @@
 
 import gc
 import threading
+import time
 import weakref
 
 import pytest
@@ -81,11 +82,12 @@ def test_three_frames_are_alive_at_the_most(clips):
     def alive():
         return sum(picture() is not None for picture in made)
 
-    for seen in stream(pictures(), lambda picture: most.append(alive())):
+    for seen in stream(pictures(), lambda picture: None):
+        time.sleep(0.01)  # the others go as far as they can
         most.append(alive())
         del seen
     gc.collect()
-    assert 2 <= max(most) <= 4  # three in the slots, and the one that the generator itself still holds
+    assert max(most) == 3
     assert alive() == 0
 
 
