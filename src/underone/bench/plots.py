@@ -1,7 +1,8 @@
 """Records and Verdicts as plots: inline SVG, drawn again from the stored numbers at any time."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ try:
 except ImportError as error:
     raise MissingExtra("a report", "matplotlib", "report") from error
 
-_COLORS = ("#2563eb", "#0d9488", "#d97706", "#9333ea", "#dc2626", "#4b5563", "#65a30d", "#0891b2")
+COLORS = ("#2563eb", "#0d9488", "#d97706", "#9333ea", "#dc2626", "#4b5563", "#65a30d", "#0891b2")
 _STYLE = {
     "font.family": "sans-serif",
     "font.size": 10,
@@ -50,7 +51,7 @@ def latency(records: Sequence[Record], labels: Sequence[str]) -> str:
         figure = Figure(figsize=(8.2, 0.62 * len(records) + 0.9))
         axes = figure.subplots()
         for row, record in enumerate(records):
-            _latency_row(axes, row, record, _COLORS[row % len(_COLORS)])
+            _latency_row(axes, row, record, COLORS[row % len(COLORS)])
         axes.set_yticks(range(len(records)), labels)
         axes.invert_yaxis()
         axes.set_xlim(0, 1.18 * max(float(np.percentile(r.samples_ms, 99)) for r in records))
@@ -58,7 +59,7 @@ def latency(records: Sequence[Record], labels: Sequence[str]) -> str:
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x", color="#e5e7eb", linewidth=0.8)
         axes.set_axisbelow(True)
-        return _svg(figure)
+        return svg(figure)
 
 
 def block_errors(verdict: Verdict) -> str:
@@ -72,7 +73,7 @@ def block_errors(verdict: Verdict) -> str:
         axes = figure.subplots()
         floor = 1e-17  # an exact result has no place on a log axis
         rows = verdict.comparisons
-        for color, (kind, part) in zip(_COLORS, _by_input(verdict).items(), strict=False):
+        for color, (kind, part) in zip(COLORS, _by_input(verdict).items(), strict=False):
             axes.scatter(range(len(part)), [max(v, floor) for v in part], s=18, color=color, label=kind, zorder=3)
         limit = max(c.limits.nmse for c in rows)
         axes.axhline(limit, color="#dc2626", linewidth=1, linestyle="--")
@@ -83,7 +84,7 @@ def block_errors(verdict: Verdict) -> str:
         axes.set_ylabel("error / signal (NMSE)")
         axes.grid(axis="y", color="#e5e7eb", linewidth=0.8)
         axes.legend(frameon=False, loc="lower right", ncols=3)
-        return _svg(figure)
+        return svg(figure)
 
 
 def layers(profile: Profile, path: Path) -> Path:
@@ -103,7 +104,7 @@ def layers(profile: Profile, path: Path) -> Path:
         figure = Figure(figsize=(10, 0.21 * len(rows) + 1.3), layout="constrained")
         figure.suptitle(f"{profile.title}: {profile.ms:.2f} ms, {profile.of_ceiling(profile):.0%} of the ceiling")
         time, rate = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
-        colors = {op: _COLORS[i % len(_COLORS)] for i, op in enumerate(dict.fromkeys(x.op for x in profile.layers))}
+        colors = {op: COLORS[i % len(COLORS)] for i, op in enumerate(dict.fromkeys(x.op for x in profile.layers))}
         for axes, values, title in (
             (time, [x.ms for x in profile.layers], "milliseconds"),
             (rate, [100 * profile.of_ceiling(x) for x in profile.layers], "% of the float32 ceiling"),
@@ -148,7 +149,16 @@ def _by_input(verdict: Verdict) -> dict[str, list[float]]:
     return found
 
 
-def _svg(figure: Figure) -> str:
+@contextmanager
+def axes_of(width: float, height: float) -> Iterator[tuple[Figure, Axes]]:
+    """Give an empty plot of that size, in inches, in the style of all of them."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(width, height))
+        yield figure, figure.subplots()
+
+
+def svg(figure: Figure) -> str:
+    """Give a plot as SVG text, to stand inside a page."""
     text = io.StringIO()
     figure.savefig(text, format="svg", bbox_inches="tight", transparent=True, metadata={"Date": None})
     return text.getvalue()[text.getvalue().index("<svg") :]

@@ -1,0 +1,177 @@
+"""The quantisation doctor: what each layer costs, where channels lie far apart, what each remedy gains."""
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from ..graph import Array
+from ..spec import Frozen
+from ..weights import read_safetensors
+from .branches import widest_branch
+from .layers import Layer
+from .pictures import Data
+from .qdq import to_qdq
+from .quantize import agreement, open_network
+from .sensitivity import accumulated, alone, error, run_all
+from .stages import REMEDIES, Progress, Quantizer, Stage
+
+_JUDGED = 32  # pictures that errors are taken on
+_DRAWN = 4  # layers, the worst, that are shown with their channels
+
+
+class LayerFinding(Frozen):
+    """What is known of one layer.
+
+    Attributes:
+        name: as in `Engine.profile`.
+        op: its operator.
+        alone: error of the network when this layer alone is quantised, its channels as they were folded.
+        accumulated: error of what the layer gives when all are quantised, with every remedy.
+        weights_apart: largest weight of the widest output channel over that of the median channel, as folded.
+        inputs_apart: greatest value of the widest channel that the layer reads over that of the median channel.
+        widened_by: the branch that made the widest output channel wide when it was folded; empty where unknown.
+    """
+
+    name: str
+    op: str
+    alone: float
+    accumulated: float
+    weights_apart: float
+    inputs_apart: float
+    widened_by: str = ""
+
+
+class Gain(Frozen):
+    """What the network is like after some remedies.
+
+    Attributes:
+        remedies: that were applied.
+        nmse: squared error of its outputs over their squared signal.
+        same_top1: pictures with the same best class, in percent; None where it is no classifier.
+    """
+
+    remedies: tuple[str, ...]
+    nmse: float
+    same_top1: float | None
+
+
+class Channels(Frozen):
+    """The ranges of the channels that a layer reads, before and after equalisation, from the widest down.
+
+    Attributes:
+        layer: that reads them.
+        before: greatest size of a value in each channel, sorted.
+        after: the same in the equalised network.
+    """
+
+    layer: str
+    before: tuple[float, ...]
+    after: tuple[float, ...]
+
+
+class Diagnosis(Frozen):
+    """What quantising does to a network.
+
+    Attributes:
+        model: its name.
+        calibration: how ranges were found.
+        pictures: that they were found on; errors are taken on some of them.
+        layers: in the order of the network.
+        gains: without any remedy, then with one more each time.
+        channels: of the worst layers.
+    """
+
+    model: str
+    calibration: str
+    pictures: int
+    layers: tuple[LayerFinding, ...]
+    gains: tuple[Gain, ...]
+    channels: tuple[Channels, ...]
+
+
+def diagnose(
+    model: Any,
+    data: Data,
+    *,
+    images: int = 256,
+    calibration: str = "mean",
+    remedies: Sequence[str] = REMEDIES,
+    trained: str | PathLike[str] | None = None,
+    threads: int | None = None,
+    progress: Progress = lambda what, done, total: None,  # noqa: ARG005
+) -> Diagnosis:
+    """Find out what quantising does to a network, layer by layer and remedy by remedy; nothing is written.
+
+    Arguments and errors are those of `quantize`, but for these: `remedies` are tried in their order, each on top of
+    those before it; `trained` is a safetensors file of the same network in training form, by which the branches are
+    named that widened channels.
+    """
+    training = read_safetensors(trained)[0] if trained is not None else {}
+    quantizer = open_network(model, data, images, calibration, threads, progress)
+    pictures = quantizer.pictures.batch(_JUDGED)
+    stages = [quantizer.stage(remedies[:count]) for count in range(len(remedies) + 1)]
+    layers = _layers(quantizer, stages[0], stages[-1], pictures, training)
+    return Diagnosis(
+        model=quantizer.graph.spec.name,
+        calibration=calibration,
+        pictures=len(quantizer.pictures),
+        layers=layers,
+        gains=tuple(_gain(quantizer, stage, remedies[:i], pictures) for i, stage in enumerate(stages)),
+        channels=_channels(quantizer, stages[0], layers),
+    )
+
+
+def _gain(quantizer: Quantizer, stage: Stage, remedies: Sequence[str], pictures: Array) -> Gain:
+    want = run_all(quantizer.graph, pictures, quantizer.threads)
+    got = run_all(to_qdq(stage.graph, stage.scheme), pictures, quantizer.threads)
+    same = agreement(got, want) if quantizer.graph.spec.task == "classify" else None
+    return Gain(remedies=tuple(remedies), nmse=error(got, want), same_top1=same)
+
+
+def _layers(
+    quantizer: Quantizer, first: Stage, last: Stage, pictures: Array, training: Mapping[str, Array]
+) -> tuple[LayerFinding, ...]:
+    costs = alone(first, pictures, quantizer.threads, lambda n, of: quantizer.progress("layers alone", n, of))
+    adding = accumulated(last, pictures, quantizer.threads)
+    return tuple(
+        LayerFinding(
+            name=layer.name,
+            op=layer.node.op,
+            alone=costs[layer.name],
+            accumulated=adding[layer.name],
+            weights_apart=_apart(np.abs(_rows(first, layer)).max(axis=1)),
+            inputs_apart=_apart(_spans(first, layer)),
+            widened_by=widest_branch(training, layer.name, _rows(first, layer)),
+        )
+        for layer in first.layers
+    )
+
+
+def _channels(quantizer: Quantizer, first: Stage, layers: Sequence[LayerFinding]) -> tuple[Channels, ...]:
+    even = quantizer.stage(("equalization",))
+    read = {layer.name: layer for layer in first.layers}
+    worst = sorted(layers, key=lambda found: -found.alone)[:_DRAWN]
+    pairs = [(w.name, *(_sorted(_spans(stage, read[w.name])) for stage in (first, even))) for w in worst]
+    return tuple(Channels(layer=name, before=before, after=after) for name, before, after in pairs)
+
+
+def _rows(stage: Stage, layer: Layer) -> Array:
+    rows = layer.rows(stage.graph.constants[layer.node.inputs[1]])
+    return rows.reshape(-1, rows.shape[2])
+
+
+def _spans(stage: Stage, layer: Layer) -> Array:
+    """Give the greatest size of a value in each channel that a layer reads, (C,)."""
+    seen = stage.seen[stage.owners[layer.node.inputs[0]]]
+    return np.maximum(np.abs(seen.low), np.abs(seen.high))
+
+
+def _apart(values: Array) -> float:
+    middle = float(np.median(values[values > 0])) if (values > 0).any() else 1.0
+    return float(values.max()) / middle
+
+
+def _sorted(values: Array) -> tuple[float, ...]:
+    return tuple(float(v) for v in np.sort(values)[::-1])

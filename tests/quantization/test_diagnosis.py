@@ -1,0 +1,59 @@
+"""The doctor finds what was planted: a layer with channels far apart, a wide branch, a remedy that helps."""
+
+import numpy as np
+import pytest
+
+from underone.quantization import REMEDIES, Diagnosis, diagnose
+from underone.quantization.branches import widest_branch
+from underone.spec import ModelSpec
+from underone.weights import write_safetensors
+
+
+@pytest.fixture(scope="module")
+def found(make_network, folder):
+    """Return what the doctor says of a network whose expanded channels lie far apart."""
+    return diagnose(make_network(spread=8, clip=np.inf), folder)
+
+
+def test_layer_with_channels_far_apart_is_named(found):
+    apart = {layer.name: layer for layer in found.layers}
+    assert max(found.layers, key=lambda x: x.inputs_apart).name == "depthwise"
+    assert apart["depthwise"].inputs_apart > 5
+    assert [layer.name for layer in found.layers] == ["stem", "expand", "depthwise", "project", "head"]
+
+
+def test_errors_are_found_for_each_layer_and_add_up(found):
+    assert all(0 < layer.alone < 0.1 for layer in found.layers)
+    assert all(0 < layer.accumulated < 0.1 for layer in found.layers)
+
+
+def test_gains_follow_the_remedies(found):
+    assert [gain.remedies for gain in found.gains] == [REMEDIES[:i] for i in range(5)]
+    assert found.gains[1].nmse < found.gains[0].nmse
+    assert all(gain.same_top1 is not None for gain in found.gains)
+
+
+def test_channels_are_even_after_equalisation(found):
+    channels = next(c for c in found.channels if c.layer == "depthwise")
+    spread = [np.max(c) / np.min(np.array(c)[np.array(c) > 0]) for c in (channels.before, channels.after)]
+    assert spread[0] > 20
+    assert spread[1] < 5  # no channel is enlarged more than 64 times
+
+
+def test_diagnosis_survives_json(found):
+    assert Diagnosis.model_validate_json(found.model_dump_json()) == found
+
+
+def norm(scale, variance=1.0):
+    return {"weight": np.array([1.0, scale]), "running_var": np.array([1.0, variance])}
+
+
+def test_branch_that_widened_a_channel_is_named(make_network, folder, tmp_path):
+    arrays = {"a.branches.0.conv.weight": np.ones((2, 1, 3, 3)), "a.scale.conv.weight": np.ones((2, 1, 1, 1))}
+    for branch, numbers in (("branches.0.bn", norm(2)), ("scale.bn", norm(3, variance=0.01)), ("skip", norm(5))):
+        arrays |= {f"a.{branch}.{name}": value for name, value in numbers.items()}
+    rows = np.array([np.ones(9), np.full(9, 37.0)])
+    assert widest_branch(arrays, "a.conv", rows) == "scale, channel 1: 30 of 37"
+    assert widest_branch(arrays, "b.conv", rows) == ""
+    file = write_safetensors(tmp_path / "trained.safetensors", arrays, ModelSpec())
+    assert {x.widened_by for x in diagnose(make_network(), folder, remedies=(), trained=file).layers} == {""}
