@@ -140,6 +140,7 @@ def quantize(
     remedies: str = "equalization,bias",
     keep: str = "0",
     report: Path | None = None,
+    trained: Path | None = None,
     json: Json = False,
 ) -> None:
     """Quantise a network to 8 bits by unlabelled pictures; what it loses is measured before the file is kept.
@@ -155,12 +156,13 @@ def quantize(
         remedies: what is done against the loss, separated by commas: equalization, bias, rounding, clipping; or all.
         keep: layers that stay in float32: how many, the most sensitive ones, or their names, separated by commas.
         report: folder for the doctor's page: what each layer costs, and what each remedy gains.
+        trained: .safetensors of the network in training form; the doctor then names the branches that widened channels.
         json: print the verdict as JSON.
     """
     from .quantize import quantize_file
 
     with progress.bar() as tell:
-        verdict = quantize_file(source, data, output, images, calibration, remedies, keep, report, tell)
+        verdict = quantize_file(source, data, output, images, calibration, remedies, keep, report, trained, tell)
     show.result(verdict, json, show.verdict)
 
 
@@ -333,11 +335,13 @@ def train(
 
     Args:
         recipe: name of a recipe (for classes finetune, scratch, distill, mobileone_in1k, mobilenet_v2_in1k; for objects
-            finetune_detection, ssdlite_voc, ssdlite320_mobileone_coco; with _smoke for a try of seconds), or the
-            recipe.yaml of a run.
+            finetune_detection, ssdlite_voc, ssdlite320_mobileone_coco; for masks finetune_segmentation,
+            deeplabv3_mobileone_voc, deeplabv3_mobileone_ade20k; with _smoke for a try of seconds), or the recipe.yaml
+            of a run.
         changes: key=value of the recipe, for example model=mobileone_s0 lr=0.05.
         data: folder with train, validation and perhaps test: folders of classes, CSV tables or tar shards; for objects
-            boxes as COCO, VOC and YOLO write them, or CSV tables with a row for each.
+            boxes as COCO, VOC and YOLO write them, or CSV tables with a row for each; for masks lists of pairs,
+            VOC's lists, or folders with images and masks.
         output: folder of the run.
         resume: go on from the folder's last state.
         device: that trains; with `--ray` cpu or cuda.
@@ -366,8 +370,8 @@ def check_data(folder: Path, /, *, sheet: Path | None = None, json: Json = False
 
     Args:
         folder: with train, validation and perhaps test: folders of classes, CSV tables or tar shards; or boxes as
-            COCO, VOC and YOLO write them, or CSV tables with a row for each.
-        sheet: JPEG file for the pictures with wrong boxes.
+            COCO, VOC and YOLO write them, or CSV tables with a row for each; or masks.
+        sheet: JPEG file for the pictures with wrong boxes or masks.
         json: print counts and all findings as JSON.
     """
     from .data import check_folder, report
