@@ -117,7 +117,7 @@ def export(
 
     Args:
         source: name of the zoo (with `.tag` for trained weights), checkpoint, or .onnx file.
-        output: target file; its suffix is the format.
+        output: target file; its suffix is the format: .onnx, or .mlpackage for Core ML.
         dtype: number format of weights and arithmetic in the file; inputs and outputs stay float32.
         form: fold first, or keep the training form; an .onnx file keeps the form it has.
         nms: put decoding and NonMaxSuppression behind a detector, inside the file.
@@ -173,9 +173,10 @@ def verify(file: Path, /, *, against: Path, backend: str = "auto", json: Json = 
     `underone verify mobilenet_fp16.onnx --against mobilenet.onnx`
 
     Args:
-        file: the file under test.
+        file: the file under test: .onnx, or one of another framework, such as a .mlpackage, which our own interpreter
+            runs in the number formats that it is written in.
         against: the reference.
-        backend: engine that runs the file under test.
+        backend: engine that runs the file under test, if that is .onnx.
         json: print the verdict as JSON.
     """
     from ..formats import verify as verify_file

@@ -5,20 +5,24 @@ from typing import Literal, cast
 
 from ..compare import Verdict
 from ..formats import export
-from ..graph import read_verdict
 from ..spec import ModelSpec
 
 
 def export_source(
     source: str, output: Path, dtype: Literal["float32", "float16"], form: Literal["folded", "training"], nms: bool
-) -> Verdict | None:
+) -> Verdict:
     """Export what the source stands for; return the verdict that was written with it."""
     if source.lower().endswith(".onnx"):
-        return read_verdict(export(Path(source), output, dtype=dtype, nms=nms))
+        return _beside(export(Path(source), output, dtype=dtype, nms=nms))
     from ..conversion import open_model
     from ..fold import reparameterize
 
     model = open_model(source)
     if form == "folded" and cast(ModelSpec, model.spec).form != "folded":
         model = reparameterize(model)
-    return read_verdict(export(model, output, dtype=dtype, nms=nms))
+    return _beside(export(model, output, dtype=dtype, nms=nms))
+
+
+def _beside(path: Path) -> Verdict:
+    proof = path.with_name(path.name + ".verdict.json")
+    return Verdict.from_json(proof.read_bytes(), str(proof))

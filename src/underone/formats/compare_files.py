@@ -5,8 +5,6 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from ..compare import Verdict
 from ..errors import BadValue
 from ..foreign import read_foreign
@@ -14,8 +12,9 @@ from ..foreign.read import find_format
 from ..graph import read_onnx
 from ..runtime import Engine, load
 from ..spec import Shape
+from .explain import compare_and_explain, is_half
 from .forms import Form, of_engine, of_graph, of_module
-from .parity import compare_forms, versions
+from .parity import versions
 from .pictures import on_common_inputs
 
 if TYPE_CHECKING:
@@ -75,8 +74,7 @@ def _opened(given: Any, backend: str, stack: ExitStack) -> _Side:
     path = Path(given)
     if path.suffix != ".onnx" and find_format(path):
         graph = read_foreign(path).graph()
-        half = any(c.dtype == np.float16 for c in graph.constants.values())
-        return _Side(path.name, of_graph(graph), "float16" if half else "float32")
+        return _Side(path.name, of_graph(graph), "float16" if is_half(graph) else "float32")
     engine = stack.enter_context(load(given, backend=backend))
     return _Side(path.name, of_engine(engine, lambda: read_onnx(path)), engine.precision)
 
@@ -91,12 +89,13 @@ def _traced(model: Any, shape: Shape | None) -> _Side:
 def _verdict(tested: _Side, reference: _Side) -> Verdict:
     got, want, inputs = on_common_inputs(tested.form, reference.form, tested.name, reference.name)
     exact = tested.precision == reference.precision == "float32"
-    rows, notes = compare_forms(got, want, inputs, "float32" if exact else "float16")
+    rows, notes, facts = compare_and_explain(got, want, inputs, "float32" if exact else "float16")
     return Verdict(
         kind="verify",
         subject=f"{tested.name} by {tested.form.by}",
         reference=f"{reference.name} by {reference.form.by}",
         comparisons=tuple(rows),
+        facts=facts,
         notes=tuple(notes),
         versions=versions([got, want]),
     )

@@ -32,7 +32,9 @@ def on_common_inputs(
     image = common_input(ours, theirs, reference_name or reference.spec.name, name or tested.spec.name)
     if not _prepared_differently(theirs.preparation, ours.preparation):
         return tested, reference, probes(image)
-    return on_pictures(tested), on_pictures(reference), picture_probes(taking_bytes(image))
+    how = ours.preparation
+    color = how.color if how else "RGB"
+    return on_pictures(tested, color), on_pictures(reference, color), picture_probes(taking_bytes(image))
 
 
 def _prepared_differently(how: Preparation | None, other: Preparation | None) -> bool:
@@ -41,8 +43,12 @@ def _prepared_differently(how: Preparation | None, other: Preparation | None) ->
     return any(getattr(how, field) != getattr(other, field) for field in ("color", "range", "mean", "std"))
 
 
-def on_pictures(form: Form) -> Form:
-    """Let a form take the bytes of an RGB or grey picture, as float32 (N, C, H, W), whatever its own input takes.
+def on_pictures(form: Form, color: str) -> Form:
+    """Let a form take the bytes of a picture, as float32 (N, C, H, W), whatever its own input takes.
+
+    Args:
+        form: any form of a network on pictures.
+        color: order of the channels that it is given; they are turned where its own input wants another.
 
     Raises:
         Unsupported: its spec does not say how a picture is prepared, or the input is channels last.
@@ -53,10 +59,10 @@ def on_pictures(form: Form) -> Form:
         raise Unsupported(f"{form.spec.name!r}: input {spec.name!r} is no picture in (N, C, H, W) that can be prepared")
     low, high = how.range
     mean, std = (np.array(values, np.float32).reshape(1, -1, 1, 1) for values in (how.mean, how.std))
-    flip = how.color == "BGR"
+    turn = how.color != color
 
     def run(inputs: Mapping[str, Array]) -> dict[str, Array]:
-        picture = inputs[spec.name][:, ::-1] if flip else inputs[spec.name]
+        picture = inputs[spec.name][:, ::-1] if turn else inputs[spec.name]
         prepared = (picture * ((high - low) / 255) + low - mean) / std
         return form.run({spec.name: np.ascontiguousarray(prepared, spec.dtype)})
 
@@ -66,5 +72,5 @@ def on_pictures(form: Form) -> Form:
         form,
         spec=form.spec.model_copy(update={"inputs": (image,)}),
         run=run,
-        graph=None if graph is None or flip else lambda: take_bytes(graph()),
+        graph=None if graph is None or turn else lambda: take_bytes(graph()),
     )

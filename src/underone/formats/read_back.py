@@ -5,18 +5,17 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
 
 from ..compare import Verdict
-from ..errors import MissingExtra
+from ..errors import MissingExtra, ParityFailed
 from ..files import atomic_folder, atomic_write, sha256_of
 from ..foreign import read_foreign
 from ..graph import Graph, count
+from .explain import Dtype, compare_and_explain
 from .forms import Form, of_graph
-from .parity import compare_forms, versions
+from .parity import versions
 from .pictures import on_common_inputs
 
-Dtype = Literal["float32", "float16"]
 Write = Callable[[Graph, Path, Dtype], None]
 
 
@@ -60,16 +59,25 @@ def write_and_read(graph: Graph, reference: Form, path: Path, dtype: Dtype) -> V
         raise MissingExtra(f"export to {path.suffix}", row.package, row.extra)
     with row.place(path) as new, atomic_write(path.with_name(path.name + ".verdict.json")) as proof:
         row.write(graph, new, dtype)
-        verdict = _verdict(new, reference, dtype)
-        verdict.require()
+        verdict = _proven(new, reference, dtype)
         proof.write_text(verdict.to_json())
+    return verdict
+
+
+def _proven(path: Path, reference: Form, dtype: Dtype) -> Verdict:
+    try:
+        verdict = _verdict(path, reference, dtype)
+    except ParityFailed as error:
+        raise ParityFailed(f"{path.name} was not written: {error}") from error
+    if not verdict.passed:
+        raise ParityFailed(f"{path.name} was not written: {'; '.join([str(verdict), *verdict.notes])}")
     return verdict
 
 
 def _verdict(path: Path, reference: Form, dtype: Dtype) -> Verdict:
     graph = read_foreign(path).graph()
     got, want, inputs = on_common_inputs(of_graph(graph), reference)
-    rows, notes = compare_forms(got, want, inputs, dtype)
+    rows, notes, facts = compare_and_explain(got, want, inputs, dtype)
     one = inputs["zeros"].shape
     cost = count(graph, sizes={graph.inputs[0].name: one})
     files = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else [path]
@@ -86,6 +94,7 @@ def _verdict(path: Path, reference: Form, dtype: Dtype) -> Verdict:
             "params": cost.params,
             "macs": cost.macs,
             "input_shape": list(one),
+            **facts,
         },
         notes=tuple(dict.fromkeys(notes)),
         versions=versions([got, want]),

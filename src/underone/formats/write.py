@@ -19,10 +19,11 @@ from ..runtime import Engine, installed_backends
 from ..runtime.engine import open_engine
 from ..runtime.model_file import open_model
 from ..spec import ModelSpec
+from .explain import Dtype
 from .forms import Form, of_engine, of_graph
 from .parity import LIMITS, compare_forms, versions
 from .probes import FURTHER_SIZE, probes
-from .read_back import FORMATS, Dtype, write_and_read
+from .read_back import FORMATS, write_and_read
 from .source import read_network
 from .with_nms import require_standard, with_nms
 

@@ -1,6 +1,6 @@
 """The reference interpreter: runs a graph with plain numpy, one operator after the other. The oracle of all engines."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -28,21 +28,41 @@ def run_reference(graph: Graph, inputs: Mapping[str, Array], dtype: Any = np.flo
         BadValue: dtype is neither float32 nor float64.
         UnknownName: an operator is not in the table.
     """
+    kept = {v.name for v in graph.outputs}
+    found = {name: a for name, a in _given(graph, inputs, dtype).items() if name in kept}
+    for node, results in run_nodes(graph, inputs, dtype):
+        found |= {name: a for name, a in zip(node.outputs, results, strict=True) if name in kept}
+    return {name: np.array(found[name]) for name in kept}
+
+
+def run_nodes(
+    graph: Graph, inputs: Mapping[str, Array], dtype: Any = np.float32
+) -> Iterator[tuple[Node, list[Array]]]:
+    """Run a graph as `run_reference` does, and give each node with its results, in execution order.
+
+    Raises:
+        ShapeError, BadValue, UnknownName: as `run_reference`.
+    """
+    tensors = _given(graph, inputs, dtype)
+    last_use = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs}
+    for i, node in enumerate(graph.nodes):
+        operands = [tensors[name] for name in node.inputs if name]
+        with np.errstate(all="ignore"):  # infinities are results, not accidents
+            results = run_node(node, operands, np.dtype(dtype) == np.float64)
+        yield node, results
+        tensors |= zip(node.outputs, results, strict=True)
+        for name in {*node.inputs, *node.outputs}:
+            if last_use.get(name, i) == i:
+                tensors.pop(name, None)  # nobody reads it any more
+
+
+def _given(graph: Graph, inputs: Mapping[str, Array], dtype: Any) -> dict[str, Array]:
+    """Give constants and inputs in the dtypes that they are calculated in."""
     if np.dtype(dtype) not in (np.float32, np.float64):
         raise BadValue(f"dtype is {np.dtype(dtype)}; float32 or float64 is required")
     exact = np.dtype(dtype) == np.float64
     given = dict(graph.constants) | check_inputs(graph, inputs, exact)
-    tensors = {name: np.asarray(a, _stored(a.dtype.name, exact)) for name, a in given.items()}
-    kept = {v.name for v in graph.outputs}
-    last_use = {name: i for i, node in enumerate(graph.nodes) for name in node.inputs}
-    with np.errstate(all="ignore"):  # infinities are results, not accidents
-        for i, node in enumerate(graph.nodes):
-            results = run_node(node, [tensors[name] for name in node.inputs if name], exact)
-            tensors |= zip(node.outputs, results, strict=True)
-            for name in {*node.inputs, *node.outputs} - kept:
-                if last_use.get(name, i) == i:
-                    tensors.pop(name, None)  # nobody reads it any more
-    return {name: np.array(tensors[name]) for name in kept}
+    return {name: np.asarray(a, _stored(a.dtype.name, exact)) for name, a in given.items()}
 
 
 def run_node(node: Node, operands: list[Array], exact: bool = False) -> list[Array]:

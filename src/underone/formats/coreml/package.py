@@ -15,8 +15,9 @@ from ...graph.graph import unused_name
 from ...graph.onnx_file import SPEC_KEY
 from ...image.draw_mask import class_color
 from ...spec import ModelSpec
+from ..plain_names import with_plain_names
 from ..take_bytes import take_bytes
-from .program import to_program, with_plain_names
+from .program import to_program
 
 with warnings.catch_warnings(action="ignore"):  # of what it finds installed, which none of this needs
     logging.getLogger("coremltools").setLevel(logging.ERROR)

@@ -1,6 +1,5 @@
 """Graph → a MIL program, node by node."""
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,7 +11,6 @@ from coremltools.converters.mil.mil import Function, Program, types
 
 from ...errors import Unsupported
 from ...graph import Array, Graph, Node, TensorType, infer_shapes
-from ...graph.graph import unused_name
 from ...graph.onnx_file import counted
 from ...graph.ops import attributes
 from .operators import OPERATORS, Call
@@ -43,36 +41,6 @@ def to_program(graph: Graph, target: Any) -> Program:
     program = Program()
     program.add_function("main", function)
     return program
-
-
-def with_plain_names(graph: Graph) -> Graph:
-    """Give every tensor a name of letters, digits and underscores, which is all that Core ML takes.
-
-    Inputs and outputs get theirs first, and the spec follows them.
-    """
-    borders = [v.name for v in (*graph.inputs, *graph.outputs)]
-    plain: dict[str, str] = {}
-    for name in (*borders, *graph.constants, *(o for node in graph.nodes for o in node.outputs)):
-        if name not in plain:
-            plain[name] = unused_name(_plain(name), plain.values()).replace(".", "_")
-    nodes = tuple(
-        replace(n, inputs=tuple(plain.get(i, i) for i in n.inputs), outputs=tuple(plain[o] for o in n.outputs))
-        for n in graph.nodes
-    )
-    inputs, outputs = (tuple(replace(v, name=plain[v.name]) for v in side) for side in (graph.inputs, graph.outputs))
-    spec = graph.spec.model_copy(
-        update={
-            side: tuple(v.model_copy(update={"name": plain.get(v.name, v.name)}) for v in getattr(graph.spec, side))
-            for side in ("inputs", "outputs")
-        }
-    )
-    constants = {plain[n]: c for n, c in graph.constants.items()}
-    return replace(graph, nodes=nodes, inputs=inputs, outputs=outputs, constants=constants, spec=spec)
-
-
-def _plain(name: str) -> str:
-    plain = re.sub(r"\W", "_", name.lstrip("/"), flags=re.ASCII)
-    return f"_{plain}" if not plain or plain[0].isdigit() else plain
 
 
 def _require_known(graph: Graph) -> None:
