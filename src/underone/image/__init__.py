@@ -3,6 +3,7 @@
 from .draw import draw_classification
 from .draw_boxes import draw_boxes
 from .draw_mask import class_color, draw_mask, indexed_mask, overlay_mask
+from .from_array import from_array, from_planes
 from .photo import Photograph, photograph, photographs
 from .prepare import prepare, region_seen
 from .read import Picture, Pixels, read_image
@@ -15,6 +16,8 @@ __all__ = [
     "draw_boxes",
     "draw_classification",
     "draw_mask",
+    "from_array",
+    "from_planes",
     "indexed_mask",
     "overlay_mask",
     "photograph",

@@ -86,7 +86,7 @@ def _open(source: Any) -> tuple[IO[bytes], str]:
             return BytesIO(content), str(getattr(source, "name", "the picture"))
     raise BadValue(
         f"a {type(source).__module__}.{type(source).__name__} is no picture; pass a path, bytes, an open binary file, "
-        f"a PIL picture, or a uint8 array (H, W, 3) in RGB order"
+        f"a PIL picture, or a uint8 array (H, W, 3) in RGB order, as underone.image.from_array makes of any array"
     )
 
 
