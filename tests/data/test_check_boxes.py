@@ -107,7 +107,7 @@ def test_command_prints_and_draws(tmp_path, capsys):
 def test_a_sheet_without_boxes_is_refused(tmp_path):
     from underone.cli.data import check_folder
 
-    with pytest.raises(BadValue, match=r"--sheet shows wrong boxes, and .* has none; leave it out"):
+    with pytest.raises(BadValue, match=r"--sheet shows wrong boxes and masks, and .* has neither"):
         check_folder(tmp_path, tmp_path / "s.jpg")
 
 

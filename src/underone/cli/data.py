@@ -16,20 +16,22 @@ _SHOWN = 10  # findings of a kind
 
 
 def check_folder(root: Path, sheet: Path | None) -> "DataReport":
-    """Check a data set of either kind, with a bar."""
+    """Check a data set of any kind, with a bar."""
     from ..data.check import check_data
     from ..data.check_boxes import check_boxes, has_boxes
+    from ..data.check_masks import check_masks, has_masks
 
     with bar() as progress:
-        if has_boxes(root):
-            return check_boxes(root, lambda done, total: progress("pictures", done, total), sheet)
+        for known, check in ((has_boxes, check_boxes), (has_masks, check_masks)):
+            if known(root):
+                return check(root, lambda done, total: progress("pictures", done, total), sheet)
         if sheet:
-            raise BadValue(f"--sheet shows wrong boxes, and {root} has none; leave it out")
+            raise BadValue(f"--sheet shows wrong boxes and masks, and {root} has neither; leave it out")
         return check_data(root, lambda done, total: progress("pictures", done, total))
 
 
 def report(value: "DataReport") -> None:
-    """Print the pictures or boxes of each class, then what is wrong, a few lines of each kind."""
+    """Print the pictures, boxes or pixels of each class, then what is wrong, a few lines of each kind."""
     table = new_table(None)
     for name in (f"{value.counted} of class", *value.counts):
         table.add_column(name, justify="left" if name.endswith("class") else "right", overflow="fold")

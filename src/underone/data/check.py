@@ -5,13 +5,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from os import PathLike
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 from ..errors import BadFile, BadValue
 from ..image import read_image
 from ..spec import Frozen
 from .open_pictures import TEST, TRAIN, VALIDATION, find_part, open_pictures, required_part
-from .pictures import Pictures
+from .pictures import Listed, Pictures
+
+T = TypeVar("T", bound=Listed)
 
 TINY = 32  # pixels of the shorter side
 
@@ -38,12 +40,12 @@ class DataReport(Frozen):
     Attributes:
         pictures: number of pictures, of all parts.
         counted: what `counts` counts.
-        counts: pictures or boxes of each class, by part.
+        counts: pictures, boxes or pixels of each class, by part.
         findings: in the order of the parts.
     """
 
     pictures: int
-    counted: Literal["pictures", "boxes"] = "pictures"
+    counted: Literal["pictures", "boxes", "pixels"] = "pictures"
     counts: dict[str, dict[str, int]]
     findings: tuple[Finding, ...]
 
@@ -147,6 +149,29 @@ def _about_twins(first: _Seen, here: _Seen) -> Finding:
         )
     if first.label != here.label:
         return error("two classes", here.name, f"{both}, as {first.label!r} and {here.label!r}")
+    return warning("twice", here.name, both)
+
+
+class Place(NamedTuple, Generic[T]):
+    """A picture of a part, by its number."""
+
+    part: str
+    pictures: T
+    number: int
+
+    @property
+    def name(self) -> str:
+        """Which picture it is."""
+        return self.pictures.name(self.number)
+
+
+def about_twins(first: Place[T], here: Place[T]) -> Finding:
+    """Say that two places hold the same picture."""
+    both = f"{first.name} and {here.name} are the same picture"
+    if first.part != here.part:
+        return error(
+            "in two parts", here.name, f"{both}, in {first.part} and {here.part}: the score would be flattered"
+        )
     return warning("twice", here.name, both)
 
 

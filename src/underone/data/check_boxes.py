@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from ..image import Pixels, read_image
 from ..image.frames import draw_frames
 from ..image.sheet import sheet
 from .boxed import BoxedPictures, Boxes, areas_of
-from .check import DataReport, Finding, error, warning
+from .check import DataReport, Finding, Place, about_twins, error, warning
 from .open_boxes import box_parts, open_boxes
 from .open_pictures import TEST, TRAIN, VALIDATION
 
@@ -24,17 +23,7 @@ SAME = 0.95  # overlap from which on two boxes of a class are one object
 BEYOND = 1.0  # pixels that a box may stand out of its picture
 _SHEET = 32  # pictures
 
-
-class _Place(NamedTuple):
-    """A picture of a part, by its number."""
-
-    part: str
-    pictures: BoxedPictures
-    number: int
-
-    @property
-    def name(self) -> str:
-        return self.pictures.name(self.number)
+_Boxed = Place[BoxedPictures]
 
 
 def has_boxes(root: str | PathLike[str]) -> bool:
@@ -67,8 +56,8 @@ def check_boxes(
     """
     parts, findings = _open_parts(Path(root))
     findings += [finding for name, pictures in parts.items() for finding in _about_classes(name, pictures)]
-    places = [_Place(name, pictures, i) for name, pictures in parts.items() for i in range(len(pictures))]
-    seen: dict[bytes, _Place] = {}
+    places = [Place(name, pictures, i) for name, pictures in parts.items() for i in range(len(pictures))]
+    seen: dict[bytes, _Boxed] = {}
     drawn: list[tuple[Pixels, str]] = []
     for done, place in enumerate(places, 1):
         found = list(_about_picture(place, seen))
@@ -115,7 +104,7 @@ def _about_classes(part: str, pictures: BoxedPictures) -> Iterator[Finding]:
             yield warning("empty class", f"{part}/{label}", f"no box of the class {label!r} in {part}")
 
 
-def _about_picture(place: _Place, seen: dict[bytes, _Place]) -> Iterator[Finding]:
+def _about_picture(place: _Boxed, seen: dict[bytes, _Boxed]) -> Iterator[Finding]:
     try:
         content = place.pictures.read(place.number)
         height, width = read_image(content).shape[:2]
@@ -124,7 +113,7 @@ def _about_picture(place: _Place, seen: dict[bytes, _Place]) -> Iterator[Finding
         return
     first = seen.setdefault(hashlib.sha256(content).digest(), place)
     if first is not place:
-        yield _about_twins(first, place)
+        yield about_twins(first, place)
     boxes = place.pictures.listed(place.number)
     sides = np.array([width, height, width, height], np.float32)
     corners = boxes.corners * sides if place.pictures.relative else boxes.corners
@@ -133,7 +122,7 @@ def _about_picture(place: _Place, seen: dict[bytes, _Place]) -> Iterator[Finding
     yield from _about_boxes(place, boxes._replace(corners=corners), sides)
 
 
-def _about_boxes(place: _Place, boxes: Boxes, sides: NDArray[np.float32]) -> Iterator[Finding]:
+def _about_boxes(place: _Boxed, boxes: Boxes, sides: NDArray[np.float32]) -> Iterator[Finding]:
     inside = np.clip(boxes.corners, 0, sides)
     beyond = np.abs(boxes.corners - inside).max(axis=1, initial=0)
     flat = areas_of(boxes.corners) <= 0
@@ -151,7 +140,7 @@ def _about_boxes(place: _Place, boxes: Boxes, sides: NDArray[np.float32]) -> Ite
     yield from _about_doubles(place, boxes.at(~flat & ~gone))
 
 
-def _about_doubles(place: _Place, boxes: Boxes) -> Iterator[Finding]:
+def _about_doubles(place: _Boxed, boxes: Boxes) -> Iterator[Finding]:
     for index in np.unique(boxes.class_ids):
         mine = boxes.at(boxes.class_ids == index)
         for first, second in np.argwhere(np.triu(iou(mine.corners, mine.corners) >= SAME, 1)).tolist():
@@ -162,16 +151,7 @@ def _about_doubles(place: _Place, boxes: Boxes) -> Iterator[Finding]:
             )
 
 
-def _about_twins(first: _Place, here: _Place) -> Finding:
-    both = f"{first.name} and {here.name} are the same picture"
-    if first.part != here.part:
-        return error(
-            "in two parts", here.name, f"{both}, in {first.part} and {here.part}: the score would be flattered"
-        )
-    return warning("twice", here.name, both)
-
-
-def _framed(place: _Place) -> Pixels:
+def _framed(place: _Boxed) -> Pixels:
     """Return a small copy of a picture with its boxes as the file has them."""
     pixels = read_image(place.pictures.read(place.number))
     boxes = place.pictures.listed(place.number)
@@ -180,7 +160,7 @@ def _framed(place: _Place) -> Pixels:
     return draw_frames(pixels, boxes.corners * factor, boxes.class_ids)
 
 
-def _box(place: _Place, boxes: Boxes, number: int) -> str:
+def _box(place: _Boxed, boxes: Boxes, number: int) -> str:
     label = place.pictures.classes[int(boxes.class_ids[number])]
     return f"{place.name}: the box {_corners(boxes, number)} of the class {label!r}"
 

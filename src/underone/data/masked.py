@@ -56,6 +56,10 @@ class MaskedPictures:
         """
         return read_part(Path(self.name(index)))
 
+    def mask_file(self, index: int) -> Path:
+        """Return the path of a picture's mask."""
+        return self.root / os.fsdecode(self.masks[index])
+
     def mask(self, index: int, size: tuple[int, int]) -> NDArray[np.uint8]:
         """Return the class of each pixel of a picture.
 
@@ -69,7 +73,7 @@ class MaskedPictures:
         Raises:
             BadFile: the mask cannot be read, has another size, or a value or colour that stands for no class.
         """
-        path = self.root / os.fsdecode(self.masks[index])
+        path = self.mask_file(index)
         picture = _opened(path, size, with_colors=self.colors is not None)
         if self.colors is None:
             found = self.indices[picture]

@@ -15,6 +15,8 @@ _LONGEST = 1 << 26  # bytes of a list
 _PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 _VOID = ("void", "ignore", "ignored", "unlabeled", "unlabelled")  # such a class is neither right nor wrong
 
+MASK_PARTS = {"train": ("trainaug", *TRAIN), "validation": VALIDATION, "test": TEST}  # names of each, the first wins
+
 
 class _Classes(NamedTuple):
     names: tuple[str | None, ...]
@@ -56,9 +58,9 @@ def open_mask_splits(root: str | PathLike[str]) -> Splits[MaskedPictures]:
         BadValue: a part has other classes than the training part.
     """
     root = Path(root)
-    train = open_masks(_required(root, ("trainaug", *TRAIN)))
-    validation = open_masks(_required(root, VALIDATION), train.classes)
-    test = find_mask_part(root, TEST)
+    train = open_masks(_required(root, MASK_PARTS["train"]))
+    validation = open_masks(_required(root, MASK_PARTS["validation"]), train.classes)
+    test = find_mask_part(root, MASK_PARTS["test"])
     return Splits(train, validation, open_masks(test, train.classes) if test else None)
 
 
