@@ -22,8 +22,8 @@ def from_array(
     """Make a picture of an array of any kind, as its owner declares it.
 
     Args:
-        array: (H, W), (H, W, C) or with ``layout="CHW"`` (C, H, W), C = 1, 3 or 4: numpy, or anything in the processor's
-            memory that speaks DLPack or the array interface (torch, MLX, JAX …).
+        array: (H, W), (H, W, C) or with ``layout="CHW"`` (C, H, W), C = 1, 3 or 4: numpy, or anything in the CPU's memory
+            that speaks DLPack or the array interface (torch, MLX, JAX …).
         order: of the channels; alpha is dropped, not blended. One channel is grey.
         layout: where the channels are.
         span: the values that become 0 and 255, others are cut off; None: 0 to 255 for uint8, 0 to 65535 for uint16,
@@ -47,8 +47,8 @@ def from_array(
     if channels not in (1, len(order)) or not values.size:
         required = "(C, H, W)" if layout == "CHW" else "(H, W, C)"
         raise ShapeError(
-            f"the picture is an array {_as_numpy(array).shape}; (H, W) or {required} with C = 1 or, for order={order!r}, "
-            f"{len(order)} is required: pass order= and layout= as it is, and one picture at a time"
+            f"the picture is an array {_as_numpy(array).shape}; (H, W) or {required} with C = 1 or, for "
+            f"order={order!r}, {len(order)} is required: pass order= and layout= as it is, and one picture at a time"
         )
     pixels = _bytes(values, span)
     if channels == 1:
@@ -95,7 +95,8 @@ def from_planes(
     from_red, from_blue = 2 * (1 - of_red), 2 * (1 - of_blue)
     green = light - r * np.float32(from_red * of_red / of_green) - b * np.float32(from_blue * of_blue / of_green)
     colors = np.stack((light + r * np.float32(from_red), green, light + b * np.float32(from_blue)), axis=-1)
-    return np.rint(colors.clip(0, 255)).astype(np.uint8)
+    pixels: Pixels = np.rint(colors.clip(0, 255)).astype(np.uint8)
+    return pixels
 
 
 def _as_numpy(array: Any) -> NDArray[Any]:
@@ -113,7 +114,7 @@ def _as_numpy(array: Any) -> NDArray[Any]:
         ) from error
 
 
-def _bytes(values: NDArray[Any], span: tuple[float, float] | None) -> NDArray[np.uint8]:
+def _bytes(values: NDArray[Any], span: tuple[float, float] | None) -> Pixels:
     if values.dtype == np.uint8 and span in (None, (0, 255)):
         return values
     if values.dtype.kind not in "uif":
@@ -128,7 +129,8 @@ def _bytes(values: NDArray[Any], span: tuple[float, float] | None) -> NDArray[np
             f"{high:g} pass span=(black, white), for a normalised tensor undo mean and std first"
         )
     share = (values.astype(np.float32) - np.float32(low)) / np.float32(high - low)
-    return np.rint(share.clip(0, 1) * 255).astype(np.uint8)
+    pixels: Pixels = np.rint(share.clip(0, 1) * 255).astype(np.uint8)
+    return pixels
 
 
 def _planes(luma: Any, chroma: Any, second: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
@@ -141,7 +143,7 @@ def _planes(luma: Any, chroma: Any, second: Any) -> tuple[NDArray[Any], NDArray[
     if blue.shape != halves or red.shape != halves:
         shapes = [p.shape for p in (first, *(() if second is None else (red,)))]
         raise ShapeError(
-            f"for a luma {y.shape} the chroma planes are {shapes}; one {(*halves, 2)} (NV12) or two {halves} (I420) are "
-            f"required"
+            f"for a luma {y.shape} the chroma planes are {shapes}; one {(*halves, 2)} (NV12) or two {halves} "
+            f"(I420) are required"
         )
     return y, blue, red
