@@ -22,8 +22,8 @@ def from_array(
     """Make a picture of an array of any kind, as its owner declares it.
 
     Args:
-        array: (H, W), (H, W, C) or with ``layout="CHW"`` (C, H, W), C = 1, 3 or 4: numpy, or anything in the CPU's memory
-            that speaks DLPack or the array interface (torch, MLX, JAX …).
+        array: (H, W), (H, W, C) or with ``layout="CHW"`` (C, H, W), C = 1, 3 or 4: numpy, or anything in the CPU's
+            memory that speaks DLPack or the array interface (torch, MLX, JAX …).
         order: of the channels; alpha is dropped, not blended. One channel is grey.
         layout: where the channels are.
         span: the values that become 0 and 255, others are cut off; None: 0 to 255 for uint8, 0 to 65535 for uint16,
