@@ -6,5 +6,6 @@ NB_MODULE(_native, m) {
   underone::bind_plan(m);
   underone::bind_image(m);
   underone::bind_nms(m);
+  underone::bind_label_map(m);
   underone::bind_window_moments(m);
 }

@@ -18,6 +18,11 @@ struct Sample {
   float weight;
 };
 
+// Output positions [start, start + count) that lie between the same two input positions.
+struct Stretch {
+  int first, second, start, count;
+};
+
 // Lanes of an output cell that come from one input cell.
 struct Pick {
   const char* from;          // the cell at x = 0
@@ -34,6 +39,8 @@ struct CellLoops {
   void (*pick)(const Pick* picks, int count, int width, char* out);
   // finish(factor * x + shift); factors and shifts of the cell's channels in their own order.
   void (*affine)(const Finish& finish, const char* in, const float* factor, const float* shift, int width, char* out);
+  // Pixels side by side as out[width][channels]; `block` bytes from a block of channels to the next.
+  void (*channels_last)(const char* in, size_t block, int channels, int width, float* out);
 
   // The same for both formats, float32:
   // out[i][j] = factor * in[i * row + j * column], rows of `width` floats, zeros behind `columns`.
@@ -42,6 +49,11 @@ struct CellLoops {
   void (*gather)(const float* in, size_t row, size_t column, int rows, int columns, char* out, int stride);
   void (*finish)(const Finish& finish, float* values, int count);
   void (*softmax)(float* values, size_t stride, int rows, int columns);
+  // The map with the greatest value at each output position of a row that lies between two rows of the maps, `weight` of the
+  // second; at equal values the first one, and never one that is NaN. A row of a map has `width` floats, the next map's
+  // begins `plane` floats on. 16 weights are readable behind the last; `between` holds (maps + 1) rows of `width` rounded up
+  // to 16, and `out` 16 more than there are positions.
+  void (*greatest)(const float* first, const float* second, float weight, size_t plane, int maps, int width, const Stretch* stretches, int count, const float* weights, float* between, int32_t* out);
 };
 
 #define UNDERONE_CELL_LOOPS(isa) \

@@ -74,6 +74,20 @@ void affine(const Finish& finish, const char* in, const float* factor, const flo
   });
 }
 
+template <class Cell>
+void channels_last(const char* in, size_t block, int channels, int width, float* out) {
+  for (int x = 0; x < width; x++, in += kCell)
+    for (int c = 0; c < channels; c += Cell::lanes) {
+      alignas(64) float lanes[Cell::lanes];
+      const typename Cell::Values v = Cell::load(in + size_t(c / Cell::lanes) * block);
+      for (int i = 0; i < Cell::parts; i++) write(lanes + 16 * i, v.v[i]);
+      const int count = channels - c < Cell::lanes ? channels - c : Cell::lanes;
+      if (Cell::parts == 1) std::memcpy(out, lanes, size_t(count) * 4);
+      else for (int j = 0; j < count; j++) out[j] = lanes[Cell::lane(j)];
+      out += count;
+    }
+}
+
 void pack(const float* in, size_t row, size_t column, int rows, int columns, float factor, float* out, int width) {
   if (column == 1) {
     for (int i = 0; i < rows; i++, out += width) {
@@ -147,9 +161,59 @@ void softmax(float* values, size_t stride, int rows, int columns) {
   }
 }
 
+// maps[i] at `width` positions between two rows, each filled up to whole registers with what is not looked at.
+void blend_rows(const float* first, const float* second, float weight, size_t plane, int maps, int width, float* out) {
+  for (int m = 0; m < maps; m++, first += plane, second += plane)
+    for (int x = 0; x < width; x += 16, out += 16) {
+      Floats a{}, b{};
+      const size_t size = size_t(width - x < 16 ? width - x : 16) * 4;
+      std::memcpy(&a, first + x, size), std::memcpy(&b, second + x, size);
+      write(out, a + weight * (b - a));
+    }
+}
+
+// The greatest of many: value(i) of 16 positions, i from 0 up.
+template <class F>
+Ints place_of_greatest(int count, F value) {
+  Floats best = value(0), place{};  // places as floats, exact up to 2^24: vectors of integers stop this compiler
+  for (int i = 1; i < count; i++) {
+    const Floats v = value(i);
+    place = where_below(best, v, all(float(i)), place);
+    best = where_below(best, v, v, best);
+  }
+  return __builtin_convertvector(place, Ints);
+}
+
+// Between two points values are straight lines: what is greatest at both is greatest everywhere between.
+void greatest(const float* first, const float* second, float weight, size_t plane, int maps, int width, const Stretch* stretches, int count, const float* weights, float* between, int32_t* out) {
+  const size_t pitch = size_t(width + 15) / 16 * 16;
+  int32_t* const winners = reinterpret_cast<int32_t*>(between + size_t(maps) * pitch);
+  blend_rows(first, second, weight, plane, maps, width, between);
+  for (size_t x = 0; x < pitch; x += 16) {
+    const Ints place = place_of_greatest(maps, [&](int m) { return read(between + m * pitch + x); });
+    std::memcpy(winners + x, &place, 64);
+  }
+  for (const Stretch* s = stretches; s < stretches + count; s++) {
+    const int winner = winners[s->first];
+    int32_t* const to = out + s->start;
+    if (winner == winners[s->second]) {
+      for (int i = 0; i < s->count; i++) to[i] = winner;
+      continue;
+    }
+    for (int i = 0; i < s->count; i += 16) {
+      const Floats share = read(weights + s->start + i);
+      const Ints place = place_of_greatest(maps, [&](int m) {
+        const float a = between[m * pitch + s->first], b = between[m * pitch + s->second];
+        return a + (b - a) * share;
+      });
+      std::memcpy(to + i, &place, 64);
+    }
+  }
+}
+
 }  // namespace
 
-const CellLoops float32_loops = {pool<Float32>, sample<Float32>, pick<uint32_t>, affine<Float32>, pack, gather, finish_row, softmax};
-const CellLoops bfloat16_loops = {pool<Bfloat16>, sample<Bfloat16>, pick<uint16_t>, affine<Bfloat16>, pack, gather, finish_row, softmax};
+const CellLoops float32_loops = {pool<Float32>, sample<Float32>, pick<uint32_t>, affine<Float32>, channels_last<Float32>, pack, gather, finish_row, softmax, greatest};
+const CellLoops bfloat16_loops = {pool<Bfloat16>, sample<Bfloat16>, pick<uint16_t>, affine<Bfloat16>, channels_last<Bfloat16>, pack, gather, finish_row, softmax, greatest};
 
 }  // namespace underone::UNDERONE_ISA

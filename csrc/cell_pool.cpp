@@ -4,6 +4,7 @@
 
 #include "cell_loops.h"
 #include "cell_steps.h"
+#include "label_map.h"
 
 namespace underone {
 
@@ -69,27 +70,58 @@ class Pool : public ByRows {
   std::vector<Taps> rows, columns;
 };
 
+// Where the outputs of one axis lie: the attributes <axis>_places, two for each, and <axis>_weights.
+std::vector<Sample> samples_of(const Operands& o, const std::string& axis, int in, size_t out) {
+  const auto places = o.numbers(axis + "_places"), weights = o.numbers(axis + "_weights");
+  o.require(places.size() == 2 * out && weights.size() == out, "needs two places and a weight for each output position");
+  std::vector<Sample> found;
+  for (size_t i = 0; i < out; i++) {
+    const double a = places[2 * i], b = places[2 * i + 1];
+    o.require(a >= 0 && a < in && b >= 0 && b < in && std::isfinite(weights[i]), "reads outside its map");
+    found.push_back({int(a), int(b), float(weights[i])});
+  }
+  return found;
+}
+
 class Resize : public ByRows {
  public:
-  Resize(const StepMaker& m, const Operands& o) : ByRows(m, o), rows(samples(o, "y", in.height, out.height)), columns(samples(o, "x", in.width, out.width)) {}
+  Resize(const StepMaker& m, const Operands& o) : ByRows(m, o), rows(samples_of(o, "y", in.height, size_t(out.height))), columns(samples_of(o, "x", in.width, size_t(out.width))) {}
 
  private:
-  static std::vector<Sample> samples(const Operands& o, const std::string& axis, int in, int out) {
-    const auto places = o.numbers(axis + "_places"), weights = o.numbers(axis + "_weights");
-    o.require(places.size() == 2 * size_t(out) && weights.size() == size_t(out), "needs two places and a weight for each output position");
-    std::vector<Sample> found;
-    for (size_t i = 0; i < weights.size(); i++) {
-      const double a = places[2 * i], b = places[2 * i + 1];
-      o.require(a >= 0 && a < in && b >= 0 && b < in && std::isfinite(weights[i]), "reads outside its map");
-      found.push_back({int(a), int(b), float(weights[i])});
-    }
-    return found;
-  }
   void row(int block, int y, char* to) override {
     const Sample& s = rows[size_t(y)];
     loops.sample(at(in, block, s.first), at(in, block, s.second), s.weight, columns.data(), out.width, to);
   }
   const std::vector<Sample> rows, columns;
+};
+
+// The greatest class of each pixel of plain maps, enlarged; threads share its rows.
+class Labels : public Step {
+ public:
+  Labels(const StepMaker& m, const Operands& o) : loops(m.arithmetic.loops()), in(o.plain(0)), out(checked(o)), labels(made(o)) {}
+  size_t scratch() const override { return labels.scratch(); }
+  void run(int, const Worker& worker) override {
+    int64_t* const to = reinterpret_cast<int64_t*>(*out.data);
+    labels.run(loops, reinterpret_cast<const float*>(*in.data), worker.first(labels.height()), worker.last(labels.height()), worker.scratch,
+               [&](int y, const int32_t* found) { std::copy_n(found, labels.width(), to + size_t(y) * labels.width()); });
+  }
+
+ private:
+  static Place checked(const Operands& o) {
+    o.require(o.out.size() == 1 && !o.out[0].is_map && o.out[0].tensor.type == Type::int64 && o.out[0].tensor.shape.size() >= 2, "gives a plain int64 tensor");
+    return o.out[0];
+  }
+  static LabelMap made(const Operands& o) {
+    const Shape &from = o.plain(0).tensor.shape, to = o.out[0].tensor.shape;
+    const int64_t height = to[to.size() - 2], width = to.back();
+    o.require(from.size() == 4 && from[0] == 1 && *std::min_element(from.begin(), from.end()) >= 1 && *std::max_element(from.begin(), from.end()) <= kMost, "takes the maps of one picture");
+    o.require(elements(to) == height * width && height >= 1 && width >= 1 && std::max(height, width) <= kMost, "gives one label for each pixel");
+    return LabelMap(int(from[1]), int(from[2]), int(from[3]), samples_of(o, "y", int(from[2]), size_t(height)), samples_of(o, "x", int(from[3]), size_t(width)));
+  }
+  static constexpr int64_t kMost = 1 << 20;
+  const CellLoops& loops;
+  const Place in, out;
+  const LabelMap labels;
 };
 
 class Affine : public ByRows {
@@ -117,6 +149,7 @@ class Affine : public ByRows {
 
 std::unique_ptr<Step> make_pool(const StepMaker& m, const Operands& o) { return std::make_unique<Pool>(m, o); }
 std::unique_ptr<Step> make_resize(const StepMaker& m, const Operands& o) { return std::make_unique<Resize>(m, o); }
+std::unique_ptr<Step> make_labels(const StepMaker& m, const Operands& o) { return std::make_unique<Labels>(m, o); }
 std::unique_ptr<Step> make_affine(const StepMaker& m, const Operands& o) { return std::make_unique<Affine>(m, o); }
 
 }  // namespace underone

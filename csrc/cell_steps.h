@@ -6,6 +6,8 @@ namespace underone {
 
 std::unique_ptr<Step> make_pool(const StepMaker& maker, const Operands& operands);
 std::unique_ptr<Step> make_resize(const StepMaker& maker, const Operands& operands);
+std::unique_ptr<Step> make_labels(const StepMaker& maker, const Operands& operands);
+std::unique_ptr<Step> make_rows(const StepMaker& maker, const Operands& operands);
 std::unique_ptr<Step> make_concat(const StepMaker& maker, const Operands& operands);
 std::unique_ptr<Step> make_affine(const StepMaker& maker, const Operands& operands);
 std::unique_ptr<Step> make_matmul(const StepMaker& maker, const Operands& operands);

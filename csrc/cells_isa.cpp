@@ -39,13 +39,15 @@ const int* identity() {  // 0, 1, 2, …: sums in the order of the operand's pix
   return numbers.data();
 }
 
-Packed pack_panels(WeightArena& arena, const float* weight, const float* bias, int out, int in, int panel) {
+// `lanes`: what the output channels are rounded up to.
+Packed pack_panels(WeightArena& arena, const float* weight, const float* bias, int out, int in, int panel, int lanes = 16) {
   const int nb = ceil_div(ceil_div(out, 16) * 16, panel), k = ceil_div(in, 16) * 16;
   float* w = reinterpret_cast<float*>(arena.take(size_t(nb) * panel * k * 4));
   float* b = reinterpret_cast<float*>(arena.take(size_t(nb) * panel * 4));
   for (int n = 0; n < out; n++) {
+    const int width = panel_width(ceil_div(out, lanes) * lanes, n / panel, panel);
     float* to = w + size_t(n / panel) * k * panel + n % panel;
-    for (int i = 0; i < in; i++) to[size_t(i) * panel] = weight[size_t(n) * in + i];
+    for (int i = 0; i < in; i++) to[size_t(i) * width] = weight[size_t(n) * in + i];
     if (bias) b[n] = bias[n];
   }
   return {reinterpret_cast<char*>(w), b, in, out, panel};
@@ -95,6 +97,12 @@ void stem_f32(const Packed& packed, const char* image, int out_height, int out_w
   KERNEL(stem)(i, w, b, low, high, o);
 }
 
+#if defined(__AVX512F__)
+constexpr int kTogether = 8;  // pixels whose sums stay in registers
+#else
+constexpr int kTogether = 4;
+#endif
+
 // Everything whose arithmetic is the same for both formats.
 template <class Cell>
 class Cells : public Arithmetic {
@@ -123,26 +131,38 @@ class Cells : public Arithmetic {
     return {reinterpret_cast<char*>(w), b, taps, channels, lanes};
   }
 
-  // For windows that no kernel was compiled for.
+  // For windows that no kernel was compiled for, wide dilations above all.
   void depthwise_any(const Packed& packed, const Window& window, Rows in, Rows out, int first, int last, int rows, int width, float low, float high) const {
-    const int taps = window.taps();
-    const Floats lowest = all(low), highest = all(high);
-    for (int c = first; c < last; c++) {
-      const float* weight = reinterpret_cast<const float*>(packed.weight) + size_t(c) * taps * lanes;
-      for (int y = 0; y < rows; y++)
-        for (int x = 0; x < width; x++) {
-          Values sum = Float(packed.bias + c * lanes);
-          const char* at = in.data + (c * in.block + size_t(y) * window.stride_y * in.row + size_t(x) * window.stride_x) * kCell;
-          for (int i = 0; i < window.height; i++)
-            for (int j = 0; j < window.width; j++) {
-              const Values pixel = Cell::load(at + (size_t(i) * window.dilation_y * in.row + size_t(j) * window.dilation_x) * kCell);
-              const Values w = Float(weight + (i * window.width + j) * lanes);
-              for (int p = 0; p < parts; p++) sum.v[p] += w.v[p] * pixel.v[p];
-            }
-          for (int p = 0; p < parts; p++) sum.v[p] = clamp(sum.v[p], lowest, highest);
-          Cell::save(out.data + (c * out.block + y * out.row + x) * kCell, sum);
+    for (int c = first; c < last; c++)
+      for (int y = 0; y < rows; y++) {
+        const char* from = in.data + (c * in.block + size_t(y) * window.stride_y * in.row) * kCell;
+        char* to = out.data + (c * out.block + y * out.row) * kCell;
+        int x = 0;
+        for (; x + kTogether <= width; x += kTogether) depthwise_pixels<kTogether>(packed, window, c, from + size_t(x) * window.stride_x * kCell, in.row, to + size_t(x) * kCell, low, high);
+        for (; x < width; x++) depthwise_pixels<1>(packed, window, c, from + size_t(x) * window.stride_x * kCell, in.row, to + size_t(x) * kCell, low, high);
+      }
+  }
+
+  // Pixels side by side: their sums stay in registers, and each weight is read once.
+  template <int kPixels>
+  static void depthwise_pixels(const Packed& packed, const Window& window, int block, const char* in, size_t row, char* out, float low, float high) {
+    const float* weight = reinterpret_cast<const float*>(packed.weight) + size_t(block) * window.taps() * Cell::lanes;
+    Values sum[kPixels];  // every loop over it is unrolled, or it would lie in memory
+#pragma GCC unroll 8
+    for (int p = 0; p < kPixels; p++) sum[p] = Float(packed.bias + block * Cell::lanes);
+    for (int i = 0; i < window.height; i++)
+      for (int j = 0; j < window.width; j++, weight += Cell::lanes) {
+        const char* at = in + (size_t(i) * window.dilation_y * row + size_t(j) * window.dilation_x) * kCell;
+        const Values w = Float(weight);
+#pragma GCC unroll 8
+        for (int p = 0; p < kPixels; p++) {
+          const Values pixel = Cell::load(at + size_t(p) * window.stride_x * kCell);
+          for (int k = 0; k < parts; k++) sum[p].v[k] += w.v[k] * pixel.v[k];
         }
-    }
+      }
+    const Floats lowest = all(low), highest = all(high);
+#pragma GCC unroll 8
+    for (int p = 0; p < kPixels; p++) Cell::save(out + size_t(p) * kCell, each([&](Floats v) { return clamp(v, lowest, highest); }, sum[p]));
   }
 
   void unfold(const Window& window, Rows in, int blocks, int rows, int width, char* operand, int stride) const override {
@@ -430,7 +450,7 @@ class Bfloat16Cells final : public Cells<Bfloat16> {
         const uint32_t bits = uint32_t(to_bfloat16(weight[i])) << 16;
         std::memcpy(&rounded[i], &bits, 4);
       }
-      return pack_panels(arena, rounded.data(), bias, out, in, panel_channels(2 * nb));
+      return pack_panels(arena, rounded.data(), bias, out, in, panel_channels(2 * nb), 32);
     }
     uint16_t* w = reinterpret_cast<uint16_t*>(arena.take(size_t(nb) * kb * 2048));
     float* b = reinterpret_cast<float*>(arena.take(size_t(nb) * 128));
@@ -463,7 +483,7 @@ class Bfloat16Cells final : public Cells<Bfloat16> {
     Product wide = c;
     wide.operand = c.scratch, wide.stride = pixels;
     Packed packed = *c.packed;
-    packed.in = std::min(kb * 32, ceil_div(packed.in, 16) * 16);
+    packed.in = std::min(kb * 32, ceil_div(packed.in, 16) * 16), packed.out = ceil_div(packed.out, 32) * 32;
     wide.packed = &packed;
     wide.out_pixels = pixels, wide.place = identity(), wide.low = -INFINITY, wide.high = INFINITY;
     for (int j = c.first; j < c.last; j++) {

@@ -6,6 +6,8 @@ namespace underone::UNDERONE_ISA {
 
 // Output channels of the panels of a layer of so many blocks of 16, and the pixels that their sums in registers allow.
 int panel_channels(int blocks);
+// Channels of one panel of `out`: the last may be narrower than the others.
+int panel_width(int out, int panel, int channels);
 int panel_pixels(int channels);
 
 // Floats that the sums of long products need between their parts.

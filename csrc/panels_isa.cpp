@@ -31,6 +31,7 @@ struct Tile {
   size_t stride;
   const float* weight;     // [depth * 16][channels]
   int depth;
+  int rest;                // input channels of the last block that there are
   const float* start;      // what the sums begin with, by block of 16 and pixel
   size_t start_block, start_pixel;
   float* out;
@@ -54,7 +55,8 @@ void multiply(const Tile& t) {
   const char* ahead = t.ahead;
   for (int k = 0; k < t.depth; k++, operand += t.stride * 16) {
     for (int l = 0; l < t.lines; l++, ahead += 64) __builtin_prefetch(ahead, 0, 2);
-    for (int i = 0; i < 16; i++, weight += kChannels) {
+    const int channels = k + 1 < t.depth ? 16 : t.rest;
+    for (int i = 0; i < channels; i++, weight += kChannels) {
       Register w[kVectors];
 #pragma GCC unroll 4
       for (int v = 0; v < kVectors; v++) w[v] = load(weight + v * kLanes);
@@ -66,17 +68,26 @@ void multiply(const Tile& t) {
       }
     }
   }
+  // Copies: as far as the compiler knows, every store may change the tile.
+  const int* const place = t.place;
+  float* const out = t.out;
+  const float* const added = t.added;
+  const size_t out_block = t.out_block;
   const Register low = Register{} + t.low, high = Register{} + t.high;
+  auto at = [&](int p, int v) { return v * kLanes / 16 * out_block + size_t(place[p]) * 16 + v * kLanes % 16; };
+  if (added)
+#pragma GCC unroll 16
+    for (int p = 0; p < kPixels; p++)
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; v++) sum[p][v] += load(added + at(p, v));
 #pragma GCC unroll 16
   for (int p = 0; p < kPixels; p++)
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; v++) {
-      const size_t at = v * kLanes / 16 * t.out_block + size_t(t.place[p]) * 16 + v * kLanes % 16;
       Register s = sum[p][v];
-      if (t.added) s += load(t.added + at);
       s = s < low ? low : s;
       s = s > high ? high : s;
-      std::memcpy(t.out + at, &s, kBytes);
+      std::memcpy(out + at(p, v), &s, kBytes);
     }
 }
 
@@ -86,7 +97,7 @@ constexpr int kMost = 14;  // pixels
 template <int kChannels, size_t... P>
 constexpr std::array<Multiply*, kMost + 1> all_pixels(std::index_sequence<P...>) { return {nullptr, multiply<kChannels, P + 1>...}; }
 
-// Sums in registers: pixels x channels. Of a list, the first whose channels divide a layer's is taken.
+// Sums in registers: pixels x channels.
 struct Panel {
   int pixels, channels;
   std::array<Multiply*, kMost + 1> by_pixels;
@@ -106,8 +117,8 @@ const Panel kPanels[] = {
 
 const Panel& panel_of(int channels) {
   for (const Panel& p : kPanels)
-    if (channels % p.channels == 0) return p;
-  return kPanels[0];  // not reached: every list ends with 16 channels
+    if (channels == p.channels) return p;
+  return kPanels[0];  // not reached: only widths of the list are packed
 }
 
 int parts_of(int blocks) { return ceil_div(blocks, kPart); }
@@ -116,7 +127,14 @@ constexpr int kOrder[kMost] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13};
 
 }  // namespace
 
-int panel_channels(int blocks) { return panel_of(blocks * 16).channels; }
+// The first panel of the list that divides the channels. One of 16 has but one product for every pixel that is read: it is
+// for layers as narrow, and for what wider panels leave over (546 channels at 20x20: 69 % -> 73 % of the peak).
+int panel_channels(int blocks) {
+  for (const Panel& p : kPanels)
+    if (blocks * 16 % p.channels == 0 && (p.channels > 16 || blocks == 1)) return p.channels;
+  return kPanels[0].channels;
+}
+int panel_width(int out, int panel, int channels) { return std::min(channels, ceil_div(out, 16) * 16 - panel * channels); }
 int panel_pixels(int channels) { return panel_of(channels).pixels; }
 
 size_t panel_sums(const Packed& packed, int pixels) {
@@ -124,11 +142,12 @@ size_t panel_sums(const Packed& packed, int pixels) {
 }
 
 void multiply_panel(const Product& c, int panel, float* out, const float* added, float* sums) {
-  const int channels = c.packed->panel, blocks = ceil_div(c.packed->in, 16), parts = parts_of(blocks);
+  const int blocks = ceil_div(c.packed->in, 16), parts = parts_of(blocks), first_channel = panel * c.packed->panel;
+  const int channels = panel_width(c.packed->out, panel, c.packed->panel);
   const Panel& shape = panel_of(channels);
   const int tiles = ceil_div(c.pixels, shape.pixels), lines = ceil_div(channels, tiles);
   const float* operand = reinterpret_cast<const float*>(c.operand);
-  const float* weight = reinterpret_cast<const float*>(c.packed->weight) + size_t(panel) * blocks * 16 * channels;
+  const float* weight = reinterpret_cast<const float*>(c.packed->weight) + size_t(first_channel) * blocks * 16;
   for (int part = 0; part < parts; part++) {
     const int k = blocks * part / parts, depth = blocks * (part + 1) / parts - k;
     const bool first = part == 0, last = part == parts - 1;
@@ -137,8 +156,8 @@ void multiply_panel(const Product& c, int panel, float* out, const float* added,
     for (int i = 0; i < tiles; i++) {
       const int at = int(int64_t(c.pixels) * i / tiles), pixels = int(int64_t(c.pixels) * (i + 1) / tiles) - at;
       float* between = sums + size_t(at) * channels;  // [channels / 16][pixels][16]
-      Tile t{operand + (size_t(k) * c.stride + at) * 16, size_t(c.stride), w, depth, between, size_t(pixels) * 16, 16, between, size_t(pixels) * 16, kOrder, nullptr, -INFINITY, INFINITY, ahead + size_t(i) * depth * lines * 64, i * lines < channels ? lines : 0};
-      if (first) t.start = c.packed->bias + panel * channels, t.start_block = 16, t.start_pixel = 0;
+      Tile t{operand + (size_t(k) * c.stride + at) * 16, size_t(c.stride), w, depth, last ? c.packed->in - 16 * (blocks - 1) : 16, between, size_t(pixels) * 16, 16, between, size_t(pixels) * 16, kOrder, nullptr, -INFINITY, INFINITY, ahead + size_t(i) * depth * lines * 64, i * lines < channels ? lines : 0};
+      if (first) t.start = c.packed->bias + first_channel, t.start_block = 16, t.start_pixel = 0;
       if (last) t.out = out, t.out_block = size_t(c.out_pixels) * 16, t.place = c.place + at, t.added = added, t.low = c.low, t.high = c.high;
       shape.by_pixels[pixels](t);
     }

@@ -188,7 +188,8 @@ const std::pair<const char*, Make> kSteps[] = {
     {"cells.function", made<Pointwise>}, {"cells.mean", made<Mean>},   {"cells.linear", made<Linear>},
     {"cells.pool", make_pool},       {"cells.resize", make_resize},    {"cells.concat", make_concat},
     {"cells.affine", make_affine},   {"cells.dense", make_dense},
-    {"cells.matmul", make_matmul},
+    {"cells.matmul", make_matmul},   {"cells.labels", make_labels},
+    {"cells.rows", make_rows},
 };
 
 }  // namespace

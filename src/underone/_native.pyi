@@ -56,6 +56,16 @@ def nms(
     class_ids: NDArray[np.int64] | None = None,
     max_outputs: int | None = None,
 ) -> NDArray[np.int64]: ...
+def label_map(
+    maps: NDArray[np.float32],
+    out: NDArray[np.uint8] | NDArray[np.int32],
+    *,
+    rows: NDArray[np.int64],
+    row_shares: NDArray[np.float32],
+    columns: NDArray[np.int64],
+    column_shares: NDArray[np.float32],
+    isa: str,
+) -> None: ...
 def peak(isa: str, seconds: float) -> float: ...
 def window_moments(
     x: NDArray[np.float32],

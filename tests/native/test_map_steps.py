@@ -112,6 +112,67 @@ def test_resampling_is_the_reference(setting, mode, size, rule):
     check(net, last, setting, 2, factor=2, absent=["Resize"])
 
 
+@pytest.mark.parametrize("channels", [24, 40])
+def test_one_pixel_that_is_enlarged_is_the_reference(setting, channels):
+    net = Net(1, 24, 7, 5)
+    x = net.conv("x", 24, 32)
+    pooled = net.conv(net.node("GlobalAveragePool", x), 32, channels)
+    large = net.node(
+        "Resize", pooled, sizes=(0, 0, 7, 5), mode="linear", coordinate_transformation_mode="align_corners"
+    )
+    last = net.conv(net.node("Concat", large, x, axis=1), channels + 32, 16)
+    check(net, last, setting, 2, absent=["Resize"])
+
+
+def heads(net, channels, sizes):
+    """Convolutions on maps of several sizes, turned, reshaped and joined as a detector does."""
+    rows, x = [], "x"
+    for count, size in zip(channels, sizes, strict=True):
+        made = net.conv(x, 24, count, 3, pads=(1, 1, 1, 1), strides=(2, 2) if size != sizes[0] else (1, 1))
+        x = net.conv(x, 24, 24, 3, pads=(1, 1, 1, 1), strides=(2, 2)) if size == sizes[0] else x
+        turned = net.node("Transpose", made, perm=(0, 2, 3, 1))
+        rows.append(net.node("Reshape", turned, shape=(1, -1, 6)))
+    return net.node("Concat", *rows, axis=1)
+
+
+@pytest.mark.parametrize("channels", [(18, 36), (96, 6), (30, 546)], ids=str)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_heads_are_rows_of_pixels_and_the_reference(setting, channels, threads):
+    net = Net(1, 24, 10, 7)
+    last = heads(net, channels, ((10, 7), (3, 2)))
+    check(net, last, setting, threads, absent=["Transpose", "Reshape", "Concat", "cells.store"])
+
+
+def labels_of(setting, graph, shape, threads):
+    program = lower(graph, {"x": shape})
+    steps = [s.op for s in program.steps]
+    assert steps == ["cells.load", "cells.chain", "cells.store", "cells.labels"]
+    plan = native.Plan(*program.arguments(), isa=setting[0], precision=setting[1], threads=threads)
+    return plan.run([_short(np.random.default_rng(7).normal(0, 1, shape))])
+
+
+@pytest.mark.parametrize("rule", ["half_pixel", "align_corners", "asymmetric"])
+@pytest.mark.parametrize(
+    ("mode", "size", "keepdims"), [("linear", (70, 131), 1), ("linear", (4, 3), 0), ("nearest", (14, 15), 0)]
+)
+def test_labels_of_enlarged_maps_are_the_reference(setting, mode, size, keepdims, rule):
+    net = Net(1, 24, 7, 5)
+    x = net.conv("x", 24, 21)
+    large = net.node(
+        "Resize", x, sizes=(0, 0, *size), mode=mode, coordinate_transformation_mode=rule, nearest_mode="floor"
+    )
+    last = net.node("ArgMax", large, axis=1, keepdims=keepdims)
+    graph = Graph(tuple(net.nodes), (Value("x", net.shape),), (Value(last, ()),), net.constants)
+    [found] = labels_of(setting, graph, net.shape, 1)
+    maps = Graph(tuple(net.nodes), (Value("x", net.shape),), (Value(large, ()),), net.constants)
+    wanted = run_reference(maps, {"x": _short(np.random.default_rng(7).normal(0, 1, net.shape))}, np.float64)[large][0]
+    assert found.shape == ((1, 1, *size) if keepdims else (1, *size))
+    assert found.dtype == np.int64
+    best, chosen = wanted.max(0), np.take_along_axis(wanted, found.reshape(1, *size), 0)[0]
+    assert (best - chosen).max() <= (1e-5 if setting[1] == "float32" else 0.05)
+    assert np.array_equal(found, labels_of(setting, graph, net.shape, 3)[0])
+
+
 PARTS = [(32, 64, 32), (16, 48, 32), (19, 40, 7), (8, 8, 8), (64, 5)]
 
 
@@ -323,6 +384,7 @@ def refused(op, attrs, operands=(1,), constants=()):
     ("cells.resize", {}, "needs two places and a weight for each output position"),
     ("cells.resize", PLACES | {"x_places": [0, 8] * 8}, "reads outside its map"),
     ("cells.resize", PLACES | {"y_weights": [float("nan")] * 8}, "reads outside its map"),
+    ("cells.rows", {}, "gives a plain float32 tensor"),
     ("cells.concat", {}, "needs runs of three numbers"),
     ("cells.concat", {"runs": [1, 0, 48]}, "has a run of no operand"),
     ("cells.concat", {"runs": [0, 16, 48]}, "has a run outside its operand"),
@@ -331,6 +393,19 @@ def refused(op, attrs, operands=(1,), constants=()):
 def test_steps_on_maps_that_do_not_fit_are_refused(op, attrs, message):
     with pytest.raises(ValueError, match="node: cells.*" + message):
         refused(op, attrs)
+
+
+@pytest.mark.parametrize(("op", "attrs", "kind", "message"), [
+    ("cells.rows", {}, ("float32", (1, 64, 47)), "gives another number of elements"),
+    ("cells.labels", PLACES, ("float32", (1, 8, 8)), "gives a plain int64 tensor"),
+    ("cells.labels", PLACES, ("int64", (2, 8, 8)), "gives one label for each pixel"),
+    ("cells.labels", PLACES | {"y_places": [0, 8] * 8}, ("int64", (1, 8, 8)), "reads outside its map"),
+])  # fmt: skip
+def test_steps_that_leave_the_maps_and_do_not_fit_are_refused(op, attrs, kind, message):
+    tensors = [*MAPS[:2], (*kind, -1)]
+    steps = [LOAD, (op, "node", attrs, [int(op == "cells.rows")], [2])]
+    with pytest.raises(ValueError, match="node: cells.*" + message):
+        native.Plan(tensors, {}, steps, [0], [2], isa=native.isas()[0])
 
 
 @pytest.mark.parametrize(("op", "attrs", "shapes", "message"), [

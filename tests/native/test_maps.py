@@ -79,7 +79,7 @@ SIZES = [(1, 1), (2, 3), (5, 4), (7, 7), (9, 17), (14, 14), (33, 21)]
 
 
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize(("channels", "out"), [(16, 16), (32, 48), (19, 40), (24, 24), (72, 8), (320, 33)])
+@pytest.mark.parametrize(("channels", "out"), [(16, 16), (32, 48), (19, 40), (24, 24), (72, 8), (320, 33), (72, 80)])
 def test_products_are_the_reference(setting, size, channels, out):
     net = Net(channels, *size)
     net.conv(out)

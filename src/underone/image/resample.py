@@ -80,7 +80,7 @@ def resample_compiled(
         tables=tables,
         color=cut.color,
         channels_last=channels_last,
-        isa=isa or _isa(),
+        isa=isa or chosen_isa(),
     )
 
 
@@ -99,7 +99,8 @@ def resample_pillow(pixels: Pixels, cut: Cut, tables: Tables, out: NDArray[np.fl
         plane[...] = table[values[:, :, c]]
 
 
-def _isa() -> str:
+def chosen_isa() -> str:
+    """Name the instruction set that pictures are worked on with, one of `ISAS`."""
     wanted = wanted_isa()
     return wanted if wanted in ISAS else ISAS[0]  # amx is for products of matrices alone
 

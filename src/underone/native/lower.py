@@ -14,8 +14,9 @@ from .channel_runs import concat, shuffle, slices, split
 from .composites import join_gelu
 from .fuse import Chain, Convolution, as_float, node_name, window_attrs
 from .join import join_stems
-from .map_steps import add, constant_pair, function, mean, norm, pool, resize, scale
+from .map_steps import add, constant_pair, function, labels, mean, norm, pool, resize, scale
 from .matrix_steps import is_vector, linear, matmul
+from .pixel_rows import pixel_rows
 from .program import Program
 from .tensors import Tensors
 
@@ -37,7 +38,8 @@ _ATTEMPTS: Mapping[str, Sequence[Callable[[Tensors, Node], bool]]] = {
     "MaxPool": (pool,),
     "AveragePool": (pool,),
     "Resize": (resize,),
-    "Concat": (concat,),
+    "Concat": (pixel_rows, concat),
+    "ArgMax": (labels,),
     "Split": (split,),
     "Slice": (slices,),
     "Reshape": (shuffle,),

@@ -12,6 +12,7 @@ from .fuse import as_float, finish_of
 from .tensors import Tensors
 
 _LARGEST_MATRIX = 1 << 24  # elements of the matrix that resamples one axis
+_MOST_CHANNELS = 1 << 16
 
 
 def pool(t: Tensors, node: Node) -> bool:
@@ -31,22 +32,50 @@ def pool(t: Tensors, node: Node) -> bool:
 
 
 def resize(t: Tensors, node: Node) -> bool:
-    """Resize of the pixels of a map, nearest or linear; not of what is an output: it would be stored a second time."""
+    """Resize of the pixels of a map, nearest or linear; not of what is an output: it would be stored a second time.
+
+    What is one pixel is loaded first: it is written many times.
+    """
+    x = t.types[node.inputs[0]].shape
+    on_map = t.on_map(node.inputs[0]) or (len(x) == 4 and x[2:] == (1, 1) and x[0] == 1 and x[1] <= _MOST_CHANNELS)
+    found = _samples(t, node) if on_map and node.outputs[0] not in {v.name for v in t.graph.outputs} else None
+    if found is None:
+        return False
+    _unary(t, node, "cells.resize", found)
+    return True
+
+
+def labels(t: Tensors, node: Node) -> bool:
+    """ArgMax over the channels of an enlarged map, which need not be written for it."""
+    enlarged = t.producers.get(node.inputs[0])
+    attrs = t.attributes(node)
+    if enlarged is None or enlarged.op != "Resize" or attrs["axis"] != 1 or attrs["select_last_index"]:
+        return False
+    found = _samples(t, enlarged)
+    if found is None or t.fuser.is_apart(enlarged):
+        return False
+    source = t.as_plain(enlarged.inputs[0])
+    t.step("cells.labels", label(node), found, [source], [t.new_plain(node.outputs[0])], [enlarged, node])
+    return True
+
+
+def _samples(t: Tensors, node: Node) -> dict[str, Any] | None:
+    """Say between which pixels of one picture those of a Resize lie; None: it does more, or works on no picture."""
     attrs = t.attributes(node)
     x, y = (t.types[n].shape for n in (node.inputs[0], node.outputs[0]))
-    if not t.on_map(node.inputs[0]) or attrs["mode"] == "cubic" or 0 in y or x[:2] != y[:2]:
-        return False
-    if node.outputs[0] in {v.name for v in t.graph.outputs} or max(x[2] * y[2], x[3] * y[3]) > _LARGEST_MATRIX:
-        return False
-    if attrs["scales"] and any(float(s) != 1 for s in attrs["scales"][:2]):
-        return False
+    one = len(x) == 4 and x[0] == 1 and t.types[node.inputs[0]].dtype == "float32"
+    if not one or attrs["mode"] == "cubic" or 0 in y or x[:2] != y[:2]:
+        return None
+    if max(x[2] * y[2], x[3] * y[3]) > _LARGEST_MATRIX or (
+        attrs["scales"] and any(float(s) != 1 for s in attrs["scales"][:2])
+    ):
+        return None
     found: dict[str, Any] = {}
     for axis, name in ((2, "y"), (3, "x")):
         scale = float(attrs["scales"][axis]) if attrs["scales"] else y[axis] / x[axis]
         places, weights = _taps(axis_weights(attrs, x[axis], y[axis], scale))
         found |= {f"{name}_places": places, f"{name}_weights": weights}
-    _unary(t, node, "cells.resize", found)
-    return True
+    return found
 
 
 def _taps(matrix: Array) -> tuple[list[int], list[float]]:

@@ -1,14 +1,24 @@
 """Maps of class outputs on a coarse grid → the class of each pixel, exactly and in bounded memory.
 
-Between four neighbouring points the outputs are weighted means of those at the points. So a class that lies below the
-mean of the points' winners at all four points cannot win anywhere between them; only the classes that are left
-somewhere are calculated for the pixels, mostly two to four.
+Between two points of a row the outputs are straight lines, so a class that wins at both wins between them: the compiled
+way calculates the others only where that is not so. The way in numpy, for builds without a compiler, leaves out classes
+before: between four neighbouring points outputs are weighted means of those at the points, and a class that lies below
+the mean of the points' winners at all four points cannot win anywhere between them; mostly two to four are left.
 """
 
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ..image.resample import chosen_isa
+
+compiled: Callable[..., None] | None
+try:
+    from .._native import label_map as compiled
+except ImportError:  # built without a compiler
+    compiled = None
 
 Array = NDArray[Any]
 Size = tuple[int, int]
@@ -58,19 +68,38 @@ def enlarge_classes(maps: Array, size: Size, seen: Size, alignment: Alignment) -
     Returns:
         (H, W) uint8, int32 beyond 256 classes; at equal outputs the lower class.
     """
-    classes, height, width = maps.shape
+    rows, columns = (places(size[i], maps.shape[1 + i], seen[i], alignment) for i in (0, 1))
+    result = np.empty(size, np.uint8 if len(maps) <= 256 else np.int32)
+    (enlarge_numpy if compiled is None else enlarge_compiled)(maps, rows, columns, result)
+    return result
+
+
+def enlarge_compiled(maps: Array, rows: Places, columns: Places, result: Array, isa: str | None = None) -> None:
+    """Write the class that wins at each pixel; `isa` is one of `image.resample.ISAS`."""
+    assert compiled is not None
+    compiled(
+        np.ascontiguousarray(maps, np.float32),
+        result,
+        rows=rows.before,
+        row_shares=rows.share,
+        columns=columns.before,
+        column_shares=columns.share,
+        isa=isa or chosen_isa(),
+    )
+
+
+def enlarge_numpy(maps: Array, rows: Places, columns: Places, result: Array) -> None:
+    """Do what `enlarge_compiled` does in numpy."""
+    _, height, width = maps.shape
     maps = np.pad(maps, ((0, 0), (0, int(height == 1)), (0, int(width == 1))), "edge")  # two points on each axis
     left = np.flatnonzero(possible_classes(maps))
-    result = np.zeros(size, np.uint8 if classes <= 256 else np.int32)
-    if len(left) == 1:
-        result[:] = left[0]
-        return result
-    maps = maps[left].astype(np.float32, copy=False)
-    rows, columns = (places(size[i], (height, width)[i], seen[i], alignment) for i in (0, 1))
-    for start in range(0, size[1], across := min(size[1], 2048)):
-        part = slice(start, start + across)
-        _fill(result[:, part], maps, rows, Places(columns.before[part], columns.share[part]))
-    return left.astype(result.dtype)[result]
+    result[...] = 0
+    if len(left) > 1:
+        maps = maps[left].astype(np.float32, copy=False)
+        for start in range(0, result.shape[1], 2048):
+            part = slice(start, start + 2048)
+            _fill(result[:, part], maps, rows, Places(columns.before[part], columns.share[part]))
+    result[...] = left.astype(result.dtype)[result]
 
 
 def _fill(result: Array, maps: Array, rows: Places, columns: Places) -> None:
