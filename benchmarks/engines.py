@@ -58,6 +58,7 @@ PRECISIONS = {
 }
 # with random weights a peer's bfloat16 may stray further than ours is allowed to, and it should be timed all the same
 PEERS_LIMITS = ROUNDING | {"bfloat16": Limits(nmse=1e-2, peak=2.0)}
+PICTURE = InputSpec(shape=(1, 3, 224, 224), preparation=IMAGENET_PREPARATION)  # of files that do not say
 FEWEST_ROUNDS = 5  # a ratio of fewer is shown, but not counted
 STEADY = 0.85  # of the probe's best round
 SETTLING = 3  # calls after the others' turns, not counted
@@ -76,7 +77,7 @@ def make(name: str, folder: Path) -> Path:
         randomize_statistics(model, torch.cat(list(trial_inputs(model, (3, 224, 224)).values())))
         return uo.export(trace(model), path)
     model = uo.create_model(name)
-    randomize_statistics(model, torch.cat(list(trial_inputs(model, (3, 224, 224)).values())))
+    randomize_statistics(model, torch.cat(list(trial_inputs(model).values())))
     return uo.export(uo.reparameterize(model), path)
 
 
@@ -159,9 +160,10 @@ def compete(path: Path, precision: str, threads: int, options: argparse.Namespac
     """Measure every engine on one network; return Records, how many rounds were dropped, and our share of peak."""
     with tempfile.TemporaryDirectory() as folder:
         image = Path(folder) / "image.npy"
-        array = prepare(photograph(), InputSpec(shape=(1, 3, 224, 224), preparation=IMAGENET_PREPARATION))
-        np.save(image, array)
         with uo.load(path, "reference") as net:
+            own = net.spec.input if net.spec.input.preparation else PICTURE
+            array = prepare(photograph(), own)
+            np.save(image, array)
             wanted = next(iter(net.run({net.spec.input.name: array}).values()))
         engines = [e for e in PRECISIONS[precision] if options.peers or e in OURS]
         workers = [start(e, path, precision, threads, image, options.peers) for e in engines]

@@ -19,6 +19,11 @@ class GraphModule(torch.nn.Module):
         for name, value in self.graph.constants.items():
             self.register_buffer(self.names[name], torch.tensor(value))
 
+    def image(self):
+        """Return an empty picture of the file's own size; 224 pixels where that is open."""
+        batch, channels, *size = self.graph.inputs[0].shape
+        return torch.zeros(batch or 1, channels, *(side or 224 for side in size))
+
     def forward(self, image):
         """Return the first output."""
         tensors = {name: getattr(self, buffer) for name, buffer in self.names.items()}

@@ -14,7 +14,8 @@ def convert(path):
 
     target = Path(path).with_suffix(".pte")
     if not target.exists():
-        program = torch.export.export(GraphModule(path).eval(), (torch.zeros(1, 3, 224, 224),))
+        module = GraphModule(path).eval()
+        program = torch.export.export(module, (module.image(),))
         lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
         target.write_bytes(lowered.to_executorch().buffer)
     return target

@@ -8,12 +8,12 @@ from serve import serve
 
 def convert(path):
     import litert_torch
-    import torch
     from graph_module import GraphModule
 
     target = Path(path).with_suffix(".tflite")
     if not target.exists():
-        litert_torch.convert(GraphModule(path).eval(), (torch.zeros(1, 3, 224, 224),)).export(str(target))
+        module = GraphModule(path).eval()
+        litert_torch.convert(module, (module.image(),)).export(str(target))
     return str(target)
 
 
