@@ -1,4 +1,4 @@
-"""Narrow DeepLabs in TensorFlow, under the names of research/deeplab: what they answer, and one as a frozen graph.
+"""Narrow DeepLabs in TensorFlow, under the names of research/deeplab: what they answer, and two as frozen graphs.
 
 The weights are not stored but in the graph: they follow from their names by `numbers` of make_named_networks.py. Run
 with tensorflow 2.21:
@@ -20,8 +20,11 @@ from make_named_networks import keras_fan_in, numbers
 FOLDER = Path(__file__).parent / "tensorflow_deeplab"
 CLASSES, CHANNELS, SIDE = 5, 8, 97  # of the head; pixels, 97 = 6 * 16 + 1
 STEM, BLOCKS = 4, (4, *(4,) * 2, *(4,) * 3, *(4,) * 4, *(6,) * 3, *(6,) * 3, 8)
-STRIDES = (1, 2, 1, 2, 1, 1, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)  # output stride 16: block 13 lost its 2
-RATES = (*(1,) * 14, 2, 2, 2)
+# output stride → strides and dilations of the blocks: the one that lost its 2 has the dilation of those before it
+STEPS = {
+    16: ((1, 2, 1, 2, 1, 1, 2, *(1,) * 10), (*(1,) * 14, 2, 2, 2)),
+    8: ((1, 2, 1, 2, *(1,) * 13), (*(1,) * 7, *(2,) * 7, 4, 4, 4)),
+}
 KINDS = ("light", "pyramid", "decoder")
 v1 = tf.compat.v1
 
@@ -58,10 +61,10 @@ def depthwise(x, scope, eps, activation, stride=1, rate=1):
     return norm(y, scope, eps, activation)
 
 
-def backbone(x):
+def backbone(x, output_stride):
     """Give the fine map, filtered inside of the third block, and the last map."""
     x, fine = conv(x, "MobilenetV2/Conv", STEM, 1e-3, tf.nn.relu6, 3, 2), None
-    for i, (out, stride, rate) in enumerate(zip(BLOCKS, STRIDES, RATES, strict=True)):
+    for i, (out, stride, rate) in enumerate(zip(BLOCKS, *STEPS[output_stride], strict=True)):
         scope, before = f"MobilenetV2/expanded_conv{f'_{i}' if i else ''}", x
         if i:
             x = conv(x, f"{scope}/expand", 6 * int(x.shape[-1]), 1e-3, tf.nn.relu6)
@@ -81,8 +84,8 @@ def resized(x, size):
     return v1.image.resize_bilinear(x, size, align_corners=True)
 
 
-def network(x, kind):
-    fine, x = backbone(x)
+def network(x, kind, output_stride=16):
+    fine, x = backbone(x, output_stride)
     side = [int(n) for n in x.shape[1:3]]
     mean = conv(tf.nn.avg_pool2d(x, side, 1, "VALID"), "image_pooling", CHANNELS, 1e-5, tf.nn.relu)
     parts = [resized(mean, side), conv(x, "aspp0", CHANNELS, 1e-5, tf.nn.relu)]
@@ -107,7 +110,7 @@ def answers():
             yield kind, {"shapes": shapes, "logits": np.round(session.run(logits)[0].astype(float), 5).tolist()}
 
 
-def frozen(crop=513):
+def frozen(output_stride, crop=513):
     """Write the light one as export_model.py does, with its padding of small pictures; return its label map."""
     with tf.Graph().as_default() as graph, v1.Session() as session:
         image = v1.placeholder(tf.uint8, (1, None, None, 3), "ImageTensor")
@@ -117,20 +120,20 @@ def frozen(crop=513):
         x = tf.pad(x, [[0, 0], [0, more[0]], [0, more[1]], [0, 0]]) + 127.5
         x.set_shape((1, crop, crop, 3))
         x = tf.identity((2.0 / 255.0) * x - 1.0, "MobilenetV2/MobilenetV2/input")
-        classes = tf.argmax(resized(network(x, "light"), [crop, crop]), 3, name="ArgMax")
+        classes = tf.argmax(resized(network(x, "light", output_stride), [crop, crop]), 3, name="ArgMax")
         cut = tf.slice(classes, [0, 0, 0], tf.concat([[1], size], 0))
         tf.identity(cut, "SemanticPredictions")
         session.run(v1.global_variables_initializer())
         whole = v1.graph_util.convert_variables_to_constants(session, graph.as_graph_def(), ["SemanticPredictions"])
         large = np.kron(picture()[:96, :96], np.ones((5, 5, 1)))  # 480 x 480
         found = session.run("SemanticPredictions:0", {"ImageTensor:0": large[None].astype(np.uint8)})
-    (FOLDER / "light.pb.gz").write_bytes(gzip.compress(whole.SerializeToString(), mtime=0))
+    (FOLDER / f"light_{output_stride}.pb.gz").write_bytes(gzip.compress(whole.SerializeToString(), mtime=0))
     return found[0, ::8, ::8].tolist()
 
 
 def main():
     FOLDER.mkdir(exist_ok=True)
-    rows = dict(answers()) | {"frozen_classes": frozen()}
+    rows = dict(answers()) | {"frozen_classes": {stride: frozen(stride) for stride in STEPS}}
     (FOLDER / "answers.json").write_text(json.dumps(rows, separators=(",", ":")).replace("],", "],\n") + "\n")
 
 

@@ -38,13 +38,17 @@ def open_checkpoint(checkpoint: Checkpoint, to: str | None) -> Opened:
     notes = [*(file.notes if file else ()), *network.notes]
     if network.options:
         notes.append(f"the channels are read from the file, they are not those of {network.model}")
+    assumed = (network.layout.note,) * bool(network.layout.note)
     if file is None or file.build is None:
-        notes += [network.layout.note] * bool(network.layout.note)
-        return Opened(model, checkpoint, None, tuple(notes))
+        return Opened(model, checkpoint, None, (*notes, *assumed))
     try:
         graph = _graph_between(file, network.layout)
     except Unsupported as error:
-        return Opened(model, checkpoint, None, (*notes, f"the file's own network could not be compared: {error}"))
+        reason = f"the file's own network could not be compared: {error}"
+        return Opened(model, checkpoint, None, (*notes, *assumed, reason))
+    stride = _other_stride(cast(ModelSpec, model.spec), graph)
+    if stride is not None:
+        model = create_model(to or network.model, weights=checkpoint, output_stride=stride).eval()
     model.spec = _completed(cast(ModelSpec, model.spec), graph)  # type: ignore[assignment]
     parity = compare_roads(model, cast(ModelSpec, model.spec), graph)
     if parity is None:
@@ -60,6 +64,16 @@ def _graph_between(file: ForeignFile, layout: Layout) -> Graph:
         except UnknownName:
             continue
     raise AssertionError("without names, none is unknown")
+
+
+def _other_stride(spec: ModelSpec, graph: Graph) -> int | None:
+    """Tell a segmenter's output stride, where it is not the spec's, from the sizes of the file's picture and map."""
+    (picture, *_), (points, *_) = graph.inputs, graph.outputs
+    if spec.segmentation is None or len(picture.shape) != 4 or len(points.shape) != 4:
+        return None
+    size, rows = picture.shape[2] or 0, points.shape[1]
+    strides = (stride for stride in (8, 16) if stride != spec.segmentation.output_stride)
+    return next((stride for stride in strides if rows == -(-size // stride)), None)
 
 
 def _completed(spec: ModelSpec, graph: Graph) -> ModelSpec:
