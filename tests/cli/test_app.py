@@ -295,6 +295,15 @@ def open_net(folder):
     return path
 
 
+def test_bench_states_the_figures_of_published_protocols(capsys, folder):
+    quick = ("--backends", "native", "--runs", "20", "--seconds", "1", "--processes", "1")
+    table = run(capsys, "bench", folder / "net.onnx", *quick, "--figures", "xcode,paper").out
+    assert "xcode" in table
+    assert "of 20 calls: too few" in table
+    refused = run(capsys, "bench", folder / "net.onnx", *quick, "--figures", "papper", code=1).err
+    assert "unknown protocol 'papper'. Did you mean 'paper'?" in refused
+
+
 def test_bench_in_two_precisions_and_another_size_names_a_foreign_file_by_its_stem(capsys, open_net):
     options = ("--backends", "native", "--precision", "float32,bfloat16", "--size", 96)
     quick = ("--runs", 12, "--seconds", 0.2, "--processes", 1, "--json")

@@ -1,6 +1,7 @@
 """The commands, named like the library's functions; imports stand inside, so that a command loads what it uses."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -282,6 +283,7 @@ def bench(
     runs: int = 1000,
     seconds: float = 10.0,
     processes: int = 3,
+    figures: str = "",
     profile: Annotated[bool, Flag] = False,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     json: Json = False,
@@ -301,18 +303,21 @@ def bench(
         runs: calls of each engine at the most; 1000 gives the paper's figure.
         seconds: time for each engine at the most.
         processes: fresh processes that the rounds are spread over.
+        figures: what published protocols make of the samples, with 95 % intervals, separated by commas: paper (minimum
+            of 1000), modelbench (20 x 50, trimmed), xcode (median), trimmed-mean-20 (ExecuTorch's).
         profile: time every layer on our own engine instead, and print what it costs.
         output: folder that the Records are written to; of a profile, the plot, or a folder for plots.
         json: print the Records, or the profiles, as JSON.
     """
-    from .measure import bench_files, profile_files
+    from .measure import bench_files, profile_files, protocols
 
+    stated = protocols(figures)
     if profile:
         show.result(profile_files(files, threads, precision, size, min(runs, 100), output), json, timings.profiles)
         return
     with progress.bar() as tell:
         records = bench_files(files, backends, threads, precision, size, runs, seconds, processes, output, tell)
-    show.result(records, json, timings.records)
+    show.result(records, json, partial(timings.records, stated=stated))
 
 
 @app.command
@@ -392,6 +397,9 @@ def evaluate(
     backend: str = "auto",
     threads: int | None = None,
     precision: str | None = None,
+    scales: str = "1",
+    flip: Annotated[bool, Flag] = False,
+    tiled: Annotated[bool, Flag] = False,
     json: Json = False,
 ) -> None:
     """Score a network on pictures with known answers.
@@ -405,11 +413,17 @@ def evaluate(
         backend: engine: auto, native, onnxruntime, openvino, torch, reference.
         threads: threads of the engine.
         precision: number format that the engine calculates in: float32, bfloat16.
+        scales: factors of a segmenter's size, separated by commas, whose answers are averaged.
+        flip: a segmenter looks at each picture in the mirror too.
+        tiled: a segmenter sees pictures in tiles of its own size, at their full resolution.
         json: print the score as JSON.
     """
     from .training import evaluate_model
 
-    show.result(evaluate_model(model, data, backend, threads, precision), json, scores.score)
+    found = evaluate_model(
+        model, data, scales, flip=flip, tiled=tiled, backend=backend, threads=threads, precision=precision
+    )
+    show.result(found, json, scores.score)
 
 
 def main(arguments: list[str] | None = None) -> None:

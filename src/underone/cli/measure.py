@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..bench import Contestant, Record, compare_engines, example, write_records
+from ..bench import PROTOCOLS, Contestant, Record, compare_engines, example, write_records
 from ..errors import BadFile, BadValue, UnknownName
 from ..files import make_folder
 from ..runtime import BACKENDS, Profile, installed_backends, load
@@ -73,6 +73,19 @@ def profile_files(
 
             layers(profiles[-1], output if single else make_folder(output) / f"{path.stem}-{kind}-{count}t.png")
     return profiles
+
+
+def protocols(text: str) -> list[str]:
+    """Return the names of published protocols in a list with commas.
+
+    Raises:
+        UnknownName: no such protocol.
+    """
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in PROTOCOLS:
+            raise UnknownName("protocol", name, PROTOCOLS)
+    return names
 
 
 def _require(files: Sequence[Path]) -> None:

@@ -12,8 +12,13 @@ if TYPE_CHECKING:
     from ..runtime import Layer, Profile
 
 
-def records(value: "Sequence[Record]") -> None:
-    """Print measurements with their ratio to the first one that has samples; what all have in common stands above."""
+def records(value: "Sequence[Record]", stated: "Sequence[str]" = ()) -> None:
+    """Print measurements with their ratio to the first one that has samples; what all have in common stands above.
+
+    Args:
+        value: the measurements.
+        stated: protocols whose figures stand below.
+    """
     line(f"{value[0].machine}")
     varying = [name for name in ("threads", "precision", "form") if len({getattr(r, name) for r in value}) > 1]
     timed = [r for r in value if r.samples_ms]
@@ -29,7 +34,23 @@ def records(value: "Sequence[Record]") -> None:
         names = (escape(r.model), r.engine, *(str(getattr(r, name) or "–") for name in varying))
         table.add_row(*names, *(_milliseconds(getattr(r, name)) for name in times), _against(timed, r), _judged(r))
     out.print(table)
+    if stated:
+        _figures(timed, stated)
     _record_notes(value, timed)
+
+
+def _figures(timed: "Sequence[Record]", stated: "Sequence[str]") -> None:
+    from ..bench import figure
+
+    table = new_table(None)
+    for name in ("model", "engine", "threads", "precision", "protocol"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("ms (95 % interval)", justify="right", no_wrap=True)
+    for r in timed:
+        for name in stated:
+            told = str(figure(r, name) or f"of {len(r.samples_ms)} calls: too few")
+            table.add_row(escape(r.model), r.engine, str(r.threads), r.precision, name, told)
+    out.print(table)
 
 
 def profiles(value: "Sequence[Profile]") -> None:
