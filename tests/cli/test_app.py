@@ -50,7 +50,8 @@ def run(capsys, *arguments, code=0):
 
 
 COMMANDS = [
-    "bench", "convert", "data", "demo", "eval", "export", "info", "list", "predict", "quantize", "reparam", "train", "verify",
+    "bench", "convert", "data", "demo", "eval", "export", "info", "list", "predict", "quantize", "reparam", "train",
+    "verify",
 ]  # fmt: skip
 
 
