@@ -11,12 +11,13 @@ from ..errors import MissingExtra, ParityFailed
 from ..files import atomic_folder, atomic_write, sha256_of
 from ..foreign import read_foreign
 from ..graph import Graph, count
+from .decoding import decoded
 from .explain import Dtype, compare_and_explain
 from .forms import Form, of_graph
 from .parity import versions
 from .pictures import on_common_inputs
 
-Write = Callable[[Graph, Path, Dtype], None]
+Write = Callable[[Graph, Path, Dtype, bool], None]
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Format:
     """One row of the table of formats.
 
     Attributes:
-        write: makes the file, or folder, of a graph, a path and a dtype.
+        write: makes the file, or folder, of a graph, a path, a dtype, and whether overlaps are suppressed.
         package: that it needs.
         extra: of this project that installs the package.
         place: gives a path to write to, and moves what was written to its place.
@@ -36,16 +37,16 @@ class Format:
     place: Callable[[Path], AbstractContextManager[Path]]
 
 
-def _coreml(graph: Graph, path: Path, dtype: Dtype) -> None:
+def _coreml(graph: Graph, path: Path, dtype: Dtype, nms: bool) -> None:
     from .coreml import write_package
 
-    write_package(graph, path, dtype)
+    write_package(graph, path, dtype, nms)
 
 
 FORMATS: Mapping[str, Format] = {".mlpackage": Format(_coreml, "coremltools", "coreml", atomic_folder)}
 
 
-def write_and_read(graph: Graph, reference: Form, path: Path, dtype: Dtype) -> Verdict:
+def write_and_read(graph: Graph, reference: Form, path: Path, dtype: Dtype, nms: bool = False) -> Verdict:
     """Write a graph in the format of the path's suffix, read it back and compare; only then it stands at the path.
 
     Raises:
@@ -57,8 +58,9 @@ def write_and_read(graph: Graph, reference: Form, path: Path, dtype: Dtype) -> V
     row = FORMATS[path.suffix]
     if find_spec(row.package) is None:
         raise MissingExtra(f"export to {path.suffix}", row.package, row.extra)
+    reference = decoded(reference) if nms else reference
     with row.place(path) as new, atomic_write(path.with_name(path.name + ".verdict.json")) as proof:
-        row.write(graph, new, dtype)
+        row.write(graph, new, dtype, nms)
         verdict = _proven(new, reference, dtype)
         proof.write_text(verdict.to_json())
     return verdict

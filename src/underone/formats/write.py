@@ -54,8 +54,9 @@ def export(
         size: (height, width) of the pictures that the file takes, None for any; default: as the model's spec says.
         input_shape: (channels, height, width), for a torch module that has no spec.
         nms: put decoding and NonMaxSuppression behind a detector, with the thresholds of its spec: the file then takes
-            one picture and gives ``boxes``, ``scores`` and ``class_ids``. False: box codes and logits come out, and
-            the spec says what becomes of them.
+            one picture and gives ``boxes``, ``scores`` and ``class_ids``; for Core ML it is Apple's suppression, which
+            gives ``confidence`` and ``coordinates``. False: box codes and logits come out, and the spec says what
+            becomes of them.
 
     Returns:
         `path`.
@@ -76,7 +77,7 @@ def export(
     dtype = _dtype(dtype)
     graph, reference = read_network(model, size, input_shape)
     if path.suffix in FORMATS:
-        write_and_read(graph, reference, path, dtype)
+        write_and_read(graph, reference, path, dtype, nms)
         return path
     if nms:
         require_standard(graph.spec)

@@ -10,14 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from coremltools.converters.mil import Builder
-from coremltools.converters.mil.mil import Var
 
 from ...errors import Unsupported
 from ...graph import Array, Node, TensorType
 from ...graph.layout_rules import slice_parts
 from ...graph.numpy_resize import axis_weights
 from ...graph.shape_rules import pad_pairs, window_pads, window_sizes
+from .vendor import Builder
 
 
 @dataclass(frozen=True)
@@ -294,7 +293,7 @@ def _cast(c: Call) -> Any:
     return Builder.cast(x=c.x, dtype=DTYPES[c["to"]], name=c.name)
 
 
-def _reshape(c: Call) -> Var:
+def _reshape(c: Call) -> Any:
     return Builder.reshape(x=c.x, shape=list(c.result), name=c.name)
 
 

@@ -1,11 +1,6 @@
 """A Graph as a Core ML package: pictures in, labels and metadata inside, the spec in the metadata."""
 
-import io
 import json
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,20 +10,20 @@ from ...graph.graph import unused_name
 from ...graph.onnx_file import SPEC_KEY
 from ...image.draw_mask import class_color
 from ...spec import ModelSpec
+from ..decoding import with_decoding
 from ..plain_names import with_plain_names
 from ..take_bytes import take_bytes
+from .pipeline import with_suppression
 from .program import to_program
+from .vendor import ct, quiet
 
-with warnings.catch_warnings(action="ignore"):  # of what it finds installed, which none of this needs
-    logging.getLogger("coremltools").setLevel(logging.ERROR)
-    import coremltools as ct
-
-PROBABILITIES = "classLabel_probs"  # coremltools' name of a classifier's dictionary
 _PREVIEW = "com.apple.coreml.model.preview"
 _LAYOUTS = {"RGB": ct.colorlayout.RGB, "BGR": ct.colorlayout.BGR, "GRAY": ct.colorlayout.GRAYSCALE}
 
 
-def write_package(graph: Graph, path: Path, dtype: Literal["float32", "float16"], target: str = "iOS15") -> None:
+def write_package(
+    graph: Graph, path: Path, dtype: Literal["float32", "float16"], nms: bool = False, target: str = "iOS15"
+) -> None:
     """Write a package.
 
     A network whose spec says how pictures are prepared takes pictures, and prepares their bytes itself. A classifier
@@ -38,11 +33,12 @@ def write_package(graph: Graph, path: Path, dtype: Literal["float32", "float16"]
         graph: a network; an open batch becomes 1.
         path: of the folder to be made, with the suffix ``.mlpackage``.
         dtype: of weights and arithmetic.
+        nms: put decoding and Apple's suppression of overlaps behind a detector.
         target: the oldest system that is to run it, a name in coremltools.target.
 
     Raises:
-        Unsupported: operators or sizes that have no form in Core ML.
-        BadValue: a weight is too large for float16.
+        Unsupported: operators or sizes that have no form in Core ML, or another suppression than Apple's.
+        BadValue: a weight is too large for float16; with nms it is no detector.
     """
     graph = with_plain_names(_with_batch_of_one(take_bytes(graph)))
     spec = graph.spec
@@ -51,7 +47,8 @@ def write_package(graph: Graph, path: Path, dtype: Literal["float32", "float16"]
         graph, probabilities = _with_probabilities(graph)
         classifier = ct.ClassifierConfig(list(spec.labels), predicted_probabilities_output=probabilities)
     graph = graph if dtype == "float32" else to_float16(graph)
-    with _quiet():
+    graph = with_decoding(graph) if nms else graph
+    with quiet():
         model = ct.convert(
             to_program(graph, ct.target[target]),
             inputs=_inputs(graph),
@@ -62,7 +59,10 @@ def write_package(graph: Graph, path: Path, dtype: Literal["float32", "float16"]
             pass_pipeline=ct.PassPipeline.CLEANUP,  # its fusions refuse float16 constants; Core ML fuses when it loads
             skip_model_load=True,
         )
-        _describe(model, spec)
+        if nms and spec.detection is not None:
+            labels = spec.labels or tuple(f"class {i}" for i in range(spec.classes or 0))
+            model = with_suppression(model, spec.detection, labels)
+        _describe(model, graph.spec)
         model.save(str(path))
         del model
 
@@ -108,10 +108,3 @@ def _describe(model: Any, spec: ModelSpec) -> None:
         colors = ["#{:02x}{:02x}{:02x}".format(*class_color(i)) for i in range(len(labels))]
         model.user_defined_metadata[f"{_PREVIEW}.type"] = "imageSegmenter"
         model.user_defined_metadata[f"{_PREVIEW}.params"] = json.dumps({"labels": labels, "colors": colors})
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Let coremltools neither draw progress nor warn of its own temporary folders."""
-    with warnings.catch_warnings(action="ignore"), redirect_stderr(io.StringIO()):
-        yield

@@ -6,14 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from coremltools.converters.mil import Builder
-from coremltools.converters.mil.mil import Function, Program, types
 
 from ...errors import Unsupported
 from ...graph import Array, Graph, Node, TensorType, infer_shapes
 from ...graph.onnx_file import counted
 from ...graph.ops import attributes
 from .operators import OPERATORS, Call
+from .vendor import Builder, Function, Program, types
 
 _TYPES = {"float32": types.fp32, "float16": types.fp16, "int32": types.int32, "bool": types.bool}
 

@@ -1,0 +1,29 @@
+"""coremltools, imported and called without its remarks on what else is installed, and without its progress bars."""
+
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Hold back warnings, what is logged below errors, and what is drawn on stderr."""
+    log = logging.getLogger("coremltools")
+    before = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(action="ignore"), redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        log.setLevel(before)
+
+
+with quiet():
+    import coremltools as ct
+    from coremltools.converters.mil import Builder
+    from coremltools.converters.mil.mil import Function, Program, types
+    from coremltools.models import datatypes
+
+__all__ = ["Builder", "Function", "Program", "ct", "datatypes", "quiet", "types"]
