@@ -91,7 +91,9 @@ class _Walk:
             self._classify(call, results)
         else:
             made = _made(call)
-            self.names |= zip(results, [made] if isinstance(made, str) else made, strict=True)
+            if len(made) != len(results):
+                raise BadFile(f"{self.where}: {operation.kind} gives {len(made)} tensors, not {results}")
+            self.names |= zip(results, made, strict=True)
 
     def _classify(self, call: Call, results: Sequence[str]) -> None:
         """Keep the probabilities, as a tensor, and the labels."""
@@ -104,15 +106,16 @@ class _Walk:
         self.class_labels = classes if isinstance(classes, tuple) and classes else None
 
 
-def _made(call: Call) -> str | list[str]:
+def _made(call: Call) -> list[str]:
     try:
-        return RULES[call.operation.kind](call)
+        made = RULES[call.operation.kind](call)
     except UnderOneError:
         raise
     except (ValueError, TypeError, IndexError, ArithmeticError) as error:  # numbers that are too few, texts for numbers
         raise BadFile(
             f"{call.builder.where}: {call.operation.kind} {call.name!r}: its parameters do not fit: {error}"
         ) from error
+    return [made] if isinstance(made, str) else made
 
 
 def _refuse_unknown(operations: Sequence[Operation], where: str) -> None:
