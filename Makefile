@@ -18,18 +18,22 @@ demo: $(STAMP)
 # Three processes: one that has loaded torch, LiteRT, OpenVINO, onnxruntime, pyarrow and our engine, and then ran for minutes, was seen to be killed by SIGSEGV
 # at an instruction that touches no memory (si_code SI_KERNEL); the cause is not found, and each part alone passes.
 ENGINE_TESTS := tests/native tests/runtime tests/kernels tests/image tests/trace tests/models
-FOREIGN_TESTS := tests/bench tests/cli tests/data tests/demo tests/evaluation tests/fold tests/foreign tests/training
+FOREIGN_TESTS := tests/bench tests/cli tests/conversion tests/data tests/demo tests/evaluation tests/fold tests/foreign \
+	tests/training
 OTHER_TESTS = $(filter-out $(ENGINE_TESTS) $(FOREIGN_TESTS) tests/golden tests/conftest.py,$(wildcard tests/*))
 
+# Two workers, a file of tests to each; torch's own threads would only be in their way.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "not slow" $(ENGINE_TESTS)
-	$(BIN)/python -m pytest -m "not slow" $(FOREIGN_TESTS)
-	$(BIN)/python -m pytest -m "not slow" $(filter-out %__pycache__,$(OTHER_TESTS))
+	$(PYTEST) -m "not slow" $(ENGINE_TESTS)
+	$(PYTEST) -m "not slow" $(FOREIGN_TESTS)
+	$(PYTEST) -m "not slow" $(filter-out %__pycache__,$(OTHER_TESTS))
 
 test-all: $(STAMP)
-	$(BIN)/python -m pytest $(ENGINE_TESTS)
-	$(BIN)/python -m pytest $(FOREIGN_TESTS)
-	$(BIN)/python -m pytest $(filter-out %__pycache__,$(OTHER_TESTS))
+	$(PYTEST) $(ENGINE_TESTS)
+	$(PYTEST) $(FOREIGN_TESTS)
+	$(PYTEST) $(filter-out %__pycache__,$(OTHER_TESTS))
 
 SANITIZERS = $(foreach name,libasan.so libubsan.so libstdc++.so,$(shell $(CXX) -print-file-name=$(name)))
 
