@@ -1,13 +1,14 @@
 """The whole way: a file is written, every engine runs it, and it answers as the float32 network does."""
 
 import logging
+import sys
 
 import numpy as np
 import onnx
 import pytest
 
 from underone.compare import difference
-from underone.errors import BadFile, BadValue, ParityFailed, UnknownName
+from underone.errors import BadFile, BadValue, ParityFailed, UnknownName, Unsupported
 from underone.graph import read_onnx, read_verdict, run_reference, to_onnx
 from underone.quantization import REMEDIES, quantize
 from underone.runtime import load
@@ -121,6 +122,14 @@ def test_network_that_answers_something_else_is_not_written(make_network, folder
     assert not (tmp_path / "bad.onnx").exists()
 
 
+def test_file_that_no_engine_runs_is_not_written(make_network, folder, tmp_path, monkeypatch):
+    from underone.quantization import quantize as module
+
+    monkeypatch.setattr(sys.modules[module.__module__], "judges", lambda content: iter(()))
+    with pytest.raises(Unsupported, match=r"no engine that is installed runs the quantised file; install onnxruntime"):
+        quantize(make_network(), folder, tmp_path / "unjudged.onnx")
+
+
 def test_values_beyond_the_ranges_are_told(make_network, folder, tmp_path, monkeypatch, caplog):
     from underone.quantization import stages
     from underone.quantization.scheme import Range
@@ -160,6 +169,34 @@ def test_two_inputs_are_refused(make_network, folder, tmp_path):
     two = replace(graph, inputs=(*graph.inputs, Value("other", (1, 3))))
     with pytest.raises(BadValue, match=r"has 2 inputs; a network with one picture is quantised"):
         quantize(two, folder, tmp_path / "two.onnx")
+
+
+def test_network_of_one_picture_is_opened(make_network, folder, tmp_path):
+    from dataclasses import replace
+
+    from underone.graph import Node, Value
+
+    graph = make_network()
+    fixed = replace(graph, inputs=(Value("image", (1, 3, 32, 32)),), outputs=(Value("logits", (1, 5)),))
+    path = quantize(fixed, folder, tmp_path / "one.onnx")
+    assert read_onnx(path).inputs[0].shape == (None, 3, 32, 32)
+    nodes = (*graph.nodes[:-1], Node("ReduceMean", ("flat",), ("logits",), {"axes": (0,), "keepdims": 1}))
+    mixing = replace(fixed, nodes=nodes, outputs=(Value("logits", (1, 8)),))
+    with pytest.raises(BadValue, match=r"takes \[\(1, 3, 32, 32\)\]: a fixed number of pictures, .*any number"):
+        quantize(mixing, folder, tmp_path / "mixing.onnx")
+
+
+def test_network_of_any_size_is_quantised(make_network, folder, tmp_path):
+    from dataclasses import replace
+
+    from underone.graph import Value
+
+    graph = make_network()
+    image = graph.spec.input.model_copy(update={"shape": (None, 3, None, None)})
+    prepared_at = image.model_copy(update={"preparation": image.preparation.model_copy(update={"size": (40, 48)})})
+    spec = graph.spec.model_copy(update={"inputs": (prepared_at,)})
+    free = replace(graph, inputs=(Value("image", (None, 3, None, None)),), spec=spec)
+    assert read_verdict(quantize(free, folder, tmp_path / "any.onnx", remedies=REMEDIES, keep=1)).passed
 
 
 def test_missing_file_is_refused(folder, tmp_path):

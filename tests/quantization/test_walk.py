@@ -1,10 +1,12 @@
 """The walk: biases, whole numbers and ranges that bring the quantised copy nearer to the float32 one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from underone.compare import difference
-from underone.graph import run_reference
+from underone.graph import Node, run_reference
 from underone.image import prepare
 from underone.quantization.layers import layers_of, quantized_tensors
 from underone.quantization.qdq import to_qdq
@@ -55,6 +57,17 @@ def test_ranges_are_learned(make_network, images):
     before, after = walked(graph, ("clipping",), images, span=Range(-40.0, 40.0))
     assert lost(graph, after, images[16:]) < 0.3 * lost(graph, before, images[16:])
     assert after.ranges["flat"] == after.ranges["pooled"]
+
+
+def test_every_output_of_a_node_goes_on(make_network, images):
+    graph = make_network()
+    split = Node("Split", ("sum",), ("left", "right"), {"axis": 1, "split": (4, 4)})
+    joined = Node("Concat", ("right", "left"), ("turned",), {"axis": 1})
+    nodes = [n if n.op != "GlobalAveragePool" else Node(n.op, ("turned",), n.outputs) for n in graph.nodes]
+    at = next(i for i, n in enumerate(nodes) if n.op == "GlobalAveragePool")
+    both = replace(graph, nodes=(*nodes[:at], split, joined, *nodes[at:]))
+    before, after = walked(both, ("bias", "clipping"), images, span=Range(-40.0, 40.0))
+    assert lost(both, after, images[16:]) < 0.5 * lost(both, before, images[16:])
 
 
 def test_channels_count_by_who_reads_them(make_network):

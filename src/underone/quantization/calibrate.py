@@ -12,7 +12,8 @@ from ..runtime.engine import open_engine
 from ..runtime.model_file import open_model
 from .pictures import Calibration
 
-SAMPLES = 1 << 18  # values of a tensor that are kept, over all pictures
+_ANY = 224  # height and width, where the network takes any
+_SAMPLES = 1 << 18  # values of a tensor that are kept, over all pictures
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def observe(
         BadValue: a tensor holds NaN or infinity.
     """
     seen: dict[str, list[Observed]] = {}
-    each = max(1, SAMPLES // len(pictures))
+    each = max(1, _SAMPLES // len(pictures))
     rng = np.random.default_rng(0)
     (image,) = graph.inputs
     inside = [name for name in names if name != image.name]
@@ -67,11 +68,10 @@ def observe(
 
 def with_outputs(graph: Graph, names: Collection[str]) -> Graph:
     """Give the network with other outputs."""
-    types = infer_shapes(graph)
-    known = {v.name: v for v in graph.outputs}
-    open_batch = graph.inputs[0].shape[0] is None
-    outputs = [known.get(n, Value(n, (None if open_batch else types[n].shape[0], *types[n].shape[1:]))) for n in names]
-    return replace(graph, outputs=tuple(outputs), spec=graph.spec.model_copy(update={"outputs": ()}))
+    sizes = {v.name: [d or _ANY for d in v.shape] for v in graph.inputs}  # the result is used for ranks alone
+    types = infer_shapes(graph, sizes=sizes)
+    outputs = tuple(Value(n, (None,) * len(types[n].shape)) for n in names)
+    return replace(graph, outputs=outputs, spec=graph.spec.model_copy(update={"outputs": ()}))
 
 
 def open_graph(graph: Graph, threads: int, backend: str = "auto") -> Engine:

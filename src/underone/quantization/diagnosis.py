@@ -1,7 +1,7 @@
 """The quantisation doctor: what each layer costs, where channels lie far apart, what each remedy gains."""
 
 from collections.abc import Mapping, Sequence
-from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -98,7 +98,7 @@ def diagnose(
     images: int = 256,
     calibration: str = "mean",
     remedies: Sequence[str] = REMEDIES,
-    trained: str | PathLike[str] | None = None,
+    trained: str | Path | None = None,
     threads: int | None = None,
     progress: Progress = lambda what, done, total: None,  # noqa: ARG005
 ) -> Diagnosis:

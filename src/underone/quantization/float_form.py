@@ -3,6 +3,7 @@
 from ..errors import BadValue
 from ..graph import Graph
 from ..graph.fold_scales import fold_scales
+from ..graph.open_batch import open_batch
 from ..graph.passes import drop_identities, fold_batch_norm, fold_pad_into_conv
 
 _INTEGER = frozenset(
@@ -11,10 +12,11 @@ _INTEGER = frozenset(
 
 
 def float_form(graph: Graph) -> Graph:
-    """Fold batch norms, factors and paddings into the convolutions.
+    """Fold batch norms, factors and paddings into the convolutions, and let the network take any number of pictures.
 
     Raises:
-        BadValue: the network is quantised already, or its weights are not float32.
+        BadValue: the network is quantised already, its weights are not float32, or it takes a fixed number of pictures
+            only.
     """
     found = [node for node in graph.nodes if node.op in _INTEGER]
     if found:
@@ -28,4 +30,11 @@ def float_form(graph: Graph) -> Graph:
             f"{graph.spec.name} has weights of {graph.constants[half[0]].dtype.name}, such as {half[0]!r}; give the "
             "float32 network that it was made from"
         )
-    return drop_identities(fold_scales(fold_batch_norm(fold_pad_into_conv(graph))))
+    folded = drop_identities(fold_scales(fold_batch_norm(fold_pad_into_conv(graph))))
+    opened = open_batch(folded)
+    if any(not v.shape or v.shape[0] is not None for v in opened.inputs):
+        raise BadValue(
+            f"{graph.spec.name} takes {[v.shape for v in graph.inputs]}: a fixed number of pictures, which its "
+            "operators mix; export it for any number"
+        )
+    return opened

@@ -8,13 +8,13 @@ import numpy as np
 from ..graph import Array, Graph, Node
 
 # operators that calculate in uint8 where what reads their result does
-_POOLING = frozenset(("Add", "Concat", "AveragePool", "GlobalAveragePool"))
+_JOINING = frozenset(("Add", "Concat", "AveragePool", "GlobalAveragePool"))
 # of these the result holds the operand's values, or values between them: it has the operand's range
-SAME_RANGE = frozenset(
+_SAME_RANGE = frozenset(
     ("MaxPool", "GlobalMaxPool", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Slice", "Resize")
 )
-_FOLLOWING = _POOLING | SAME_RANGE
-LIMITING = frozenset(("Relu", "Clip"))
+_FOLLOWING = _JOINING | _SAME_RANGE
+_LIMITING = frozenset(("Relu", "Clip"))
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def layers_of(graph: Graph) -> list[Layer]:
     for node in graph.nodes:
         if _has_fixed_weights(node, graph.constants):
             behind = readers.get(node.outputs[0], [])
-            fused = len(behind) == 1 and behind[0].op in LIMITING and node.outputs[0] not in outputs
+            fused = len(behind) == 1 and behind[0].op in _LIMITING and node.outputs[0] not in outputs
             found.append(Layer(node, behind[0].outputs[0] if fused else node.outputs[0]))
     return found
 
@@ -92,7 +92,7 @@ def quantized_tensors(graph: Graph, layers: Collection[Layer]) -> dict[str, str]
             continue
         found.add(name)
         node = makers.get(name)
-        if node is not None and node.op in LIMITING:
+        if node is not None and node.op in _LIMITING:
             node = makers.get(node.inputs[0])
         if node is not None and node.op in _FOLLOWING and node.outputs[0] not in gates:
             wanted += [n for n in node.inputs if n]
@@ -101,7 +101,7 @@ def quantized_tensors(graph: Graph, layers: Collection[Layer]) -> dict[str, str]
     for name in order:
         if name in found:
             node = makers.get(name)
-            shared = node is not None and node.op in SAME_RANGE and node.inputs[0] in owner
+            shared = node is not None and node.op in _SAME_RANGE and node.inputs[0] in owner
             owner[name] = owner[node.inputs[0]] if node is not None and shared else name
     return owner
 

@@ -110,9 +110,9 @@ def open_network(
 ) -> Quantizer:
     """Read a network and choose its calibration pictures; arguments and errors are those of `quantize`."""
     graph, _ = read_network(model)
-    graph = float_form(graph)
     if len(graph.inputs) != 1:
         raise BadValue(f"{graph.spec.name!r} has {len(graph.inputs)} inputs; a network with one picture is quantised")
+    graph = float_form(graph)
     spec = of_graph(graph).spec
     pictures = open_calibration(data, spec.input, images)
     return Quantizer(graph, pictures, calibration, threads or settings.threads(), progress)

@@ -41,7 +41,8 @@ def entropy(seen: Observed) -> Range:
     """
     whole = minmax(seen)
     edges = np.linspace(whole.low, whole.high, _BINS + 1)
-    counts = np.histogram(seen.sample, edges)[0].astype(np.float64)
+    values = seen.sample[seen.sample != 0]  # the zeros that Relu makes are exact in any range, and outnumber the rest
+    counts = np.histogram(values, edges)[0].astype(np.float64)
     return _best(seen, lambda span: _divergence(counts, edges, span))
 
 

@@ -14,6 +14,7 @@ from ..graph import Array, Graph, Node, Value
 from ..graph.numpy_windows import windows
 from ..graph.ops import attributes
 from ..graph.shape_rules import window_pads, window_sizes
+from ..graph.shapes import TensorType, node_types
 from .calibrate import open_graph
 from .layers import Layer, layers_of, readers_of
 from .ranges import shrunk
@@ -66,14 +67,15 @@ class Walk:
     def step(self, node: Node) -> None:
         """Run one node on both copies."""
         name, layer = node.outputs[0], self.layers.get(node.outputs[0])
-        self.exact[name] = run_node(node, self.graph.constants, self.exact, self.threads)
+        self.exact |= run_node(node, self.graph.constants, self.exact, self.threads)
         if layer is None:
-            self.store(name, run_node(node, self.graph.constants, self.rough, self.threads))
+            for output, values in run_node(node, self.graph.constants, self.rough, self.threads).items():
+                self.store(output, values)
             return
         given, wanted = self.rough[node.inputs[0]], self.exact[name]
         if "rounding" in self.remedies:
             self.weights[name] = self.chosen(layer, given)
-        result = run_node(node, unpacked(layer, self.weights[name]), self.rough, self.threads)
+        result = run_node(node, unpacked(layer, self.weights[name]), self.rough, self.threads)[name]
         if "bias" in self.remedies and len(node.inputs) > 2:
             shift = _shift(wanted - result)
             self.weights[name] = replace(self.weights[name], bias=self.weights[name].bias + shift)
@@ -104,11 +106,11 @@ class Walk:
         powers = np.zeros(channels)
         for node in self.readers.get(name, []):
             layer = self.layers.get(node.outputs[0])
-            if layer is None:
-                continue
-            rows = layer.rows(self.graph.constants[node.inputs[1]])  # (G, O, K)
-            power = (rows**2).sum(axis=1).reshape(-1)  # (G K): inputs by taps
-            powers += power.reshape(channels, -1).sum(axis=1)
+            if layer is not None:
+                rows = layer.rows(self.graph.constants[node.inputs[1]])  # (G, O, K)
+                power = (rows**2).sum(axis=1).reshape(-1)  # (G K): inputs by taps
+                if power.size % channels == 0:  # a MatMul of sequences reads the last axis
+                    powers += power.reshape(channels, -1).sum(axis=1)
         return powers if powers.any() else np.ones(channels)
 
     def chosen(self, layer: Layer, given: Array) -> Weights:
@@ -149,14 +151,16 @@ def unpacked(layer: Layer, weights: Weights) -> dict[str, Array]:
     return dict(zip(layer.node.inputs[1:], values, strict=False))
 
 
-def run_node(node: Node, constants: Mapping[str, Array], tensors: Mapping[str, Array], threads: int) -> Array:
-    """Run one node on all pictures."""
-    given = {n: tensors[n] for n in dict.fromkeys(node.inputs) if n in tensors}
-    values = tuple(Value(n, a.shape) for n, a in given.items())
+def run_node(node: Node, constants: Mapping[str, Array], known: Mapping[str, Array], threads: int) -> dict[str, Array]:
+    """Run one node on all pictures; its outputs by name."""
+    given = {n: known[n] for n in dict.fromkeys(node.inputs) if n in known}
+    values = tuple(Value(n, a.shape, a.dtype.name) for n, a in given.items())
     fixed = {n: constants[n] for n in node.inputs if n in constants}
-    alone = Graph((node,), values, (Value(node.outputs[0], ()),), fixed)
-    with open_graph(alone, threads) as engine:
-        return engine.run(given)[node.outputs[0]]
+    operands = [given.get(n, fixed.get(n)) for n in node.inputs if n]
+    _, types = node_types(node, [TensorType(a.shape, a.dtype.name) for a in operands if a is not None])
+    outputs = tuple(Value(n, t.shape, t.dtype) for n, t in zip(node.outputs, types, strict=True))
+    with open_graph(Graph((node,), values, outputs, fixed), threads) as engine:
+        return engine.run(given)
 
 
 def _shift(lost: Array) -> Array:
