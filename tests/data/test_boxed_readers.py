@@ -240,6 +240,14 @@ def test_damaged_yolo_lines_are_refused(pictures, line, kind, message):
         open_boxes(folder, ("cat", "dog"))
 
 
+def test_pictures_without_any_text_file_are_refused(pictures):
+    message = (
+        r"JPEGImages: none of its 3 pictures has a text file of boxes, as .*0\.txt; for COCO give its \.json"
+    )
+    with pytest.raises(BadFile, match=message):
+        open_boxes(pictures / "JPEGImages")
+
+
 def test_a_data_yaml_that_is_none_is_refused(pictures):
     (pictures / "data.yaml").write_text("[")
     with pytest.raises(BadFile, match=r"data\.yaml is no YAML: "):
@@ -284,8 +292,13 @@ def test_labels_that_the_network_has_not_are_refused(pictures):
 
 def test_missing_files_are_refused(tmp_path):
     for name in ("a.json", "a.csv", "ImageSets/Main/a.txt", "folder"):
-        with pytest.raises(BadFile, match=r"cannot be read|no table|cannot be listed|is no folder"):
+        with pytest.raises(BadFile, match=r"cannot be read|no table|is no folder"):
             open_boxes(tmp_path / name)
+    names = tmp_path / "ImageSets" / "Main" / "a.txt"
+    names.parent.mkdir(parents=True)
+    names.write_text("0\n")
+    with pytest.raises(BadFile, match=r"JPEGImages cannot be listed"):
+        open_boxes(names)
 
 
 def test_bccd_has_the_boxes_that_its_readme_counts():

@@ -65,7 +65,9 @@ def test_another_size_gets_anchors_of_the_same_kind(detector):
 
 def test_detectors_are_listed_and_described():
     assert "ssdlite320_mobileone_s0" in list_models("ssd*")
-    assert model_info("ssdlite320_mobilenet_v2").features == ("block13.expand", "last")
+    info = model_info("ssdlite320_mobilenet_v2")
+    assert info.features == ("block13.expand", "last")
+    assert (info.backbone, info.size) == ("mobilenet_v2_100", 320)
 
 
 def test_contradictions_are_refused(detector, classifier, tmp_path):

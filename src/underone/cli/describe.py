@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from ..errors import BadFile
+from ..errors import BadFile, Unsupported
 from ..files import sha256_of
 from ..foreign.read import find_format
-from ..graph import count, read_onnx, read_verdict
+from ..graph import count, read_onnx
+from ..runtime.model_file import open_model
 from ..spec import ModelSpec
 from ..weights import read_safetensors
 from ..weights.from_torch_file import SUFFIXES
@@ -17,7 +18,6 @@ def describe_file(path: Path) -> dict[str, Any]:
 
     Raises:
         BadFile: the file is of neither kind, or damaged.
-        Unsupported: it has operators that cannot be counted.
     """
     if path.suffix == ".safetensors":
         return _weights(path)
@@ -48,23 +48,36 @@ def _weights(path: Path) -> dict[str, Any]:
 def _spec(spec: ModelSpec) -> dict[str, Any]:
     facts = spec.model_dump(mode="json", exclude_none=True)
     labels = facts.pop("labels", None)
+    if spec.detection is not None:
+        grids = ", ".join(f"{g.rows} x {g.columns} of {len(g.shapes)}" for g in spec.detection.anchors)
+        facts["detection"]["anchors"] = f"{spec.detection.anchor_count}: {grids or 'the outputs are boxes'}"
     return facts | {"labels": f"{len(labels)}: {', '.join(labels[:3])}, …" if labels else None}
 
 
 def _network(path: Path) -> dict[str, Any]:
-    graph = read_onnx(path)
-    cost = count(graph)
-    verdict = read_verdict(path)
+    file = open_model(path)
     return {
         "file": str(path),
         "bytes": path.stat().st_size,
         "sha256": sha256_of(path),
-        **_spec(graph.spec),
+        **_spec(file.spec),
+        **_cost(path),
+        "verdict": str(file.verdict) if file.verdict else "none in the file: unchecked",
+    }
+
+
+def _cost(path: Path) -> dict[str, Any]:
+    """Count what a file costs; a file with operators that a Graph has not, such as NonMaxSuppression, says which."""
+    try:
+        graph = read_onnx(path)
+    except Unsupported as error:
+        return {"not_counted": str(error)}
+    cost = count(graph)
+    return {
         "operators": len(graph.nodes),
         "params": cost.params,
         "macs": cost.macs,
         "longest_chain_of_operators": cost.depth,
         "bytes_moved": cost.bytes_moved,
         "peak_activation_bytes": cost.peak_activation_bytes,
-        "verdict": str(verdict) if verdict else "none in the file: unchecked",
     }

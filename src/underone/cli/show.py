@@ -96,7 +96,7 @@ def verdict(value: "Verdict") -> None:
         table.add_row(row.on, row.output, *errors, top1, passed)
     out.print(table)
     if hidden:
-        line(f"and {hidden} comparisons of single blocks, all of them passed; --json shows them")
+        line(f"and {hidden} further comparisons, all of them passed; --json shows them")
     for name, fact in value.facts.items():
         line(f"  {name.replace('_', ' ')}: {_text(fact)}")
     for note in value.notes:
@@ -104,7 +104,7 @@ def verdict(value: "Verdict") -> None:
 
 
 def _shortened(value: "Verdict") -> tuple[list[Any], int]:
-    """Leave out the passed comparisons of single blocks when there are many, but for the worst."""
+    """Leave out passed comparisons when there are many: those of single blocks and of parts, but for the worst."""
     rows = list(value.comparisons)
     if len(rows) <= 24:
         return rows, 0

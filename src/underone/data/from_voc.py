@@ -27,9 +27,10 @@ def from_voc(names: Path, classes: Sequence[str] | None = None) -> BoxedPictures
         BadValue: a label that `classes` does not name.
     """
     root = names.parent.parent.parent
+    listed = _names(names)
     pictures = _by_stem(root / "JPEGImages")
     rows = []
-    for name in _names(names):
+    for name in listed:
         if name not in pictures:
             raise BadFile(f"{names}: there is no picture {root / 'JPEGImages' / name}.* for the name {name!r}")
         rows.append((f"JPEGImages/{pictures[name]}", read_voc_boxes(root / "Annotations" / f"{name}.xml")))

@@ -22,12 +22,18 @@ def from_yolo(folder: Path, classes: Sequence[str] | None = None) -> BoxedPictur
         classes: names by class index; None: the numbers.
 
     Raises:
-        BadFile: no such folder, no pictures, or a line that is no box.
+        BadFile: no such folder, no pictures, no text file for any of them, or a line that is no box.
         BadValue: a class index outside `classes`.
     """
     if not folder.is_dir():
         raise BadFile(f"{folder} is no folder; one with pictures is required")
-    found = [(os.path.relpath(p, folder), _read(_label_file(Path(p)), classes)) for p in pictures_below(folder)]
+    places = [(os.path.relpath(p, folder), _label_file(Path(p))) for p in pictures_below(folder)]
+    if places and not any(labels.is_file() for _, labels in places):
+        raise BadFile(
+            f"{folder}: none of its {len(places)} pictures has a text file of boxes, as {places[0][1]}; for COCO give "
+            "its .json, for VOC ROOT/ImageSets/Main/PART.txt"
+        )
+    found = [(name, _read(labels, classes)) for name, labels in places]
     most = max((int(box.label) for _, boxes in found for box in boxes), default=-1)
     numbers = [str(i) for i in range(most + 1 if classes is None else len(classes))]
     listed = list_boxes(folder, folder, found, numbers, relative=True)

@@ -96,7 +96,8 @@ def parse(source: Path | Content, where: str) -> tuple[onnx.ModelProto, Raw]:
         model.ParseFromString(small)
     except DecodeError as error:
         raise BadFile(
-            f"{where} is no ONNX file, or a damaged one ({len(data)} bytes, starts with {bytes(data[:8])!r})"
+            f"{where} is no ONNX file, or a damaged one ({len(data)} bytes, starts with {bytes(data[:8])!r}); "
+            "weights and networks of other programs become one by `underone convert`"
         ) from error
     if not model.HasField("graph") or not model.graph.output:
         raise BadFile(f"{where} holds no network; an ONNX model with a graph and outputs is required")

@@ -61,6 +61,8 @@ class ModelInfo(Frozen):
         aliases: other names that are taken for it.
         features: one feature map per stride, from 2 to 32; more can be asked for by name. Of a detector or segmenter:
             the maps of its backbone that it reads.
+        backbone: of a detector or segmenter: the network below its heads.
+        size: of a detector: height and width of its pictures in pixels, if nobody asks for another.
         published: figures of others, for 1000 classes at 224 px.
         weights: trained weights; "DEFAULT" gives the first of ImageNet that can be fetched.
     """
@@ -68,6 +70,8 @@ class ModelInfo(Frozen):
     name: str
     aliases: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
+    backbone: str | None = None
+    size: int | None = None
     published: Published | None = None
     weights: tuple[WeightsInfo, ...] = ()
 
@@ -81,10 +85,11 @@ def model_info(name: str) -> ModelInfo:
     name = name.partition(".")[0]
     if is_detector(name):
         entry = find_detector(name)
-        return ModelInfo(name=entry.name, features=entry.taps)
+        return ModelInfo(name=entry.name, features=entry.taps, backbone=entry.backbone, size=entry.size)
     if is_segmenter(name):
         segmenter = find_segmenter(name)
-        return ModelInfo(name=segmenter.name, features=segmenter.features(auxiliary=False))
+        features = segmenter.features(auxiliary=False)
+        return ModelInfo(name=segmenter.name, features=features, backbone=segmenter.backbone)
     name = canonical(name)
     return ModelInfo(
         name=name,
