@@ -134,6 +134,64 @@ def test_broken_files_and_lists_are_refused(folder):
         open_mask_splits(folder)
 
 
+@pytest.fixture
+def ade20k(tmp_path):
+    for part in ("training", "validation"):
+        picture(tmp_path / "images" / part / "a.jpg")
+        save(tmp_path / "annotations" / part / "a.png", np.array([[0, 1, 1], [2, 3, 3]], np.uint8))
+    rows = [
+        "Idx\tRatio\tTrain\tVal\tName",
+        "1\t0.1\t9\t1\twall",
+        "2 \t0.1\t9\t1\tbuilding, edifice",
+        "3\t.1\t1\t1\tbed ",
+    ]
+    (tmp_path / "objectInfo150.txt").write_text("\n".join(rows))
+    return tmp_path
+
+
+def test_ade20ks_own_folders(ade20k):
+    splits = open_mask_splits(ade20k)
+    assert splits.train.classes == ("wall", "building", "bed")
+    assert splits.validation.mask(0, (2, 3)).tolist() == [[255, 0, 0], [1, 2, 2]]
+    assert splits.test is None
+
+
+def test_damaged_ade20k_is_refused(ade20k):
+    (ade20k / "objectInfo150.txt").write_text("Idx\tName\n1\twall\n3\tbed\n")
+    with pytest.raises(
+        BadFile, match=r"row 2 is \['3', 'bed'\]; its number, tabs and the names of the class are required"
+    ):
+        open_mask_splits(ade20k)
+    picture(ade20k / "images" / "training" / "b.jpg")
+    with pytest.raises(BadFile, match=r"b\.jpg has no mask; .*b\.png is required"):
+        open_mask_splits(ade20k)
+
+
+@pytest.fixture
+def cityscapes(tmp_path):
+    for part in ("train", "val", "test"):
+        picture(tmp_path / "leftImg8bit" / part / "ulm" / "ulm_1_leftImg8bit.png")
+        mask = np.array([[0, 7, 33], [-1, 26, 29]]).astype(np.uint8)
+        save(tmp_path / "gtFine" / part / "ulm" / "ulm_1_gtFine_labelIds.png", mask)
+    return tmp_path
+
+
+def test_cityscapes_own_folders_without_the_secret_part(cityscapes):
+    splits = open_mask_splits(cityscapes)
+    assert (len(splits.train.classes), splits.train.classes[0], splits.train.classes[-1]) == (19, "road", "bicycle")
+    assert splits.train.mask(0, (2, 3)).tolist() == [
+        [255, 0, 18],
+        [255, 13, 255],
+    ]  # 13: the published train id of a car
+    assert splits.test is None
+
+
+def test_cityscapes_without_a_mask_is_refused(cityscapes):
+    picture(cityscapes / "leftImg8bit" / "val" / "ulm" / "ulm_2_leftImg8bit.png")
+    with pytest.raises(BadFile, match=r"ulm_2_leftImg8bit\.png has no mask; .*ulm_2_gtFine_labelIds\.png is required"):
+        open_mask_splits(cityscapes)
+
+
 def test_other_classes_than_asked_for_are_refused(folder):
     with pytest.raises(BadValue, match="has 3 classes, 2 are asked for, first 'road' where 'car' is"):
         open_masks(folder, ("sky", "car"))

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from ..errors import BadFile, BadValue
 from ..spec import VOC_CLASSES
 from .boxed import read_text, require_below
+from .from_ade20k import is_ade20k, list_ade20k
+from .from_cityscapes import is_cityscapes, list_cityscapes
 from .masked import Color, MaskedPictures, list_masks
 from .open_pictures import TEST, TRAIN, VALIDATION, Splits
 
@@ -15,7 +17,12 @@ _LONGEST = 1 << 26  # bytes of a list
 _PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 _VOID = ("void", "ignore", "ignored", "unlabeled", "unlabelled")  # such a class is neither right nor wrong
 
-MASK_PARTS = {"train": ("trainaug", *TRAIN), "validation": VALIDATION, "test": TEST}  # names of each, the first wins
+_FOLDERS = ((is_ade20k, list_ade20k), (is_cityscapes, list_cityscapes))  # otherwise images/ and masks/
+MASK_PARTS = {
+    "train": ("trainaug", *TRAIN),
+    "validation": VALIDATION,
+    "test": TEST,
+}  # names of each, the first wins
 
 
 class _Classes(NamedTuple):
@@ -30,7 +37,8 @@ def open_masks(source: str | PathLike[str], classes: Sequence[str] | None = None
         source: a list (.txt) with a picture and its mask a line, paths from its own folder; a VOC list
             (``ROOT/ImageSets/Segmentation/PART.txt``); or a folder with ``images/`` and ``masks/``, paired by name. The
             classes stand in ``classes.txt`` beside it or one folder up, a name a line in the order of the values, or
-            ``R G B name`` where masks are colours; ``void`` and ``ignore`` are no classes. VOC's lists need none.
+            ``R G B name`` where masks are colours; ``void`` and ``ignore`` are no classes. VOC's lists need none. Or a
+            part of ADE20K (``images/training``) or Cityscapes (``leftImg8bit/train``).
         classes: names by class index that the data must have; None: any.
 
     Raises:
@@ -38,7 +46,8 @@ def open_masks(source: str | PathLike[str], classes: Sequence[str] | None = None
         BadValue: it has other classes.
     """
     path = Path(source)
-    found = _from_folder(path) if path.is_dir() else _from_list(path)
+    reader = next((read for is_theirs, read in _FOLDERS if is_theirs(path)), _from_folder)
+    found = reader(path) if path.is_dir() else _from_list(path)
     if classes is not None and tuple(classes) != found.classes:
         other = next((pair for pair in zip(classes, found.classes, strict=False) if pair[0] != pair[1]), None)
         where = "" if other is None else f", first {other[1]!r} where {other[0]!r} is"
@@ -51,7 +60,8 @@ def open_mask_splits(root: str | PathLike[str]) -> Splits[MaskedPictures]:
 
     Args:
         root: folder with ``train.txt``, ``val.txt`` (or valid, validation) and perhaps ``test.txt``; with
-            ``ImageSets/Segmentation`` (VOC; ``trainaug.txt`` before ``train.txt``); or with a folder for each part.
+            ``ImageSets/Segmentation`` (VOC; ``trainaug.txt`` before ``train.txt``); with a folder for each part; or
+            ADE20K's and Cityscapes' own.
 
     Raises:
         BadFile: a part is missing, damaged or empty.
@@ -72,6 +82,9 @@ def find_mask_part(root: Path, names: Sequence[str]) -> Path | None:
                 return place
         if (root / name / "images").is_dir():
             return root / name
+        for place in (root / "images" / name, root / "leftImg8bit" / name):
+            if any(is_theirs(place) for is_theirs, _ in _FOLDERS) and name not in TEST:  # their masks are not public
+                return place
     return None
 
 
