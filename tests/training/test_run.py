@@ -146,6 +146,21 @@ def test_interrupted_run_saves_its_state_first(whole, colours, tmp_path):
     assert read_state(tmp_path / "run")["step"] >= 8
 
 
+def test_run_that_is_terminated_with_its_workers_saves_its_state_first(colours, tmp_path):
+    script = tmp_path / "run.py"
+    script.write_text(SCRIPT.replace("workers=0", "workers=2"))
+    command = [sys.executable, script, colours, tmp_path / "run"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes, start_new_session=True) as run:
+        for _ in range(8):
+            run.stdout.readline()
+        os.killpg(run.pid, signal.SIGTERM)  # as service managers do
+        _, errors = run.communicate(timeout=60)
+    assert errors.splitlines()[-1] == "KeyboardInterrupt"
+    assert "DataLoader worker" not in errors
+    assert read_state(tmp_path / "run")["step"] >= 8
+
+
 def test_worker_processes_change_nothing(whole, colours, tmp_path, tiny):
     train("finetune", colours, tmp_path / "run", workers=2, **tiny)
     assert _same(_weights(tmp_path / "run"), _weights(whole))

@@ -16,6 +16,7 @@ from ..errors import BadFile
 from ..spec import Preparation
 from .distribution import Group
 from .recipe import Recipe
+from .signals import leave_signals
 
 _TRIES = 16  # unreadable pictures in a row
 _FEW, _MOST_WORKERS = 200, 16
@@ -128,6 +129,7 @@ def epoch_batches(
         collate_fn=_collate,
         generator=torch.Generator().manual_seed(recipe.seed),  # the loader would draw from the global state otherwise
         prefetch_factor=4 if workers else None,
+        worker_init_fn=leave_signals,
     )
     yield from loader
 

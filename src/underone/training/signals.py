@@ -15,6 +15,9 @@ class Stop:
     asked: bool = False
 
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
 @contextmanager
 def held_signals() -> Iterator[Stop]:
     """Note the first SIGINT or SIGTERM instead of raising; the second acts at once. Only in the main thread."""
@@ -22,18 +25,23 @@ def held_signals() -> Iterator[Stop]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in signals}
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
 
     def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  signal's own form
         if stop.asked:
             raise KeyboardInterrupt
         stop.asked = True
 
-    for number in signals:
+    for number in _SIGNALS:
         signal.signal(number, note)
     try:
         yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def leave_signals(worker: int) -> None:  # noqa: ARG001  torch's own form
+    """Let the training process stop this worker: Ctrl-C and service managers signal all processes of a run at once."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
