@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from .read import Pixels
 
@@ -28,8 +28,7 @@ def sheet(
     draw, font = ImageDraw.Draw(page), ImageFont.load_default(13)
     for number, (pixels, text, bad) in enumerate(shown):
         x, y = number % columns * across, number // columns * (down + _TEXT)
-        small = Image.fromarray(pixels)
-        small.thumbnail((across - 4, down - 4))
-        page.paste(small, (x + (across - small.width) // 2, y + (down - small.height) // 2))
+        fitted = ImageOps.contain(Image.fromarray(pixels), (across - 4, down - 4))
+        page.paste(fitted, (x + (across - fitted.width) // 2, y + (down - fitted.height) // 2))
         draw.text((x + 4, y + down + 2), text[: across // _LETTER], "#b91c1c" if bad else "#111827", font)
     return page

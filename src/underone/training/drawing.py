@@ -88,6 +88,8 @@ def results(path: Path, history: Sequence[Mapping[str, float]], metric: str) -> 
         axes.set_title(title, fontsize=10)
         axes.set_xlabel("epoch")
         axes.legend(frameon=False)
+    # the first validation of batch norms that have seen one epoch can be tens of times the rest
+    both[0].set_ylim(top=min(both[0].get_ylim()[1], 2 * max(row["train_loss"] for row in history)))
     _save(figure, path)
 
 
