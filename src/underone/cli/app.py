@@ -118,7 +118,7 @@ def export(
 
     Args:
         source: name of the zoo (with `.tag` for trained weights), checkpoint, or .onnx file.
-        output: target file; its suffix is the format: .onnx, or .mlpackage for Core ML.
+        output: target file; its suffix is the format: .onnx, .mlpackage (Core ML) or .tflite (LiteRT).
         dtype: number format of weights and arithmetic in the file; inputs and outputs stay float32.
         form: fold first, or keep the training form; an .onnx file keeps the form it has.
         nms: put decoding and NonMaxSuppression behind a detector, inside the file.

@@ -5,6 +5,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from ..compare import Verdict
 from ..errors import BadValue
 from ..foreign import read_foreign
@@ -73,8 +75,10 @@ def _opened(given: Any, backend: str, stack: ExitStack) -> _Side:
         )
     path = Path(given)
     if path.suffix != ".onnx" and find_format(path):
-        graph = read_foreign(path).graph()
-        return _Side(path.name, of_graph(graph), "float16" if is_half(graph) else "float32")
+        file = read_foreign(path)
+        graph = file.graph()
+        half = is_half(graph) or any(t.dtype == np.float16 for t in file.tensors.values())
+        return _Side(path.name, of_graph(graph), "float16" if half else "float32")
     engine = stack.enter_context(load(given, backend=backend))
     return _Side(path.name, of_engine(engine, lambda: read_onnx(path)), engine.precision)
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..compare import Limits, difference
-from ..errors import ParityFailed, ShapeError
+from ..errors import ParityFailed
 from ..graph import Array, Graph
 from ..graph.reference import run_nodes
 from .plain_names import with_plain_names
@@ -48,7 +48,8 @@ def measure_drift(graph: Graph, inputs: Mapping[str, Array], limits: Limits) -> 
 def first_difference(tested: Graph, reference: Graph, array: Array, limits: Limits) -> str:
     """Name the first tensor of `tested` that is not what the tensor of that name is in `reference`; "" where none is.
 
-    Both get `array`. Tensors are matched by their plain names; those that only one of the two has are passed over.
+    Both get `array`. Tensors are matched by their plain names; those that only one of the two has, or has in another
+    order of axes, are passed over.
     """
     plain = with_plain_names(reference)
     names = {_matched(name) for node in tested.nodes for name in node.outputs}
@@ -61,7 +62,8 @@ def first_difference(tested: Graph, reference: Graph, array: Array, limits: Limi
     for node, results in run_nodes(tested, {tested.inputs[0].name: array}):
         for name, result in zip(node.outputs, results, strict=True):
             want = known.get(_matched(name))
-            if want is not None and want.dtype.kind == "f" and _differs(result, want, limits):
+            comparable = want is not None and want.dtype.kind == "f" and want.shape == result.shape
+            if want is not None and comparable and _differs(result, want, limits):
                 return f"{name!r} ({node.op})"
     return ""
 
@@ -75,5 +77,5 @@ def _differs(got: Array, want: Array, limits: Limits) -> bool:
         return bool(got.any())
     try:
         return difference(got, want)[0] > limits.nmse
-    except (ParityFailed, ShapeError):
+    except ParityFailed:  # infinities or NaN
         return True

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import Unsupported
 from ..graph.graph import Array
-from ..spec import Preparation
+from ..spec import ModelSpec, Preparation
 from .forms import Form
 from .probes import common_input, picture_probes, probes
 from .take_bytes import take_bytes, taking_bytes
@@ -17,6 +17,8 @@ def on_common_inputs(
     tested: Form, reference: Form, name: str = "", reference_name: str = ""
 ) -> tuple[Form, Form, dict[str, Array]]:
     """Give two forms and the inputs that both take: prepared tensors, or pictures where they prepare them differently.
+
+    Maps that the tested form gives channels last come channels first, where the reference gives them so.
 
     Args:
         tested: form under test.
@@ -28,6 +30,7 @@ def on_common_inputs(
         ShapeError: the two have other sizes of inputs.
         Unsupported: an input takes something else than floats, or a picture channels last.
     """
+    tested = _channels_first(tested, reference.spec)
     theirs, ours = tested.spec.input, reference.spec.input
     image = common_input(ours, theirs, reference_name or reference.spec.name, name or tested.spec.name)
     if not _prepared_differently(theirs.preparation, ours.preparation):
@@ -41,6 +44,28 @@ def _prepared_differently(how: Preparation | None, other: Preparation | None) ->
     if how is None or other is None:
         return False  # nothing is known of one: both get the same tensor
     return any(getattr(how, field) != getattr(other, field) for field in ("color", "range", "mean", "std"))
+
+
+def _channels_first(form: Form, like: ModelSpec) -> Form:
+    """Turn the maps (N, H, W, C) of a form where `like` has (N, C, H, W) at the same position."""
+    turned = {
+        got.name
+        for got, want in zip(form.spec.outputs, like.outputs, strict=False)
+        if len(got.shape) == len(want.shape) == 4
+        and got.shape[1:] != want.shape[1:]
+        and (got.shape[3], *got.shape[1:3]) == want.shape[1:]
+    }
+    if not turned:
+        return form
+
+    def run(inputs: Mapping[str, Array]) -> dict[str, Array]:
+        return {n: np.moveaxis(a, 3, 1) if n in turned else a for n, a in form.run(inputs).items()}
+
+    outputs = tuple(
+        o.model_copy(update={"shape": (o.shape[0], o.shape[3], *o.shape[1:3])}) if o.name in turned else o
+        for o in form.spec.outputs
+    )
+    return replace(form, spec=form.spec.model_copy(update={"outputs": outputs}), run=run)
 
 
 def on_pictures(form: Form, color: str) -> Form:

@@ -16,7 +16,7 @@ def with_plain_names(graph: Graph) -> Graph:
     plain: dict[str, str] = {}
     for name in (*borders, *graph.constants, *(o for node in graph.nodes for o in node.outputs)):
         if name not in plain:
-            plain[name] = unused_name(_plain(name), plain.values()).replace(".", "_")
+            plain[name] = unused_name(plain_name(name), plain.values()).replace(".", "_")
     nodes = tuple(
         replace(n, inputs=tuple(plain.get(i, i) for i in n.inputs), outputs=tuple(plain[o] for o in n.outputs))
         for n in graph.nodes
@@ -32,6 +32,7 @@ def with_plain_names(graph: Graph) -> Graph:
     return replace(graph, nodes=nodes, inputs=inputs, outputs=outputs, constants=constants, spec=spec)
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """Give a name of letters, digits and underscores that does not begin with a digit."""
     plain = re.sub(r"\W", "_", name.lstrip("/"), flags=re.ASCII)
     return f"_{plain}" if not plain or plain[0].isdigit() else plain

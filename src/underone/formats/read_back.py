@@ -1,20 +1,21 @@
 """Formats that are proven by reading the written file again with a reader of our own."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 from ..compare import Verdict
-from ..errors import MissingExtra, ParityFailed
+from ..errors import MissingExtra, ParityFailed, Unsupported
 from ..files import atomic_folder, atomic_write, sha256_of
 from ..foreign import read_foreign
 from ..graph import Graph, count
+from ..spec import ModelSpec
 from .decoding import decoded
 from .explain import Dtype, compare_and_explain
 from .forms import Form, of_graph
-from .parity import versions
+from .parity import compare_forms, versions
 from .pictures import on_common_inputs
 
 Write = Callable[[Graph, Path, Dtype, bool], None]
@@ -29,12 +30,14 @@ class Format:
         package: that it needs.
         extra: of this project that installs the package.
         place: gives a path to write to, and moves what was written to its place.
+        run: engines beside our own interpreter that run what was written, given its path and the network's spec.
     """
 
     write: Write
     package: str
     extra: str
     place: Callable[[Path], AbstractContextManager[Path]]
+    run: Callable[[Path, ModelSpec], Sequence[Form]] = lambda *_: ()
 
 
 def _coreml(graph: Graph, path: Path, dtype: Dtype, nms: bool) -> None:
@@ -43,7 +46,24 @@ def _coreml(graph: Graph, path: Path, dtype: Dtype, nms: bool) -> None:
     write_package(graph, path, dtype, nms)
 
 
-FORMATS: Mapping[str, Format] = {".mlpackage": Format(_coreml, "coremltools", "coreml", atomic_folder)}
+def _tflite(graph: Graph, path: Path, dtype: Dtype, nms: bool) -> None:
+    from .litert import write_tflite
+
+    if nms:
+        raise Unsupported("nms=True: a .tflite is written without suppression; its spec says how boxes are found")
+    write_tflite(graph, path, dtype)
+
+
+def _by_litert(path: Path, spec: ModelSpec) -> Sequence[Form]:
+    from .litert import of_tflite
+
+    return (of_tflite(path, spec),)
+
+
+FORMATS: Mapping[str, Format] = {
+    ".mlpackage": Format(_coreml, "coremltools", "coreml", atomic_folder),
+    ".tflite": Format(_tflite, "ai_edge_litert", "litert", atomic_write, _by_litert),
+}
 
 
 def write_and_read(graph: Graph, reference: Form, path: Path, dtype: Dtype, nms: bool = False) -> Verdict:
@@ -58,38 +78,41 @@ def write_and_read(graph: Graph, reference: Form, path: Path, dtype: Dtype, nms:
     row = FORMATS[path.suffix]
     if find_spec(row.package) is None:
         raise MissingExtra(f"export to {path.suffix}", row.package, row.extra)
-    reference = decoded(reference) if nms else reference
     with row.place(path) as new, atomic_write(path.with_name(path.name + ".verdict.json")) as proof:
         row.write(graph, new, dtype, nms)
-        verdict = _proven(new, reference, dtype)
+        verdict = _proven(new, path.name, decoded(reference) if nms else reference, dtype, row)
         proof.write_text(verdict.to_json())
     return verdict
 
 
-def _proven(path: Path, reference: Form, dtype: Dtype) -> Verdict:
+def _proven(written: Path, name: str, reference: Form, dtype: Dtype, row: Format) -> Verdict:
     try:
-        verdict = _verdict(path, reference, dtype)
+        verdict = _verdict(written, name, reference, dtype, row)
     except ParityFailed as error:
-        raise ParityFailed(f"{path.name} was not written: {error}") from error
+        raise ParityFailed(f"{name} was not written: {error}") from error
     if not verdict.passed:
-        raise ParityFailed(f"{path.name} was not written: {'; '.join([str(verdict), *verdict.notes])}")
+        raise ParityFailed(f"{name} was not written: {'; '.join([str(verdict), *verdict.notes])}")
     return verdict
 
 
-def _verdict(path: Path, reference: Form, dtype: Dtype) -> Verdict:
+def _verdict(path: Path, name: str, reference: Form, dtype: Dtype, row: Format) -> Verdict:
     graph = read_foreign(path).graph()
-    got, want, inputs = on_common_inputs(of_graph(graph), reference)
+    got, want, inputs = on_common_inputs(of_graph(graph), reference, name)
     rows, notes, facts = compare_and_explain(got, want, inputs, dtype)
+    others = row.run(path, reference.spec)
+    for form in others:
+        more, said = compare_forms(*on_common_inputs(form, reference), dtype)
+        rows, notes = rows + more, notes + said
     one = inputs["zeros"].shape
     cost = count(graph, sizes={graph.inputs[0].name: one})
     files = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else [path]
     return Verdict(
         kind="export",
-        subject=f"{path.name} ({dtype})",
+        subject=f"{name} ({dtype})",
         reference=f"{reference.spec.name} by {reference.by}",
         comparisons=tuple(rows),
         facts={
-            "sha256": {str(f.relative_to(path)) if f != path else f.name: sha256_of(f) for f in files},
+            "sha256": {str(f.relative_to(path)) if f != path else name: sha256_of(f) for f in files},
             "bytes": sum(f.stat().st_size for f in files),
             "form": reference.spec.form,
             "dtype": dtype,
@@ -99,5 +122,5 @@ def _verdict(path: Path, reference: Form, dtype: Dtype) -> Verdict:
             **facts,
         },
         notes=tuple(dict.fromkeys(notes)),
-        versions=versions([got, want]),
+        versions=versions([got, want, *others]),
     )

@@ -141,7 +141,8 @@ def test_old_package_stays_until_the_new_one_is_proven(tmp_path, monkeypatch):
 
 def test_missing_package_is_named_with_its_extra(tmp_path, monkeypatch):
     monkeypatch.setattr(read_back, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtra, match=r"needs the package coremltools; .*pip install 'underone\[coreml\]'"):
+    text = r"^export to \.mlpackage needs the package coremltools; .*pip install 'underone\[coreml\]'"
+    with pytest.raises(MissingExtra, match=text):
         uo.export(segmenter(), tmp_path / "bands.mlpackage")
 
 

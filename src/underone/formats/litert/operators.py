@@ -1,0 +1,313 @@
+"""The operators of a Graph in TFLite: name → function of a model and a node that adds it.
+
+Source: tensorflow/compiler/mlir/lite/schema/schema.fbs (version 3), and the shapes that its kernels want.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...errors import Unsupported
+from ...graph import Node
+from ...graph.layout_rules import slice_parts
+from ...graph.shape_rules import Dims, pad_pairs, window_pads, window_sizes
+from .model import NHWC, Model, Order
+
+_SAME, _VALID = 0, 1
+_NONE, _RELU, _RELU6 = 0, 1, 3
+
+
+@dataclass(frozen=True)
+class Call:
+    """One node that is about to be added, its attributes complete."""
+
+    model: Model
+    node: Node
+
+    def __getitem__(self, attr: str) -> Any:
+        return self.node.attrs[attr]
+
+    @property
+    def name(self) -> str:
+        """The first result."""
+        return self.node.outputs[0]
+
+    @property
+    def shape(self) -> Dims:
+        """Of the first operand, as the graph has it."""
+        return self.model.types[self.node.inputs[0]].shape
+
+    @property
+    def result(self) -> Dims:
+        """Shape of the first result, as the graph has it."""
+        return self.model.types[self.name].shape
+
+    @property
+    def order(self) -> Order:
+        """In which the first operand lies."""
+        at = self.model.stored.get(self.node.inputs[0])
+        return at.order if at else tuple(range(len(self.shape)))
+
+    def x(self, order: Order, position: int = 0) -> int:
+        """Give an operand with its axes in an order."""
+        return self.model.given(self.node.inputs[position], order)
+
+    def numbers(self, what: str, values: Any) -> int:
+        """Add whole numbers as a constant."""
+        return self.model.constant(f"{self.name}_{what}", np.array(values, np.int32))
+
+    def add(self, op: str, inputs: list[int], order: Order, options: str = "", **settings: Any) -> None:
+        """Add an operator whose result is that of the node."""
+        self.model.operator(op, inputs, [self.model.made(self.name, order)], options, **settings)
+
+    def unsupported(self, what: str) -> Unsupported:
+        """Give the error for something that the format cannot say."""
+        return Unsupported(f"node {self.node.name!r} ({self.node.op}): {what} cannot be written for LiteRT")
+
+
+Operator = Callable[[Call], None]
+
+
+def _plain(rank: int) -> Order:
+    return tuple(range(rank))
+
+
+def _unary(op: str, options: str = "", **settings: Any) -> Operator:
+    return lambda c: c.add(op, [c.x(c.order)], c.order, options, **settings)
+
+
+def _binary(op: str, options: str) -> Operator:
+    return lambda c: c.add(op, _broadcast(c), _leading(c), options)
+
+
+def _leading(c: Call) -> Order:
+    """Give the order of the operand that has the shape of the result."""
+    ranks = [(len(c.model.types[n].shape), n) for n in c.node.inputs]
+    for rank, name in ranks:
+        if name in c.model.stored and rank == len(c.result):
+            return c.model.stored[name].order
+    return _plain(len(c.result))
+
+
+def _broadcast(c: Call) -> list[int]:
+    """Give both operands in one order; constants get axes of size 1 in front."""
+    order = _leading(c)
+    numbers = []
+    for name in c.node.inputs:
+        value = c.model.constants.get(name)
+        rank = len(c.model.types[name].shape)
+        if value is not None:
+            lifted = value.reshape((1,) * (len(order) - value.ndim) + value.shape).transpose(order)
+            numbers.append(c.model.constant(name, np.ascontiguousarray(lifted)))
+        elif rank == len(order):
+            numbers.append(c.model.given(name, order))
+        else:
+            raise c.unsupported("a computed operand of fewer axes")
+    return numbers
+
+
+def _windows(c: Call, kernel: Dims, fill: float = 0.0) -> tuple[int, dict[str, Any]]:
+    """Give the operand, padded where neither SAME nor VALID says so, and the settings of strides and padding."""
+    if len(c.shape) != 4:
+        raise c.unsupported(f"a tensor of {len(c.shape)} axes")
+    sizes, attrs = c.shape[2:], c.node.attrs
+    pads = [
+        (before, max(after, (n - 1) * s + d * (k - 1) + 1 - i - before))  # as far as ceil_mode reaches
+        for i, k, s, d, n, (before, after) in zip(
+            sizes, kernel, attrs["strides"], attrs["dilations"], window_sizes(sizes, kernel, attrs),
+            window_pads(sizes, kernel, attrs), strict=True,
+        )
+    ]  # fmt: skip
+    how = {"strideH": attrs["strides"][0], "strideW": attrs["strides"][1], "padding": _VALID}
+    x = c.x(NHWC)
+    if pads == window_pads(sizes, kernel, {**attrs, "auto_pad": "SAME_UPPER"}):
+        return x, how | {"padding": _SAME}
+    if any(map(any, pads)):
+        pairs = [(0, 0), *pads, (0, 0)]
+        shape = [c.shape[a] + sum(pair) for a, pair in zip(NHWC, pairs, strict=True)]
+        padded = c.model.tensor(f"{c.name}_padded", shape, "float32")
+        value = c.model.constant(f"{c.name}_fill", np.array([fill], np.float32))
+        c.model.operator("PADV2", [x, c.numbers("pads", pairs), value], [padded], "PadV2Options")
+        return padded, how
+    return x, how
+
+
+def _conv(c: Call) -> None:
+    weight = c.model.constants.get(c.node.inputs[1])
+    if weight is None:
+        raise c.unsupported("a weight that is computed")
+    outputs, group = weight.shape[0], c["group"]
+    x, how = _windows(c, weight.shape[2:])
+    how |= {"dilationHFactor": c["dilations"][0], "dilationWFactor": c["dilations"][1]}
+    given = c.model.constants.get(c.node.inputs[2]) if len(c.node.inputs) > 2 else np.zeros(outputs, np.float32)
+    if given is None:
+        raise c.unsupported("a bias that is computed")
+    bias = c.model.constant(f"{c.name}_bias", given)
+    if group == 1:
+        kernel = c.model.constant(f"{c.name}_weight", np.ascontiguousarray(weight.transpose(0, 2, 3, 1)))
+        c.add("CONV_2D", [x, kernel, bias], NHWC, "Conv2DOptions", **_shortened(how))
+    elif weight.shape[1] == 1:
+        kernel = c.model.constant(f"{c.name}_weight", np.ascontiguousarray(weight.transpose(1, 2, 3, 0)))
+        how["depthMultiplier"] = outputs // group
+        c.add("DEPTHWISE_CONV_2D", [x, kernel, bias], NHWC, "DepthwiseConv2DOptions", **_shortened(how))
+    else:
+        raise c.unsupported(f"a convolution in {group} groups of several channels")
+
+
+def _shortened(how: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the settings under the names that convolutions have in the schema."""
+    return {name: int(value) for name, value in how.items()}
+
+
+def _pool(op: str, fill: float) -> Operator:
+    def add(c: Call) -> None:
+        kernel = c["kernel_shape"]
+        if set(c["dilations"]) != {1} or c.node.attrs.get("count_include_pad"):
+            raise c.unsupported("a pool with dilations, or one that counts its padding,")
+        x, how = _windows(c, kernel, fill)
+        if (
+            op == "AVERAGE_POOL_2D"
+            and how["padding"] == _VALID
+            and any(map(any, window_pads(c.shape[2:], kernel, c.node.attrs)))
+        ):
+            raise c.unsupported("a mean with padding other than TensorFlow's SAME")
+        c.add(op, [x], NHWC, "Pool2DOptions", **how, filterHeight=kernel[0], filterWidth=kernel[1])
+
+    return add
+
+
+def _gemm(c: Call) -> None:
+    weight = c.model.constants.get(c.node.inputs[1])
+    bias = c.model.constants.get(c.node.inputs[2]) if len(c.node.inputs) > 2 else np.zeros(c.result[1], np.float32)
+    if weight is None or bias is None or c["transA"] or c["alpha"] != 1:
+        raise c.unsupported("a product of two tensors that are computed, or scaled,")
+    turned = weight if c["transB"] else np.ascontiguousarray(weight.T)
+    full = np.broadcast_to(c["beta"] * bias, c.result[1:]).astype(np.float32)
+    numbers = [c.x((0, 1)), c.model.constant(f"{c.name}_weight", turned), c.model.constant(f"{c.name}_bias", full)]
+    c.add("FULLY_CONNECTED", numbers, (0, 1), "FullyConnectedOptions")
+
+
+def _mean_over_space(c: Call) -> None:
+    c.add("MEAN", [c.x(NHWC), c.numbers("axes", [1, 2])], NHWC, "ReducerOptions", keepDims=True)
+
+
+def _softmax(c: Call) -> None:
+    last = (*(a for a in range(len(c.shape)) if a != c["axis"]), c["axis"])
+    order = c.order if c.order[-1] == c["axis"] else last
+    c.add("SOFTMAX", [c.x(order)], order, "SoftmaxOptions", beta=1.0)
+
+
+def _activation(c: Call, kind: int, op: str) -> None:
+    """Let the operator before do it, where nobody else reads what that gives."""
+    source = c.node.inputs[0]
+    at = c.model.stored.get(source)
+    maker = c.model.makers.get(at.number) if at else None
+    free = getattr(getattr(maker, "builtinOptions", None), "fusedActivationFunction", None) == _NONE
+    if not at or maker is None or not free or source not in c.model.alone:
+        c.add(op, [c.x(c.order)], c.order)
+        return
+    maker.builtinOptions.fusedActivationFunction = kind
+    c.model.stored[c.name] = at
+
+
+def _clip(c: Call) -> None:
+    low, high = c["min"], c["max"]
+    if (low, high) == (0, 6):
+        _activation(c, _RELU6, "RELU6")
+    elif low == 0 and high == np.inf:
+        _activation(c, _RELU, "RELU")
+    else:
+        x = c.x(c.order)
+        shape = [c.shape[a] for a in c.order]
+        within = c.model.tensor(f"{c.name}_within", shape, "float32")
+        bounds = [c.model.constant(f"{c.name}_{n}", np.array(v, np.float32)) for n, v in (("min", low), ("max", high))]
+        c.model.operator("MAXIMUM", [x, bounds[0]], [within], "MaximumMinimumOptions")
+        c.add("MINIMUM", [within, bounds[1]], c.order, "MaximumMinimumOptions")
+
+
+def _reshape(c: Call) -> None:
+    """Give the elements another shape; axes of size 1 may lie anywhere before."""
+    long = [a for a in c.order if c.shape[a] != 1]
+    order = c.order if long == sorted(long) else _plain(len(c.shape))
+    numbers = [c.x(order), c.numbers("shape", c.result)]
+    c.add("RESHAPE", numbers, _plain(len(c.result)), "ReshapeOptions", newShape=list(c.result))
+
+
+def _transpose(c: Call) -> None:
+    at = c.model.stored[c.node.inputs[0]]
+    order = tuple(c["perm"].index(axis) for axis in at.order)
+    c.model.stored[c.name] = type(at)(at.number, order)
+
+
+def _concat(c: Call) -> None:
+    order = _leading(c)
+    numbers = [c.model.given(n, order) for n in c.node.inputs]
+    c.add("CONCATENATION", numbers, order, "ConcatenationOptions", axis=order.index(c["axis"]))
+
+
+def _slice(c: Call) -> None:
+    parts = [part.indices(size) for part, size in zip(slice_parts(c.shape, c.node.attrs), c.shape, strict=True)]
+    if any(step < 0 for _, _, step in parts):
+        raise c.unsupported("a slice with a negative step")
+    bounds = [c.numbers(n, [parts[a][i] for a in c.order]) for i, n in enumerate(("begin", "end", "step"))]
+    c.add("STRIDED_SLICE", [c.x(c.order), *bounds], c.order, "StridedSliceOptions")
+
+
+def _pad(c: Call) -> None:
+    pairs = pad_pairs(c["pads"])
+    if c["mode"] != "constant" or min(c["pads"]) < 0:
+        raise c.unsupported(f"padding {c['pads']} in mode {c['mode']!r}")
+    value = c.model.constant(f"{c.name}_fill", np.array([c["value"]], np.float32))
+    numbers = [c.x(c.order), c.numbers("pads", [pairs[a] for a in c.order]), value]
+    c.add("PADV2", numbers, c.order, "PadV2Options")
+
+
+# coordinate_transformation_mode -> alignCorners, halfPixelCenters
+_CORNERS = {"align_corners": (True, False), "half_pixel": (False, True), "asymmetric": (False, False)}
+
+
+def _resize(c: Call) -> None:
+    corners = _CORNERS.get(c["coordinate_transformation_mode"])
+    scaled = c["scales"] and [n * s for n, s in zip(c.shape, c["scales"], strict=True)] != list(c.result)
+    nearest = c["mode"] == "nearest" and corners == (False, False) and c["nearest_mode"] == "floor"
+    if c.shape[2:] == (1, 1) and c.shape[:2] == c.result[:2]:
+        nearest = True  # one pixel is the nearest of all
+    if corners is None or scaled or len(c.shape) != 4 or not (nearest or c["mode"] == "linear"):
+        raise c.unsupported(f"resizing by {c['mode']!r}, {c['coordinate_transformation_mode']!r}")
+    numbers = [c.x(NHWC), c.numbers("size", c.result[2:])]
+    if nearest:
+        c.add("RESIZE_NEAREST_NEIGHBOR", numbers, NHWC, "ResizeNearestNeighborOptions")
+    else:
+        how = dict(zip(("alignCorners", "halfPixelCenters"), corners, strict=True))
+        c.add("RESIZE_BILINEAR", numbers, NHWC, "ResizeBilinearOptions", **how)
+
+
+OPERATORS: Mapping[str, Operator] = {
+    "Conv": _conv,
+    "Gemm": _gemm,
+    "Softmax": _softmax,
+    "Clip": _clip,
+    "Relu": lambda c: _activation(c, _RELU, "RELU"),
+    "HardSwish": _unary("HARD_SWISH"),
+    "Sigmoid": _unary("LOGISTIC"),
+    "Tanh": _unary("TANH"),
+    "Exp": _unary("EXP", "ExpOptions"),
+    "Add": _binary("ADD", "AddOptions"),
+    "Sub": _binary("SUB", "SubOptions"),
+    "Mul": _binary("MUL", "MulOptions"),
+    "Div": _binary("DIV", "DivOptions"),
+    "AveragePool": _pool("AVERAGE_POOL_2D", 0.0),
+    "MaxPool": _pool("MAX_POOL_2D", float(np.finfo(np.float32).min)),
+    "GlobalAveragePool": _mean_over_space,
+    "Reshape": _reshape,
+    "Flatten": _reshape,
+    "Squeeze": _reshape,
+    "Unsqueeze": _reshape,
+    "Transpose": _transpose,
+    "Concat": _concat,
+    "Slice": _slice,
+    "Pad": _pad,
+    "Resize": _resize,
+}

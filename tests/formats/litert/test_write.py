@@ -1,0 +1,218 @@
+"""TFLite files, run by LiteRT and read again by our own reader; both must give what the graph gives."""
+
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("ai_edge_litert")
+
+import underone as uo
+from underone.compare import Verdict, difference
+from underone.errors import ParityFailed, Unsupported
+from underone.foreign import read_foreign
+from underone.formats import litert, read_back
+from underone.formats.litert import of_tflite, write_tflite
+from underone.formats.litert.operators import OPERATORS
+from underone.graph import Graph, Node, Value, infer_shapes, run_reference, to_onnx
+from underone.spec import IMAGENET_PREPARATION, InputSpec, ModelSpec, OutputSpec
+
+RNG = np.random.default_rng(0)
+PICTURE = (1, 4, 7, 6)
+WINDOW = {"strides": (2, 1), "pads": (0, 1, 2, 1)}
+
+
+def draw(*shape):
+    return RNG.standard_normal(shape).astype(np.float32)
+
+
+# operator, constants behind the first operand (None: the first operand again), attributes, shape
+CASES = [
+    ("Conv", [draw(6, 4, 3, 3), draw(6)], WINDOW | {"dilations": (1, 1)}, PICTURE),
+    ("Conv", [draw(6, 4, 3, 3)], {"strides": (2, 2), "auto_pad": "SAME_UPPER"}, PICTURE),
+    ("Conv", [draw(6, 4, 3, 3)], {"strides": (2, 2), "auto_pad": "SAME_LOWER"}, PICTURE),
+    ("Conv", [draw(6, 4, 3, 3)], {"dilations": (2, 2), "pads": (2, 2, 2, 2)}, PICTURE),
+    ("Conv", [draw(4, 1, 3, 3), draw(4)], {"group": 4, "strides": (2, 2), "pads": (1, 1, 1, 1)}, PICTURE),
+    ("Conv", [draw(8, 1, 3, 3)], {"group": 4}, PICTURE),
+    ("Gemm", [draw(6, 5), draw(5)], {}, (3, 6)),
+    ("Gemm", [draw(5, 6), draw(5)], {"transB": 1, "beta": 0.5}, (3, 6)),
+    ("Softmax", [], {"axis": 1}, PICTURE),
+    ("Softmax", [], {"axis": -1}, (3, 6)),
+    ("Clip", [], {"min": 0.0, "max": 6.0}, PICTURE),
+    ("Clip", [], {"min": -0.5, "max": 0.75}, PICTURE),
+    *((op, [], {}, PICTURE) for op in ("Relu", "HardSwish", "Sigmoid", "Tanh", "Exp", "GlobalAveragePool", "Flatten")),
+    *((op, [draw(4, 1, 1)], {}, PICTURE) for op in ("Add", "Sub", "Mul", "Div")),
+    *((op, [None], {}, PICTURE) for op in ("Add", "Mul", "Div")),
+    ("AveragePool", [], {"kernel_shape": (3, 3), "strides": (2, 2), "auto_pad": "SAME_UPPER"}, PICTURE),
+    ("AveragePool", [], {"kernel_shape": (2, 2), "strides": (2, 2)}, PICTURE),
+    ("MaxPool", [], WINDOW | {"kernel_shape": (3, 3)}, PICTURE),
+    ("MaxPool", [], {"kernel_shape": (2, 2), "strides": (2, 2), "ceil_mode": 1}, PICTURE),
+    ("Reshape", [], {"shape": (1, -1, 6)}, PICTURE),
+    ("Squeeze", [], {"axes": (0,)}, PICTURE),
+    ("Unsqueeze", [], {"axes": (0,)}, PICTURE[1:]),
+    ("Transpose", [], {"perm": (0, 2, 3, 1)}, PICTURE),
+    ("Concat", [draw(1, 2, 7, 6)], {"axis": 1}, PICTURE),
+    ("Slice", [], {"starts": (1, -4), "ends": (7, 6), "axes": (2, 3), "steps": (2, 1)}, PICTURE),
+    ("Pad", [], {"pads": (0, 0, 1, 2, 0, 0, 0, 1), "value": 0.5}, PICTURE),
+    *(
+        ("Resize", [], {"sizes": (0, 0, 13, 17), "mode": "linear", "coordinate_transformation_mode": corners}, PICTURE)
+        for corners in ("align_corners", "half_pixel", "asymmetric")
+    ),
+    ("Resize", [], {"sizes": (0, 0, 33, 33)}, (1, 4, 1, 1)),
+    ("Resize", [], {"scales": (1, 1, 2, 3), "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
+     PICTURE),
+]  # fmt: skip
+
+
+def one_node(op, others, attrs, shape):
+    constants = {f"constant{i}": value for i, value in enumerate(others) if value is not None}
+    names = ["image" if value is None else f"constant{i}" for i, value in enumerate(others)]
+    node = Node(op, ("image", *names), ("result",), attrs, "result")
+    graph = Graph((node,), (Value("image", shape),), (), constants)
+    kind = infer_shapes(graph)["result"]
+    spec = ModelSpec(
+        inputs=(InputSpec(name="image", shape=shape),), outputs=(OutputSpec(name="result", shape=kind.shape),)
+    )
+    return Graph((node,), (Value("image", shape),), (Value("result", kind.shape),), constants, spec)
+
+
+@pytest.mark.parametrize(("op", "others", "attrs", "shape"), CASES, ids=lambda v: v if isinstance(v, str) else "")
+def test_operator_computes_the_same_in_litert(tmp_path, op, others, attrs, shape):
+    graph, path = one_node(op, others, attrs, shape), tmp_path / "net.tflite"
+    write_tflite(graph, path, "float32")
+    image = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
+    got = of_tflite(path, graph.spec).run({"image": image})["result"]
+    assert difference(got, run_reference(graph, {"image": image})["result"])[0] < 1e-11
+
+
+def test_every_operator_of_the_table_has_a_case():
+    assert set(OPERATORS) == {case[0] for case in CASES}
+
+
+def detector(size=65, padding="SAME_UPPER"):
+    """TensorFlow's padding, a residual, a gate, heads that are reshaped, and a map that is resized."""
+    rng = np.random.default_rng(0)
+    shapes = {"stem": (8, 3, 3, 3), "depthwise": (8, 1, 3, 3), "gate": (8, 8, 1, 1), "codes": (8, 8, 3, 3),
+              "map": (5, 8, 1, 1)}  # fmt: skip
+    constants = {n: (rng.standard_normal(s) / np.sqrt(np.prod(s[1:]))).astype(np.float32) for n, s in shapes.items()}
+    side = -(-size // 2)
+    nodes = (
+        Node("Conv", ("image", "stem"), ("a/1",), {"strides": (2, 2), "auto_pad": padding}, "a/1"),
+        Node("Clip", ("a/1",), ("a",), {"min": 0.0, "max": 6.0}, "a"),
+        Node("Conv", ("a", "depthwise"), ("b",), {"group": 8, "auto_pad": padding}, "b"),
+        Node("GlobalAveragePool", ("b",), ("mean",), {}, "mean"),
+        Node("Conv", ("mean", "gate"), ("wide",), {}, "wide"),
+        Node("Sigmoid", ("wide",), ("open",), {}, "open"),
+        Node("Mul", ("b", "open"), ("gated",), {}, "gated"),
+        Node("Add", ("gated", "a"), ("c",), {}, "c"),
+        Node("Conv", ("c", "codes"), ("d",), {"strides": (2, 2), "auto_pad": padding}, "d"),
+        Node("Transpose", ("d",), ("last",), {"perm": (0, 2, 3, 1)}, "last"),
+        Node("Reshape", ("last",), ("codes_out",), {"shape": (-1, 2 * (-(-side // 2)) ** 2, 4)}, "codes_out"),
+        Node("Conv", ("c", "map"), ("small",), {}, "small"),
+        Node("Resize", ("small",), ("logits",), {"sizes": (0, 0, size, size), "mode": "linear",
+             "coordinate_transformation_mode": "align_corners"}, "logits"),
+    )  # fmt: skip
+    outputs = (
+        OutputSpec(name="codes_out", shape=(None, 2 * (-(-side // 2)) ** 2, 4)),
+        OutputSpec(name="logits", shape=(None, 5, size, size), meaning="logits"),
+    )
+    image = InputSpec(shape=(None, 3, size, size), preparation=IMAGENET_PREPARATION)
+    spec = ModelSpec(name="both", task="segment", inputs=(image,), outputs=outputs, labels=("a", "b", "c", "d", "e"))
+    values = tuple(Value(o.name, o.shape) for o in outputs)
+    return Graph(nodes, (Value("image", (None, 3, size, size)),), values, constants, spec)
+
+
+@pytest.mark.parametrize("size", [64, 65, 33])
+@pytest.mark.parametrize(("dtype", "limit"), [("float32", 1e-11), ("float16", 1e-5)])
+def test_network_is_proven_by_litert_and_by_our_reader(tmp_path, size, dtype, limit):
+    path = uo.export(detector(size), tmp_path / "both.tflite", dtype)
+    verdict = Verdict.from_json(path.with_name("both.tflite.verdict.json").read_text())
+    assert {row.on.split(", ")[1] for row in verdict.comparisons} == {"reference", "litert"}
+    assert {row.output for row in verdict.comparisons} == {"codes_out", "logits"}
+    assert max(row.nmse for row in verdict.comparisons) < limit
+    assert "first" not in verdict.subject
+    assert verdict.subject == f"both.tflite ({dtype})"
+    source = tmp_path / "both.onnx"
+    source.write_bytes(to_onnx(detector(size)))
+    assert uo.verify(path, source).passed
+
+
+def test_activations_are_fused_and_padding_is_tensorflows(tmp_path):
+    from underone.foreign.bounded import open_file
+    from underone.foreign.from_tflite.model_file import parse
+
+    path = tmp_path / "both.tflite"
+    write_tflite(detector(), path, "float32")
+    operators = parse(open_file(path)).operators
+    kinds = [operator.op for operator in operators]
+    assert "RELU6" not in kinds
+    assert "TRANSPOSE" not in kinds
+    assert "PADV2" not in kinds
+    assert next(o.option(3, "<b") for o in operators if o.op == "CONV_2D") == 3  # RELU6
+
+
+def test_float16_halves_the_weights(tmp_path):
+    sizes = [uo.export(detector(), tmp_path / f"{d}.tflite", d).stat().st_size for d in ("float32", "float16")]
+    weights = 4 * detector().params
+    assert sizes[0] - sizes[1] > weights / 2 - 4000
+
+
+def test_labels_and_preparation_travel_in_the_file(tmp_path):
+    path = uo.export(detector(), tmp_path / "both.tflite")
+    with zipfile.ZipFile(path) as archive:
+        assert archive.read("labels.txt").decode().split() == ["a", "b", "c", "d", "e"]
+    file = read_foreign(path)
+    assert file.labels == ("a", "b", "c", "d", "e")
+    how = file.preparation
+    np.testing.assert_allclose(how.mean, np.multiply(IMAGENET_PREPARATION.mean, 255), rtol=1e-6)
+    np.testing.assert_allclose(how.std, np.multiply(IMAGENET_PREPARATION.std, 255), rtol=1e-6)
+
+
+def test_fault_is_found_by_litert_and_nothing_is_kept(tmp_path, monkeypatch):
+    def wrong(graph, path, dtype, nms):
+        litert.write_tflite(detector(64, padding="SAME_LOWER"), path, dtype)
+
+    row = replace(read_back.FORMATS[".tflite"], write=wrong)
+    monkeypatch.setattr(read_back, "FORMATS", {".tflite": row})
+    with pytest.raises(
+        ParityFailed, match=r"both\.tflite was not written: export FAILED.*first tensor that differs is '"
+    ):
+        uo.export(detector(64), tmp_path / "both.tflite")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("op", "others", "attrs", "shape", "text"), [
+    ("Conv", [draw(6, 2, 3, 3)], {"group": 2}, PICTURE, "a convolution in 2 groups of several channels"),
+    ("MaxPool", [], {"kernel_shape": (2, 2), "dilations": (2, 2)}, PICTURE, "a pool with dilations"),
+    ("AveragePool", [], WINDOW | {"kernel_shape": (3, 3)}, PICTURE, "a mean with padding other than TensorFlow's SAME"),
+    ("Conv", [draw(6, 4, 3)], {}, (1, 4, 7), "a tensor of 3 axes"),
+    ("Slice", [], {"starts": (5,), "ends": (0,), "axes": (2,), "steps": (-1,)}, PICTURE, "a negative step"),
+    ("Pad", [], {"pads": (0, 0, 1, 0, 0, 0, 0, 0), "mode": "edge"}, PICTURE, "in mode 'edge'"),
+    ("Resize", [], {"sizes": (0, 0, 13, 17), "mode": "cubic"}, PICTURE, "resizing by 'cubic'"),
+    ("Gemm", [None], {}, (4, 4), "a product of two tensors"),
+])  # fmt: skip
+def test_what_has_no_form_is_refused_in_one_line(tmp_path, op, others, attrs, shape, text):
+    with pytest.raises(Unsupported, match=rf"^node 'result' \({op}\): .*{text}.* cannot be written for LiteRT$"):
+        write_tflite(one_node(op, others, attrs, shape), tmp_path / "net.tflite", "float32")
+    assert not list(tmp_path.iterdir())
+
+
+def test_operators_sizes_and_orders_that_have_no_form_are_named(tmp_path):
+    node, open_shape = Node("Mish", ("image",), ("result",), {}, "result"), (None, 3, None, None)
+    with pytest.raises(Unsupported, match="operators that cannot be written for LiteRT: Mish"):
+        write_tflite(one_node("Mish", [], {}, PICTURE), tmp_path / "a.tflite", "float32")
+    graph = Graph((replace(node, op="Relu"),), (Value("image", open_shape),), (Value("result", open_shape),), {})
+    with pytest.raises(Unsupported, match=r"'image' .* is open; LiteRT is written for fixed sizes: give size=\(H, W\)"):
+        write_tflite(graph, tmp_path / "a.tflite", "float32")
+    with pytest.raises(Unsupported, match=r"nms=True: a \.tflite is written without suppression"):
+        uo.export(detector(), tmp_path / "a.tflite", nms=True)
+    other = IMAGENET_PREPARATION.model_copy(update={"color": "BGR"})
+    graph = detector()
+    image = graph.spec.input.model_copy(update={"preparation": other})
+    with pytest.raises(Unsupported, match=r"pictures in BGR: LiteRT's metadata has RGB and grey only"):
+        uo.export(replace(graph, spec=graph.spec.model_copy(update={"inputs": (image,)})), tmp_path / "a.tflite")
+    half = Graph((), (Value("image", (1, 3), "int8"),), (Value("image", (1, 3), "int8"),), {})
+    with pytest.raises(Unsupported, match=r"tensor 'image' is int8; LiteRT files hold float32"):
+        write_tflite(half, tmp_path / "a.tflite", "float32")
+    assert not list(tmp_path.iterdir())
