@@ -62,8 +62,7 @@ def first_difference(tested: Graph, reference: Graph, array: Array, limits: Limi
     for node, results in run_nodes(tested, {tested.inputs[0].name: array}):
         for name, result in zip(node.outputs, results, strict=True):
             want = known.get(_matched(name))
-            comparable = want is not None and want.dtype.kind == "f" and want.shape == result.shape
-            if want is not None and comparable and _differs(result, want, limits):
+            if want is not None and not _moved(result, want) and _differs(result, want, limits):
                 return f"{name!r} ({node.op})"
     return ""
 
@@ -72,7 +71,15 @@ def _matched(name: str) -> str:
     return name.removesuffix("_float16")  # what stands before the cast of an output has that name
 
 
+def _moved(got: Array, want: Array) -> bool:
+    return got.shape != want.shape and sorted(got.shape) == sorted(want.shape)
+
+
 def _differs(got: Array, want: Array, limits: Limits) -> bool:
+    if got.shape != want.shape:
+        return True
+    if want.dtype.kind != "f":
+        return False
     if not want.any():
         return bool(got.any())
     try:
