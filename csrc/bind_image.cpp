@@ -1,4 +1,4 @@
-// prepare for Python: arrays are checked here.
+// Preparation of pictures for Python: arrays are checked here.
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
@@ -17,6 +17,7 @@ namespace {
 using Picture = nb::ndarray<const uint8_t, nb::device::cpu>;
 using Tables = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Output = nb::ndarray<float, nb::ndim<4>, nb::c_contig, nb::device::cpu>;
+using Bytes = nb::ndarray<uint8_t, nb::shape<3, -1, -1>, nb::c_contig, nb::device::cpu>;
 using Pair = std::tuple<int64_t, int64_t>;
 
 Pixels pixels_of(const Picture& array) {
@@ -45,6 +46,14 @@ void prepare_array(const Picture& pixels, const Output& out, Pair resized, Pair 
   prepare(from, to, {height, width, top, left, interpolation, columns_first, color, tables.data()}, isa);
 }
 
+void resize_array(const Picture& pixels, const Bytes& out, bool mirrored, bool columns_first, const std::string& isa) {
+  const Pixels from = pixels_of(pixels);
+  if (out.size() == 0) throw std::invalid_argument("the output must not be empty");
+  const Resized to{out.data(), int64_t(out.shape(1)), int64_t(out.shape(2)), mirrored};
+  const nb::gil_scoped_release release;
+  resize(from, to, columns_first, isa);
+}
+
 }  // namespace
 
 void bind_image(nb::module_& m) {
@@ -52,6 +61,8 @@ void bind_image(nb::module_& m) {
         nb::arg("origin"), nb::arg("interpolation"), nb::arg("columns_first"), nb::arg("tables"), nb::arg("color"),
         nb::arg("channels_last"), nb::arg("isa"),
         "Resize a picture to `resized`, cut `out` from it at `origin` and look each byte up in `tables`.");
+  m.def("resize", &resize_array, nb::arg("pixels"), nb::arg("out").noconvert(), nb::kw_only(), nb::arg("mirrored"),
+        nb::arg("columns_first"), nb::arg("isa"), "Resize a picture to `out`, as bytes, channels first.");
 }
 
 }  // namespace underone

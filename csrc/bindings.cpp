@@ -5,6 +5,7 @@ NB_MODULE(_native, m) {
   underone::bind_machine(m);
   underone::bind_plan(m);
   underone::bind_image(m);
+  underone::bind_arrow(m);
   underone::bind_nms(m);
   underone::bind_label_map(m);
   underone::bind_window_moments(m);

@@ -1,4 +1,4 @@
-// prepare: a picture to the input tensor of a network; here the weights of the filters, the checks and the scratch memory.
+// A picture to a tensor: here the weights of the filters, the checks and the scratch memory.
 #include "image.h"
 
 #include <algorithm>
@@ -99,21 +99,23 @@ Weights weights_of(const std::string& filter, const Side& side) {
   throw std::invalid_argument("the interpolation is '" + filter + "'; nearest, bilinear or bicubic is required");
 }
 
-// The pixels as the resize reads them. They are copied where they are not packed RGB, or narrower than the overread;
+// The pixels as the resize reads them. They are copied where they are not RGB of 3 or 4 bytes, or narrower than the overread;
 // otherwise the last row alone is, to have readable bytes behind it.
 class Packed {
  public:
   Packed(const Pixels& pixels, bool grey) : grey_(grey) {
-    const int64_t height = pixels.height, width = pixels.width, length = 3 * width;
-    const bool direct = pixels.colour && !grey && pixels.channel == 1 && pixels.pixel == 3 && pixels.row >= length && length >= kOverread;
+    const int64_t height = pixels.height, width = pixels.width;
+    const bool direct = pixels.colour && !grey && pixels.channel == 1 && (pixels.pixel == 3 || pixels.pixel == 4) &&
+                        pixels.row >= pixels.pixel * width && pixels.pixel * width >= kOverread;
+    const int64_t bytes = direct ? pixels.pixel : 3, length = bytes * width;
     const int64_t copied = direct ? 1 : height;
     copies_.reset(new uint8_t[size_t(copied * length + kOverread)]);
     for (int64_t i = 0; i < copied; i++) {
       const uint8_t* from = pixels.data + (height - copied + i) * pixels.row;
       uint8_t* to = copies_.get() + i * length;
-      for (int64_t x = 0; x < width; x++) copy(from + x * pixels.pixel, pixels.colour ? pixels.channel : 0, to + 3 * x);
+      for (int64_t x = 0; x < width; x++) copy(from + x * pixels.pixel, pixels.colour ? pixels.channel : 0, to + bytes * x);
     }
-    picture_ = {direct ? pixels.data : copies_.get(), copies_.get() + (copied - 1) * length, height, width, direct ? pixels.row : length};
+    picture_ = {direct ? pixels.data : copies_.get(), copies_.get() + (copied - 1) * length, height, width, direct ? pixels.row : length, bytes};
   }
 
   const Picture& picture() const { return picture_; }
@@ -153,29 +155,31 @@ Side side_of(int64_t input, int64_t resized, int64_t start, int64_t outputs) {
   return {input, resized, start, outputs};
 }
 
-Resample& resampler(const std::string& isa, bool columns_first) {
+template <class Out>
+Resample<Out>* resampler(const std::string& isa, bool columns_first) {
 #if defined(__x86_64__)
-  if (isa == "avx512") return columns_first ? avx512::resample_columns_first : avx512::resample_rows_first;
-  if (isa == "avx2") return columns_first ? avx2::resample_columns_first : avx2::resample_rows_first;
+  if (isa == "avx512") return avx512::resampler<Out>(columns_first);
+  if (isa == "avx2") return avx2::resampler<Out>(columns_first);
 #elif defined(__aarch64__)
-  if (isa == "neon") return columns_first ? neon::resample_columns_first : neon::resample_rows_first;
+  if (isa == "neon") return neon::resampler<Out>(columns_first);
 #endif
   throw std::invalid_argument("no instruction set '" + isa + "' is built in");
 }
 
-void run(const Picture& picture, const Weights& across, const Weights& down, const Target& target, bool columns_first,
-         Resample& resample) {
+template <class Out>
+void run(const Picture& picture, const Weights& across, const Weights& down, const Out& out, bool columns_first, const std::string& isa) {
+  Resample<Out>* const resample = resampler<Out>(isa, columns_first);
   Scratch scratch{};
-  scratch.row_bytes = (4 * target.width + 4 * kGroup - 1) / (4 * kGroup) * (4 * kGroup);
+  scratch.row_bytes = (4 * out.width + 4 * kGroup - 1) / (4 * kGroup) * (4 * kGroup);
   scratch.slots = columns_first ? kGroup : down.window() + kGroup;
-  scratch.slot_bytes = columns_first ? 3 * picture.width + 2 * kOverread : scratch.row_bytes;
+  scratch.slot_bytes = columns_first ? picture.pixel * picture.width + 2 * kOverread : scratch.row_bytes;
   const int64_t between = scratch.slots * scratch.slot_bytes, finished = kGroup * scratch.row_bytes;
   const std::unique_ptr<uint8_t[]> memory(new uint8_t[size_t(between + finished)]);
   std::vector<const uint8_t*> taps(size_t(2 * down.words));
   scratch.between = memory.get();
   scratch.finished = memory.get() + between;
   scratch.taps = taps.data();
-  resample(picture, across.axis(), down.axis(), target, scratch);
+  resample(picture, across.axis(), down.axis(), out, scratch);
 }
 
 }  // namespace
@@ -190,9 +194,15 @@ void prepare(const Pixels& pixels, const Input& out, const Preparation& how, con
   const Target target = target_of(out, how);
   const Side across = side_of(pixels.width, how.resized_width, how.left, target.width);
   const Side down = side_of(pixels.height, how.resized_height, how.top, target.height);
-  Resample& resample = resampler(isa, how.columns_first);
   const Packed packed(pixels, how.color == "GRAY");
-  run(packed.picture(), weights_of(how.interpolation, across), weights_of(how.interpolation, down), target, how.columns_first, resample);
+  run(packed.picture(), weights_of(how.interpolation, across), weights_of(how.interpolation, down), target, how.columns_first, isa);
+}
+
+void resize(const Pixels& pixels, const Resized& out, bool columns_first, const std::string& isa) {
+  const Packed packed(pixels, false);
+  const Weights across = weights_of("bilinear", side_of(pixels.width, out.width, 0, out.width));
+  const Weights down = weights_of("bilinear", side_of(pixels.height, out.height, 0, out.height));
+  run(packed.picture(), across, down, Planes{out.data, out.height, out.width, out.mirrored}, columns_first, isa);
 }
 
 }  // namespace underone

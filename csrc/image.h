@@ -1,4 +1,4 @@
-// A picture to the input tensor of a network: resized as Pillow does it, cut, and every byte looked up in a table.
+// A picture to a tensor: resized as Pillow does it, then cut and every byte looked up in a table, or left as bytes.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -34,5 +34,15 @@ int channels_of(const std::string& color);  // throws std::invalid_argument
 
 // Throws std::invalid_argument.
 void prepare(const Pixels& pixels, const Input& out, const Preparation& how, const std::string& isa);
+
+// The whole picture in another size, as bytes.
+struct Resized {
+  uint8_t* data;  // (3, height, width)
+  int64_t height, width;
+  bool mirrored;
+};
+
+// Bilinear. Throws std::invalid_argument.
+void resize(const Pixels& pixels, const Resized& out, bool columns_first, const std::string& isa);
 
 }  // namespace underone

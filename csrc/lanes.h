@@ -38,7 +38,8 @@ inline Sums multiply_add(Sums sums, Pairs values, int32_t weights) {
   return {_mm512_add_epi32(sums.v, _mm512_madd_epi16(values.v, _mm512_set1_epi32(weights)))};
 }
 
-// Four RGB pixels in a row of memory, of kPixels rows: 16 bytes are read of each, 12 are used.
+// Four RGB pixels of kBytes bytes, 3 or 4, in a row of memory, of kPixels rows: 16 bytes are read of each.
+template <int kBytes>
 struct FourPixels {
   __m512i v;
 
@@ -49,10 +50,14 @@ struct FourPixels {
     v = _mm512_mask_broadcast_i32x4(v, 0xf000, _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[3] + offset)));
     return {v};
   }
-  Pairs first() const { return pick(_mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1)); }
-  Pairs second() const { return pick(_mm_setr_epi8(6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1)); }
+  Pairs first() const { return pick(order_from(0)); }
+  Pairs second() const { return pick(order_from(2 * kBytes)); }
 
  private:
+  static __m128i order_from(char i) {
+    const char j = char(i + kBytes);
+    return _mm_setr_epi8(i, -1, j, -1, char(i + 1), -1, char(j + 1), -1, char(i + 2), -1, char(j + 2), -1, -1, -1, -1, -1);
+  }
   Pairs pick(__m128i order) const { return {_mm512_shuffle_epi8(v, _mm512_broadcast_i32x4(order))}; }
 };
 
@@ -102,6 +107,7 @@ inline Sums multiply_add(Sums sums, Pairs values, int32_t weights) {
   return {_mm256_add_epi32(sums.v, _mm256_madd_epi16(values.v, _mm256_set1_epi32(weights)))};
 }
 
+template <int kBytes>
 struct FourPixels {
   __m256i v;
 
@@ -110,10 +116,14 @@ struct FourPixels {
     const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[1] + offset));
     return {_mm256_inserti128_si256(_mm256_castsi128_si256(a), b, 1)};
   }
-  Pairs first() const { return pick(_mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1)); }
-  Pairs second() const { return pick(_mm_setr_epi8(6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1)); }
+  Pairs first() const { return pick(order_from(0)); }
+  Pairs second() const { return pick(order_from(2 * kBytes)); }
 
  private:
+  static __m128i order_from(char i) {
+    const char j = char(i + kBytes);
+    return _mm_setr_epi8(i, -1, j, -1, char(i + 1), -1, char(j + 1), -1, char(i + 2), -1, char(j + 2), -1, -1, -1, -1, -1);
+  }
   Pairs pick(__m128i order) const { return {_mm256_shuffle_epi8(v, _mm256_broadcastsi128_si256(order))}; }
 };
 
@@ -160,12 +170,16 @@ inline Sums multiply_add(Sums sums, Pairs values, int32_t weights) {
   return sums;
 }
 
+template <int kBytes>
 struct FourPixels {
   const uint8_t* v;
 
   static FourPixels load(const uint8_t* const* rows, int64_t offset) { return {rows[0] + offset}; }
-  Pairs first() const { return {{v[0], v[1], v[2], 0}, {v[3], v[4], v[5], 0}}; }
-  Pairs second() const { return {{v[6], v[7], v[8], 0}, {v[9], v[10], v[11], 0}}; }
+  Pairs first() const { return from(v); }
+  Pairs second() const { return from(v + 2 * kBytes); }
+
+ private:
+  static Pairs from(const uint8_t* v) { return {{v[0], v[1], v[2], 0}, {v[kBytes], v[kBytes + 1], v[kBytes + 2], 0}}; }
 };
 
 inline Pairs interleave(const uint8_t* a, const uint8_t* b) { return {{a[0], a[1], a[2], a[3]}, {b[0], b[1], b[2], b[3]}}; }

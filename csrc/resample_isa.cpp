@@ -4,6 +4,8 @@
 // not need is never read.
 #include "resample.h"
 
+#include <cstring>
+
 #include "lanes.h"
 
 namespace underone::UNDERONE_ISA {
@@ -15,7 +17,8 @@ const uint8_t* row_of(const Picture& picture, int64_t y) {
   return y == picture.height - 1 ? picture.last_row : picture.data + y * picture.row_stride;
 }
 
-// Resizes kGroup rows along their length: from RGB, three bytes a pixel, to four bytes a pixel; they begin at pixel `start`.
+// Resizes kGroup rows along their length, from RGB, kBytes a pixel, to four bytes a pixel; they begin at pixel `start`.
+template <int kBytes>
 void resize_rows(const uint8_t* const* rows, int64_t start, const Axis& across, uint8_t* const* to) {
   for (int64_t x = 0; x < across.outputs; ++x) {
     const int32_t* high = across.high + x * across.words;
@@ -25,10 +28,10 @@ void resize_rows(const uint8_t* const* rows, int64_t start, const Axis& across, 
 #pragma GCC unroll 8
     for (int64_t v = 0; v < kVectors; ++v) upper[v] = lower[v] = zero_sums();
     for (int64_t j = 0; j < fours; ++j) {
-      const int64_t at = 3 * (across.first[x] - start) + 12 * j;
+      const int64_t at = kBytes * (across.first[x] - start + 4 * j);
 #pragma GCC unroll 8
       for (int64_t v = 0; v < kVectors; ++v) {
-        const FourPixels pixels = FourPixels::load(rows + v * kPixels, at);
+        const auto pixels = FourPixels<kBytes>::load(rows + v * kPixels, at);
         upper[v] = multiply_add(multiply_add(upper[v], pixels.first(), high[2 * j]), pixels.second(), high[2 * j + 1]);
         lower[v] = multiply_add(multiply_add(lower[v], pixels.first(), low[2 * j]), pixels.second(), low[2 * j + 1]);
       }
@@ -37,6 +40,10 @@ void resize_rows(const uint8_t* const* rows, int64_t start, const Axis& across, 
     for (int64_t v = 0; v < kVectors; ++v) store_pixels(to + v * kPixels, 4 * x, bytes_of(upper[v], lower[v]));
   }
 }
+
+using ResizeRows = void(const uint8_t* const* rows, int64_t start, const Axis& across, uint8_t* const* to);
+
+ResizeRows* rows_resizer(const Picture& picture) { return picture.pixel == 4 ? resize_rows<4> : resize_rows<3>; }
 
 // Makes one row of `length` bytes, rounded up to 4 * kGroup: output `y` of `down`, from the rows that it has weights for.
 void resize_columns(const uint8_t* const* rows, const Axis& down, int64_t y, int64_t length, uint8_t* to) {
@@ -62,7 +69,7 @@ void resize_columns(const uint8_t* const* rows, const Axis& down, int64_t y, int
 }
 
 // Writes row `y` of the tensor from four bytes a pixel.
-void normalise(const uint8_t* row, int64_t y, const Target& target) {
+void put_row(const uint8_t* row, int64_t y, const Target& target) {
   for (int64_t c = 0; c < target.channels; ++c) {
     const uint8_t* from = row + target.source[c];
     const float* table = target.table[c];
@@ -76,11 +83,29 @@ void normalise(const uint8_t* row, int64_t y, const Target& target) {
   }
 }
 
-}  // namespace
+// Four bytes are read at once and shifted: that is vectorised, steps of four bytes are not.
+uint8_t channel_of(const uint8_t* pixel, int64_t c) {
+  uint32_t all;
+  std::memcpy(&all, pixel, sizeof all);
+  return uint8_t(all >> 8 * c);
+}
+
+void put_row(const uint8_t* row, int64_t y, const Planes& planes) {
+  const int64_t width = planes.width;
+  for (int64_t c = 0; c < 3; ++c) {
+    uint8_t* __restrict to = planes.data + (c * planes.height + y) * width;
+    if (planes.mirrored) {
+      for (int64_t x = 0; x < width; ++x) to[width - 1 - x] = channel_of(row + 4 * x, c);
+    } else {
+      for (int64_t x = 0; x < width; ++x) to[x] = channel_of(row + 4 * x, c);
+    }
+  }
+}
 
 // The ring: row y of the picture, resized along its length, stands in slot y % slots until no output needs it.
-void resample_rows_first(const Picture& picture, const Axis& across, const Axis& down, const Target& target,
-                         const Scratch& scratch) {
+template <class Out>
+void resample_rows_first(const Picture& picture, const Axis& across, const Axis& down, const Out& out, const Scratch& scratch) {
+  ResizeRows* const resize = rows_resizer(picture);
   const auto slot = [&](int64_t y) { return scratch.between + y % scratch.slots * scratch.slot_bytes; };
   uint8_t* const spare = scratch.finished + scratch.row_bytes;
   int64_t done = 0;  // rows before it are in the ring, as far as they are needed
@@ -95,18 +120,18 @@ void resample_rows_first(const Picture& picture, const Axis& across, const Axis&
         from[i] = row_of(picture, inside ? done + i : done);
         to[i] = inside ? slot(done + i) : spare;
       }
-      resize_rows(from, 0, across, to);
+      resize(from, 0, across, to);
     }
     for (int64_t j = 0; j < end - first; ++j) scratch.taps[j] = slot(first + j);
     if ((end - first) % 2) scratch.taps[end - first] = slot(first);  // fills the last pair; it has no weight
     resize_columns(scratch.taps, down, y, scratch.row_bytes, scratch.finished);
-    normalise(scratch.finished, y, target);
+    put_row(scratch.finished, y, out);
   }
 }
 
-void resample_columns_first(const Picture& picture, const Axis& across, const Axis& down, const Target& target,
-                            const Scratch& scratch) {
-  const int64_t start = across.first[0], length = 3 * (across.end[across.outputs - 1] - start);
+template <class Out>
+void resample_columns_first(const Picture& picture, const Axis& across, const Axis& down, const Out& out, const Scratch& scratch) {
+  const int64_t start = across.first[0], length = picture.pixel * (across.end[across.outputs - 1] - start);
   for (int64_t y = 0; y < down.outputs; y += kGroup) {
     const int64_t count = down.outputs - y < kGroup ? down.outputs - y : kGroup;
     const uint8_t* from[kGroup];
@@ -117,13 +142,23 @@ void resample_columns_first(const Picture& picture, const Axis& across, const Ax
     }
     for (int64_t i = 0; i < count; ++i) {
       const int64_t first = down.first[y + i], end = down.end[y + i];
-      for (int64_t j = 0; j < end - first; ++j) scratch.taps[j] = row_of(picture, first + j) + 3 * start;
+      for (int64_t j = 0; j < end - first; ++j) scratch.taps[j] = row_of(picture, first + j) + picture.pixel * start;
       if ((end - first) % 2) scratch.taps[end - first] = scratch.taps[0];  // fills the last pair; it has no weight
       resize_columns(scratch.taps, down, y + i, length, scratch.between + i * scratch.slot_bytes);
     }
-    resize_rows(from, start, across, to);
-    for (int64_t i = 0; i < count; ++i) normalise(to[i], y + i, target);
+    rows_resizer(picture)(from, start, across, to);
+    for (int64_t i = 0; i < count; ++i) put_row(to[i], y + i, out);
   }
 }
+
+}  // namespace
+
+template <class Out>
+Resample<Out>* resampler(bool columns_first) {
+  return columns_first ? resample_columns_first<Out> : resample_rows_first<Out>;
+}
+
+template Resample<Target>* resampler<Target>(bool columns_first);
+template Resample<Planes>* resampler<Planes>(bool columns_first);
 
 }  // namespace underone::UNDERONE_ISA

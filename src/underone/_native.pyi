@@ -49,6 +49,10 @@ def prepare(
     channels_last: bool,
     isa: str,
 ) -> None: ...
+def resize(
+    pixels: NDArray[np.uint8], out: NDArray[np.uint8], *, mirrored: bool, columns_first: bool, isa: str
+) -> None: ...
+def view_of_arrow(schema: object, array: object, size: tuple[int, int]) -> NDArray[np.uint8]: ...
 def nms(
     boxes: NDArray[np.float32],
     scores: NDArray[np.float32],

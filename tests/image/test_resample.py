@@ -9,7 +9,15 @@ from PIL import Image
 
 import underone.image.resample as module
 from underone.image import photograph, prepare
-from underone.image.resample import ISAS, Cut, resample_compiled, resample_pillow
+from underone.image.resample import (
+    ISAS,
+    Cut,
+    resample_compiled,
+    resample_pillow,
+    resize_bytes,
+    resize_bytes_compiled,
+    resize_bytes_pillow,
+)
 from underone.spec import IMAGENET_PREPARATION, InputSpec, Preparation
 
 if not ISAS:
@@ -86,6 +94,8 @@ VIEWS = {
     "a window": lambda p: p[7:60, 11:64],
     "a narrow window": lambda p: p[7:60, 11:14],
     "planar": lambda p: np.ascontiguousarray(p.transpose(2, 0, 1)).transpose(1, 2, 0),
+    "four bytes a pixel": lambda p: np.dstack([p, 255 - p[:, :, 0]])[:, :, :3],
+    "a window of four bytes a pixel": lambda p: np.dstack([p, 255 - p[:, :, 0]])[7:60, 11:64, :3],
     "one row repeated": lambda p: np.broadcast_to(p[:1], p.shape),
     "read-only": lambda p: np.frombuffer(p.tobytes(), np.uint8).reshape(p.shape),
 }
@@ -99,11 +109,36 @@ def test_views_are_read_by_their_strides(isa, view):
 
 
 @pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("view", ["a window", "a narrow window", "a window of four bytes a pixel"])
+def test_bytes_equal_pillow(isa, mirrored, view):
+    rng = np.random.default_rng(3)
+    for seed in range(30):
+        pixels = VIEWS[view](noise(80, 70, seed))
+        shape = (3, *(int(10 ** rng.uniform(0, 2.5)) for _ in range(2)))
+        found, wanted = np.zeros(shape, np.uint8), np.ones(shape, np.uint8)
+        resize_bytes_compiled(pixels, mirrored, found, isa)
+        resize_bytes_pillow(pixels, mirrored, wanted)
+        np.testing.assert_array_equal(found, wanted, err_msg=f"{shape}")
+
+
+def test_bytes_are_the_same_without_the_compiled_pass(monkeypatch):
+    found, wanted = np.zeros((3, 50, 40), np.uint8), np.ones((3, 50, 40), np.uint8)
+    resize_bytes(photograph(), True, found)
+    monkeypatch.setattr(module, "ISAS", [])
+    resize_bytes(photograph(), True, wanted)
+    np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("isa", ISAS)
 def test_nothing_is_written_beside_the_output(isa):
     whole = np.full((3, 3, 19, 23), 7.0, np.float32)
     resample_compiled(noise(31, 37), Cut((19, 23), (0, 0), (19, 23)), TABLES["RGB"], whole[1:2], False, isa)
     np.testing.assert_array_equal(whole[::2], 7.0)
     assert not (whole[1] == 7.0).all()
+    planes = np.full((3, 3, 19, 23), 7, np.uint8)
+    resize_bytes_compiled(noise(31, 37), False, planes[1], isa)
+    np.testing.assert_array_equal(planes[::2], 7)
 
 
 @pytest.mark.parametrize(("wanted", "used"), [("avx2", "avx2"), ("amx", ISAS[0]), (None, ISAS[0])])
@@ -124,15 +159,19 @@ def test_the_instruction_set_of_the_environment_is_used(monkeypatch, wanted, use
 GUARDED = """
 import ctypes, mmap, sys
 import numpy as np
-from underone._native import prepare
+from underone._native import prepare, resize
 page = mmap.PAGESIZE
 memory = mmap.mmap(-1, 8 * page)
 start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
 assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(start + 7 * page), page, 0) == 0
 tables, out = np.zeros((3, 256), np.float32), np.zeros((1, 3, 5, 7), np.float32)
+planes = np.zeros((3, 5, 7), np.uint8)
 for height, width in [(1, 1), (2, 3), (9, 10), (9, 11), (9, 12), (40, 50), (1, 2000)]:
     pixels = np.frombuffer(memory, np.uint8, 3 * height * width, 7 * page - 3 * height * width)
+    fours = np.frombuffer(memory, np.uint8, 4 * height * width, 7 * page - 4 * height * width)
     for columns_first in (False, True):
+        seen = fours.reshape(height, width, 4)[:, :, :3]
+        resize(seen, planes, mirrored=True, columns_first=columns_first, isa=sys.argv[1])
         prepare(pixels.reshape(height, width, 3), out, resized=(5, 7), origin=(0, 0), interpolation="bicubic",
                 columns_first=columns_first, tables=tables, color="RGB", channels_last=False, isa=sys.argv[1])
 print("read nothing behind the picture")

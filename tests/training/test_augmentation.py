@@ -1,15 +1,16 @@
 """Augmentation follows from its seed, and does what torchvision's own does."""
 
 from io import BytesIO
+from random import Random
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torchvision.transforms import v2
+from torchvision.transforms import RandomResizedCrop, v2
 
 from underone.training import RECIPES, Recipe
-from underone.training.augmentation import ScaledAutoAugment, augment, mix
+from underone.training.augmentation import ScaledAutoAugment, augment, draw_crop, mix
 from underone.training.decoding import Encoded
 from underone.training.recipe import Stage
 
@@ -30,13 +31,27 @@ PICTURE = Encoded(_file(PIXELS))
 def test_crop_flip_and_policy_are_torchvisions(policy, shape):
     pixels = np.resize(PIXELS, (*shape, 3))
     recipe = Recipe(name="r", min_scale=0.3, policy=policy)
-    own = {"none": [], "autoaugment": [v2.AutoAugment()], "randaugment": [v2.RandAugment()]}[policy]
-    crop = v2.RandomResizedCrop(32, scale=(0.3, 1.0))
-    oracle = v2.Compose([crop, v2.RandomHorizontalFlip(), *own, v2.PILToTensor()])
+    own = {"none": v2.Identity(), "autoaugment": v2.AutoAugment(), "randaugment": v2.RandAugment()}[policy]
     for seed in range(8):
+        generator = Random(seed)
+        cropped = v2.functional.resized_crop(Image.fromarray(pixels), *draw_crop(shape, 0.3, generator), [32, 32])
+        flipped = v2.functional.hflip(cropped) if generator.random() < 0.5 else cropped
         torch.manual_seed(seed)
-        expected = oracle(Image.fromarray(pixels))
+        expected = v2.functional.pil_to_tensor(own(flipped))
         assert torch.equal(augment(Encoded(_file(pixels)), seed, recipe, Stage(until=1, size=32)), expected)
+
+
+@pytest.mark.parametrize("shape", [(60, 80), (20, 90), (97, 31)])
+def test_crops_are_spread_as_torchvisions(shape):
+    torch.manual_seed(0)
+    picture, generator = torch.empty(3, *shape), Random(0)
+    theirs = [RandomResizedCrop.get_params(picture, [0.3, 1.0], [3 / 4, 4 / 3]) for _ in range(3000)]
+    ours = [draw_crop(shape, 0.3, generator) for _ in range(3000)]
+    for sides in zip(*np.array([ours, theirs]).transpose(0, 2, 1), strict=True):  # two samples of one side
+        steps = np.arange(98)
+        shares = [np.searchsorted(np.sort(sample), steps, "right") / 3000 for sample in sides]
+        # the 99.9 % point of Kolmogorov and Smirnov's statistic for two samples
+        assert np.abs(shares[0] - shares[1]).max() < 1.95 * (2 / 3000) ** 0.5
 
 
 @pytest.mark.parametrize("policy", ["none", "autoaugment", "randaugment"])

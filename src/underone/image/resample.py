@@ -1,4 +1,4 @@
-"""Pixels → tensor: resize, crop and look-up; compiled where the native part is built, else Pillow; the same bits."""
+"""Pixels → tensor: resize, crop and look-up, or bytes; compiled where that is built, else Pillow; the same bits."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from .read import Pixels
 try:
     from .._native import isas
     from .._native import prepare as compiled
+    from .._native import resize as compiled_resize
 
     ISAS = [isa for isa in isas() if isa != "amx"]  # that the pass is built for and this processor has, the best first
 except ImportError:  # built without a compiler
@@ -97,6 +98,33 @@ def resample_pillow(pixels: Pixels, cut: Cut, tables: Tables, out: NDArray[np.fl
     for c, table in enumerate(tables):
         plane = out[0, :, :, c] if channels_last else out[0, c]  # (H, W)
         plane[...] = table[values[:, :, c]]
+
+
+def resize_bytes(pixels: Pixels, mirrored: bool, out: NDArray[np.uint8]) -> None:
+    """Fill `out` with the whole picture in its size, bilinear.
+
+    Args:
+        pixels: uint8 (H, W, 3) RGB.
+        mirrored: right becomes left.
+        out: uint8 (3, H, W), contiguous.
+
+    Source: as `resample`.
+    """
+    chosen: Callable[[Pixels, bool, NDArray[np.uint8]], None]
+    chosen = resize_bytes_compiled if ISAS else resize_bytes_pillow
+    chosen(pixels, mirrored, out)
+
+
+def resize_bytes_compiled(pixels: Pixels, mirrored: bool, out: NDArray[np.uint8], isa: str | None = None) -> None:
+    """Do what `resize_bytes` does in one compiled pass; `isa` is one of `ISAS`."""
+    columns_first = _columns_first(pixels.shape[0], pixels.shape[1], out.shape[1], out.shape[2])
+    compiled_resize(pixels, out, mirrored=mirrored, columns_first=columns_first, isa=isa or chosen_isa())
+
+
+def resize_bytes_pillow(pixels: Pixels, mirrored: bool, out: NDArray[np.uint8]) -> None:
+    """Do what `resize_bytes` does by Pillow's resize."""
+    resized = np.asarray(Image.fromarray(pixels).resize((out.shape[2], out.shape[1]), _FILTERS["bilinear"]))
+    out[...] = (resized[:, ::-1] if mirrored else resized).transpose(2, 0, 1)  # (H, W, 3) → (3, H, W)
 
 
 def chosen_isa() -> str:

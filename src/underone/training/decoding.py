@@ -3,10 +3,10 @@
 from io import BytesIO
 from typing import NamedTuple
 
-import numpy as np
 from PIL import ExifTags, Image
 
 from ..image import Pixels, read_image
+from ..image.view import view_of
 
 _REDUCTIONS = (8, 4, 2)  # by which libjpeg can shrink a picture while it decodes
 
@@ -70,7 +70,7 @@ class Encoded:
         try:
             if reduction > 1:
                 self._plain.draft("RGB", (self.size[1] // reduction, self.size[0] // reduction))
-            return np.asarray(self._plain.crop((left, top, left + width, top + height)))
+            return view_of(self._plain)[top : top + height, left : left + width]
         except Exception:  # damaged: `read_image` says what can be had of it
             self._plain = None
             return self.cut(box, size)
