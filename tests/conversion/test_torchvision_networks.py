@@ -111,6 +111,12 @@ def test_what_does_not_fit_is_refused():
         WeightsMismatch, match=r"classifier\.low_classifier\.weight' has 1 rows; 1 for each of 2 classes"
     ):
         read_torchvision(state | {"classifier.low_classifier.weight": np.zeros((1, 40, 1, 1))}, "w.pth")
+    for shape in ((300_000_000, 0), (1 << 40, 0)):  # rows without a number
+        with pytest.raises(WeightsMismatch, match="has 0 rows; 1 for each of 2 classes"):
+            read_torchvision(state | {"classifier.low_classifier.weight": np.zeros(shape, np.float32)}, "w.pth")
+    wide = np.broadcast_to(np.float32(0), (300_000_000, 1))  # of a network of 48 GB
+    with pytest.raises(WeightsMismatch, match=r"low_classifier\.weight +file \(300000000, 1\)"):
+        read_torchvision(state | {"classifier.low_classifier.weight": wide}, "w.pth")
     with pytest.raises(WeightsMismatch, match=r"tensors do not fit 'lraspp_mobilenet_v3_large'"):
         read_torchvision(state | {"backbone.0.0.weight": np.zeros((16, 3, 5, 5))}, "w.pth")
     assert read_torchvision({"features.0.0.weight": np.zeros((1, 1, 1, 1))}, "w.pth") is None

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 
 from ..compare import Verdict
@@ -167,8 +168,11 @@ def read_torchvision(tensors: Mapping[str, Array], where: str) -> tuple[Network,
     entry = next((entry for entry in NETWORKS if set(entry.marker) <= tensors.keys()), None)
     if entry is None:
         return None
-    network, outputs = _built(entry, tensors, where)
+    outputs = _class_outputs(entry, tensors, where)
     kept = {name: array for name, array in tensors.items() if not name.startswith(_AUXILIARY)}
+    with torch.device("meta"):  # shapes are compared before any memory is taken
+        load_strict(_built(entry, outputs, where), kept, entry.name)
+    network = _built(entry, outputs, where)
     load_strict(network, kept, entry.name)
     model = entry.wrapped(network).eval()
     spec = entry.described(entry.name, outputs)
@@ -178,15 +182,20 @@ def read_torchvision(tensors: Mapping[str, Array], where: str) -> tuple[Network,
     return Network(graph, tuple(notes)), compare_roads(model, spec, graph)
 
 
-def _built(entry: Entry, tensors: Mapping[str, Array], where: str) -> tuple[nn.Module, int]:
-    """Build torchvision's network for as many classes as the file has."""
+def _class_outputs(entry: Entry, tensors: Mapping[str, Array], where: str) -> int:
+    """Return the number of class outputs of a file."""
+    name, each = entry.counts
+    rows = tensors[name].shape[0] if tensors[name].size else 0
+    if rows < 2 * each or rows % each:
+        raise WeightsMismatch(f"{where}: {name!r} has {rows} rows; {each} for each of 2 classes at least are required")
+    return rows // each
+
+
+def _built(entry: Entry, outputs: int, where: str) -> nn.Module:
+    """Build torchvision's network with fresh weights."""
     try:
         from torchvision.models import get_model
     except ImportError as error:
         raise MissingExtra(f"reading {where}", "torchvision", "train") from error
-    name, each = entry.counts
-    rows = tensors[name].shape[0] if tensors[name].ndim else 0
-    if rows < 2 * each or rows % each:
-        raise WeightsMismatch(f"{where}: {name!r} has {rows} rows; {each} for each of 2 classes at least are required")
-    options: dict[str, Any] = {"weights": None, "weights_backbone": None, "num_classes": rows // each}
-    return cast(nn.Module, get_model(entry.name, **options)), rows // each
+    options: dict[str, Any] = {"weights": None, "weights_backbone": None, "num_classes": outputs}
+    return cast(nn.Module, get_model(entry.name, **options))

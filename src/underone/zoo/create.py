@@ -40,7 +40,8 @@ def create_model(
         weights: None: random; ``"DEFAULT"`` or a tag: trained ones, fetched once; for a detector or a segmenter
             ``"backbone"``, or a tag or path of its backbone's weights: those below new heads; a path: a .safetensors or
             torch file in our names, Apple's, timm's, torchvision's, mmpretrain's or Hugging Face's, or a file of
-            TensorFlow or Keras; of the training form or folded. Or what `read_checkpoint` gave.
+            TensorFlow or Keras; of the training form or folded. Of a detector's or segmenter's file its backbone is
+            taken, with `features_only` or `num_classes`. Or what `read_checkpoint` gave.
         num_classes: length of the logits, of a detector without "no object"; None: as the weights have it, 1000 for
             random ones, 80 for new heads of a detector, 21 of a segmenter. Another number than the weights have gives
             the trained backbone with a new, random head.
