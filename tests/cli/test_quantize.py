@@ -46,7 +46,7 @@ def test_report_names_layers_and_branches(folder, run):
     assert "what each remedy gains" in printed.out
     assert "float layers" in printed.out
     page = (folder / "doctor" / "index.html").read_text("utf-8")
-    assert "What it is worth" in page
+    assert "What each remedy gains" in page
     assert "branches." in page
 
 

@@ -33,8 +33,9 @@ class Walk:
         graph: in its float form.
         scheme: the ranges to begin with; `ranges` holds them afterwards.
         owners: by quantised tensor, the tensor whose range it has.
-        remedies: of ``bias``: each bias makes up for what rounding did to the mean of its output; ``rounding``: the
-            whole numbers of a layer are chosen together; ``clipping``: ranges are learned against the float32 copy.
+        remedies: of ``bias``: each bias makes up for what rounding the weights did to the mean of its output;
+            ``rounding``: the whole numbers of a layer are chosen together; ``clipping``: ranges are learned against the
+            float32 copy.
         threads: of the engine.
     """
 
@@ -72,12 +73,13 @@ class Walk:
             for output, values in run_node(node, self.graph.constants, self.rough, self.threads).items():
                 self.store(output, values)
             return
-        given, wanted = self.rough[node.inputs[0]], self.exact[name]
         if "rounding" in self.remedies:
-            self.weights[name] = self.chosen(layer, given)
+            self.weights[name] = self.chosen(layer, self.rough[node.inputs[0]])
         result = run_node(node, unpacked(layer, self.weights[name]), self.rough, self.threads)[name]
         if "bias" in self.remedies and len(node.inputs) > 2:
-            shift = _shift(wanted - result)
+            unrounded = run_node(node, self.graph.constants, self.rough, self.threads)[name]
+            axes = tuple(a for a in range(result.ndim) if a != 1)
+            shift = np.mean(unrounded - result, axis=axes, dtype=np.float64).astype(np.float32)  # (O,)
             self.weights[name] = replace(self.weights[name], bias=self.weights[name].bias + shift)
             result += shift.reshape(-1, *(1,) * (result.ndim - 2))
         self.store(name, result)
@@ -161,15 +163,6 @@ def run_node(node: Node, constants: Mapping[str, Array], known: Mapping[str, Arr
     outputs = tuple(Value(n, t.shape, t.dtype) for n, t in zip(node.outputs, types, strict=True))
     with open_graph(Graph((node,), values, outputs, fixed), threads) as engine:
         return engine.run(given)
-
-
-def _shift(lost: Array) -> Array:
-    """Give what a bias has to make up for, (O,): the mean of what was lost, as far as the pictures agree on it."""
-    by_picture = lost.mean(axis=tuple(range(2, lost.ndim)), dtype=np.float64)  # (N, O)
-    mean = by_picture.mean(axis=0)
-    unsure = by_picture.var(axis=0) / len(by_picture)  # of the mean
-    power = mean**2
-    return np.asarray(mean * power / np.maximum(power + unsure, 1e-30), np.float32)
 
 
 def _patches(layer: Layer, weight: Array, given: Array) -> Array:
