@@ -21,7 +21,9 @@ class Layers(nn.Module):
     def __init__(self):
         super().__init__()
         self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.Hardswish())
-        self.depthwise = nn.Sequential(nn.Conv2d(8, 8, 5, 1, 4, groups=8, dilation=2), nn.BatchNorm2d(8), nn.ReLU6())
+        self.depthwise = nn.Sequential(
+            nn.Conv2d(8, 8, 5, 1, (4, 3), groups=8, dilation=2), nn.BatchNorm2d(8), nn.ReLU6()
+        )
         self.gate = nn.Sequential(
             nn.AdaptiveAvgPool2d(1), nn.Conv2d(8, 4, 1), nn.SiLU(), nn.Conv2d(4, 8, 1), nn.Hardsigmoid()
         )
@@ -96,3 +98,33 @@ def test_program_of_the_torch_front_end_gives_what_torch_gives(tmp_path, model, 
             assert np.array_equal(got[value.name], wanted), value.name
         else:
             assert difference(got[value.name], wanted)[0] < limit, value.name
+
+
+@pytest.mark.parametrize(("mode", "size", "want"), [
+    ("STRICT_ALIGN_CORNERS", 5, [0, 0.25, 0.5, 0.75, 1]),
+    ("UNALIGN_CORNERS", 5, [0, 0.1, 0.5, 0.9, 1]),
+    ("DEFAULT", 5, [0, 0.4, 0.8, 1, 1]),
+    ("STRICT_ALIGN_CORNERS", 6, [0, 0.2, 0.4, 0.6, 0.8, 1]),
+    ("UNALIGN_CORNERS", 6, [0, 0, 1 / 3, 2 / 3, 1, 1]),
+    ("DEFAULT", 6, [0, 1 / 3, 2 / 3, 1, 1, 1]),
+])  # fmt: skip
+def test_corners_are_those_of_the_documentation(tmp_path, mode, size, want):
+    """The numbers stand in coremltools' documentation of `resize_bilinear`, for the row [0, 1]."""
+    from coremltools.converters.mil import Builder
+
+    @Builder.program(input_specs=[Builder.TensorSpec((1, 1, 2, 2))], opset_version=ct.target.iOS15)
+    def program(x):
+        how = {"target_size_height": 2, "target_size_width": size, "sampling_mode": mode}
+        return Builder.resize_bilinear(x=x, **how, name="result")
+
+    with warnings.catch_warnings(action="ignore"):
+        package = ct.convert(
+            program, compute_precision=ct.precision.FLOAT32, minimum_deployment_target=ct.target.iOS15,
+            skip_model_load=True,
+        )  # fmt: skip
+        package.save(str(tmp_path / "net.mlpackage"))
+        del package
+    graph = read_foreign(tmp_path / "net.mlpackage").graph()
+    row = np.array([0, 1], np.float32)
+    got = run_reference(graph, {"x": np.broadcast_to(row, (1, 1, 2, 2))})["result"]
+    np.testing.assert_allclose(got[0, 0], np.broadcast_to(want, (2, size)), atol=1e-6)
