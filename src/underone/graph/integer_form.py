@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .graph import Graph, Node, unused_name
+from .graph import Array, Graph, Node, unused_name
 from .passes import drop_unused
 
 
@@ -17,7 +17,7 @@ def integer_convolutions(graph: Graph) -> Graph:
     """Write every convolution of quantised tensors that is rounded at once as QLinearConv.
 
     Its operand and its weight come from DequantizeLinear with fixed scales, the weight from a constant; its bias is a
-    constant; its only reader is a QuantizeLinear, or a Clip or Relu before one. Any other convolution stays.
+    constant, or dequantised from one; its only reader is a QuantizeLinear, or a Clip or Relu before one. Any other convolution stays.
     """
     return drop_unused(_Rewriting(graph).graph_of())
 
@@ -52,7 +52,9 @@ class _Rewriting:
         x, weight = (self.dequantised(name) for name in conv.inputs[:2])
         if x is None or weight is None or weight.inputs[0] not in self.graph.constants:
             return None
-        if any(n not in self.graph.constants for n in conv.inputs[2:]) or self.graph.constants[x.inputs[1]].size != 1:
+        if any(self.bias(n) is None for n in conv.inputs[2:]) or self.graph.constants[x.inputs[1]].size != 1:
+            return None
+        if self.graph.constants[weight.inputs[1]].size > 1 and weight.attrs.get("axis", 1) != 0:
             return None
         clip = self.only_reader(conv.outputs[0], "Clip") or self.only_reader(conv.outputs[0], "Relu")
         rounding = self.only_reader((clip or conv).outputs[0], "QuantizeLinear")
@@ -66,6 +68,17 @@ class _Rewriting:
         if node is None or node.op != "DequantizeLinear" or len(node.inputs) != 3:
             return None
         return node if all(n in self.graph.constants for n in node.inputs[1:]) else None
+
+    def bias(self, name: str) -> tuple[Array, Array | None] | None:
+        """Give a fixed bias: its values, or whole numbers and their scale."""
+        if name in self.graph.constants:
+            return self.graph.constants[name], None
+        node = self.makers.get(name)
+        if node is None or node.op != "DequantizeLinear" or any(n not in self.graph.constants for n in node.inputs):
+            return None
+        values, scale, *zero = (self.graph.constants[n] for n in node.inputs)
+        plain = values.dtype == np.int32 and not any(map(np.any, zero))
+        return (values, scale) if plain else None
 
     def one_fixed_scale(self, node: Node) -> bool:
         return all(n in self.graph.constants and self.graph.constants[n].size == 1 for n in node.inputs[1:])
@@ -89,10 +102,14 @@ class _Rewriting:
         ]
 
     def whole_bias(self, m: _Match) -> str:
-        bias, scales = self.constants[m.conv.inputs[2]], [self.constants[n.inputs[1]] for n in (m.x, m.weight)]
-        step = scales[0].astype(np.float64) * scales[1].astype(np.float64)
-        limits = np.iinfo(np.int32)
-        whole = np.clip(np.rint(bias.astype(np.float64) / step), limits.min, limits.max).astype(np.int32)
+        x_scale, w_scale = (self.constants[n.inputs[1]] for n in (m.x, m.weight))
+        bias, scale = self.bias(m.conv.inputs[2]) or (np.zeros(1), None)
+        step, limits = x_scale.astype(np.float64) * w_scale.astype(np.float64), np.iinfo(np.int32)
+        if scale is not None and np.array_equal(scale, x_scale * w_scale):
+            whole = bias
+        else:
+            values = bias.astype(np.float64) * (1 if scale is None else scale.astype(np.float64))
+            whole = np.clip(np.rint(values / step), limits.min, limits.max).astype(np.int32)
         name = self.new_name(f"{m.conv.inputs[2]}/whole")
         self.constants[name] = whole
         return name
@@ -102,13 +119,17 @@ class _Rewriting:
         scale, zero = (self.constants[n] for n in m.rounding.inputs[1:])
         info = np.iinfo(zero.dtype)
         attrs = {} if m.clip is None else {"min": 0.0} if m.clip.op == "Relu" else m.clip.attrs
-        given = (attrs.get("min", -np.inf), attrs.get("max", np.inf))
-        low, high = (
-            float(np.clip(np.rint(v / float(scale.item())) + int(zero.item()), info.min, info.max)) for v in given
-        )
-        return None if (low, high) == (info.min, info.max) else (int(low), int(high))
+        bounds = whole_bounds(float(scale.item()), zero, (attrs.get("min", -np.inf), attrs.get("max", np.inf)))
+        return None if bounds == (info.min, info.max) else bounds
 
     def new_name(self, wanted: str) -> str:
         name = unused_name(wanted, self.taken)
         self.taken.add(name)
         return name
+
+
+def whole_bounds(scale: float, zero: Array, limits: tuple[float, float]) -> tuple[int, int]:
+    """Give the bounds of a Clip in the quantised values behind it."""
+    info = np.iinfo(zero.dtype)
+    low, high = (float(np.clip(np.rint(v / scale) + int(zero.item()), info.min, info.max)) for v in limits)
+    return int(low), int(high)

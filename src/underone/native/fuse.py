@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 
 from ..graph import Graph, Node, TensorType
+from ..graph.integer_form import whole_bounds
 from ..graph.ops import attributes
 from ..graph.shape_rules import window_pads
+from .quantised import BYTES, Scale, Whole, scale_of, shifted, whole_of
+from .quantised_form import RESHAPES
 
 INF = float("inf")
 Types = Mapping[str, TensorType]
@@ -46,6 +49,7 @@ class Convolution:
     depthwise: bool
     groups: int = 1  # of a convolution that is not depthwise
     finish: Finish = field(default_factory=Finish)
+    whole: Whole | None = None  # of one on bytes
 
     @property
     def kernel(self) -> tuple[int, int]:
@@ -70,6 +74,7 @@ class Chain:
         nodes: the graph's nodes that it computes, in order.
         expand, depthwise, project: its stages; at least one of the latter two.
         added: name of the map that is added to the last stage.
+        sum: how it is added, of bytes: what the stage's result, the map and the sum stand for.
     """
 
     source: str
@@ -79,6 +84,7 @@ class Chain:
     depthwise: Convolution | None = None
     project: Convolution | None = None
     added: str = ""
+    sum: tuple[Scale, Scale, Scale] | None = None
 
 
 class Fuser:
@@ -89,6 +95,7 @@ class Fuser:
         self.types = types
         self._apart = apart
         self.order = {id(node): i for i, node in enumerate(graph.nodes)}
+        self._makers = {name: node for node in graph.nodes for name in node.outputs}
         self.readers: dict[str, list[Node]] = {}
         for node in graph.nodes:
             for name in node.inputs:
@@ -107,11 +114,14 @@ class Fuser:
 
     def convolution(self, node: Node | None) -> Convolution | None:
         """Describe a convolution that runs on maps, or None."""
-        if node is None or node.op != "Conv" or len(node.inputs) < 2 or self.is_apart(node):
+        if node is None or node.op not in ("Conv", "QLinearConv") or len(node.inputs) < 2 or self.is_apart(node):
             return None
-        x, w = self.types[node.inputs[0]], self.types[node.inputs[1]]
-        fixed = all(name in self.graph.constants for name in node.inputs[1:] if name)
-        if not fixed or len(x.shape) != 4 or x.shape[0] != 1 or {x.dtype, w.dtype} != {"float32"} or 0 in x.shape:
+        whole = self._whole(node) if node.op == "QLinearConv" else None
+        x, w = self.types[node.inputs[0]], self.types[node.inputs[weight_operand(node)]]
+        fixed = whole is not None or all(name in self.graph.constants for name in node.inputs[1:] if name)
+        if not fixed or len(x.shape) != 4 or x.shape[0] != 1 or 0 in x.shape:
+            return None
+        if whole is None and {x.dtype, w.dtype} != {"float32"}:
             return None
         attrs = dict(attributes("Conv", node.attrs, [x.shape, w.shape]))
         depthwise = attrs["group"] > 1 and attrs["group"] == x.shape[1] == w.shape[0]
@@ -124,7 +134,23 @@ class Fuser:
         if min(top, left, bottom, right) < 0 or max(top, left, bottom, right) > 4096:
             return None
         groups = 1 if depthwise else attrs["group"]
-        return Convolution(node, attrs, (top, left, bottom, right), (rows, columns), depthwise, groups)
+        if whole is not None and groups > 1:
+            return None
+        return Convolution(node, attrs, (top, left, bottom, right), (rows, columns), depthwise, groups, whole=whole)
+
+    def _whole(self, node: Node) -> Whole | None:
+        """Read a convolution of bytes; the border of its map must hold its own zero."""
+        found = whole_of(self.graph.constants, node)
+        return found if found is not None and self.zero_of(node.inputs[0]) in (None, found.x_zero) else None
+
+    def zero_of(self, name: str) -> int | None:
+        """Give the zero point that a tensor of bytes is written with; None where nothing says it."""
+        node = self._makers.get(name)
+        while node is not None and node.op in ("Clip", *RESHAPES):
+            node = self._makers.get(node.inputs[0])
+        at = {"QuantizeLinear": 2, "QLinearConv": 7}.get(node.op, 9) if node is not None else 9
+        value = self.graph.constants.get(node.inputs[at]) if node is not None and at < len(node.inputs) else None
+        return None if value is None or value.size != 1 or value.dtype.name not in BYTES else shifted(value)
 
     def finished(self, name: str) -> tuple[Finish, str, tuple[Node, ...]]:
         """Take the function behind a tensor with it, if nothing else reads in between.
@@ -186,6 +212,8 @@ class Fuser:
     def _summed(self, chain: Chain, ready: Mapping[str, int], taken: Container[int]) -> Chain:
         """Take the residual sum with it when the other operand is a map of the same size that exists by then."""
         last = chain.project
+        if last is not None and last.whole is not None:
+            return self._summed_bytes(chain, ready, taken)
         node = self.only_reader(chain.result)
         if last is None or last.finish != Finish() or node is None or node.op != "Add" or id(node) in taken:
             return chain
@@ -199,6 +227,61 @@ class Fuser:
         return replace(
             chain, project=replace(last, finish=finish), added=other, result=name, nodes=(*chain.nodes, node, *nodes)
         )
+
+    def _summed_bytes(self, chain: Chain, ready: Mapping[str, int], taken: Container[int]) -> Chain:
+        """Take the residual sum of dequantised maps with it, when it is quantised again."""
+        first = self.only_reader(chain.result)
+        node = self.only_reader(first.outputs[0]) if first is not None and first.op == "DequantizeLinear" else None
+        found = self.byte_sum(node) if node is not None and node.op == "Add" and id(node) not in taken else None
+        if first is None or node is None or found is None:
+            return chain
+        sources, scales, nodes, name = found
+        a, b = (0, 1) if sources[0] == chain.result else (1, 0)
+        if sources[a] != chain.result or self.types[sources[b]].shape != self.types[chain.result].shape:
+            return chain
+        if ready.get(sources[b], -1) >= self.order[id(node)] or sources[b] in self.graph.constants:
+            return chain
+        both = (scales[a], scales[b], scales[2])
+        return replace(chain, added=sources[b], sum=both, result=name, nodes=(*chain.nodes, first, node, *nodes))
+
+    def byte_sum(self, node: Node) -> tuple[list[str], list[Scale], tuple[Node, ...], str] | None:
+        """Describe a sum of two dequantised tensors that is quantised again.
+
+        Returns:
+            The tensors of bytes, the scales of both and of the result, the nodes behind the sum, and the result's name.
+        """
+        sources = [self._makers.get(n) for n in node.inputs]
+        if any(s is None or s.op != "DequantizeLinear" for s in sources):
+            return None
+        end = self.rounding(node.outputs[0])
+        scales = [scale_of(self.graph.constants, s.inputs) for s in sources if s is not None]
+        if end is None or any(s is None for s in scales):
+            return None
+        names = [s.inputs[0] for s in sources if s is not None]
+        return names, [*(s for s in scales if s is not None), end[0]], end[1], end[1][-1].outputs[0]
+
+    def rounding(self, name: str) -> tuple[Scale, tuple[Node, ...]] | None:
+        """Find the QuantizeLinear that alone reads a tensor, or a Relu or Clip before it: its scale, and the nodes."""
+        node = self.only_reader(name)
+        clip = node if node is not None and node.op in ("Relu", "Clip") else None
+        last = self.only_reader(clip.outputs[0]) if clip is not None else node
+        scale = (
+            scale_of(self.graph.constants, last.inputs) if last is not None and last.op == "QuantizeLinear" else None
+        )
+        if last is None or scale is None:
+            return None
+        limits = finish_of(clip, self.types) if clip is not None else Finish()
+        if limits is None:
+            return None
+        zero = self.graph.constants[last.inputs[2]]
+        low, high = whole_bounds(float(scale.step), zero, (limits.low, limits.high))
+        shift = shifted(zero) - int(zero.item())
+        return replace(scale, low=low + shift, high=high + shift), (*([clip] if clip is not None else []), last)
+
+
+def weight_operand(node: Node) -> int:
+    """Give which operand of a convolution is its weight."""
+    return 3 if node.op == "QLinearConv" else 1
 
 
 def _met(
@@ -226,7 +309,11 @@ def node_name(node: Node) -> str:
 
 def finish_of(node: Node, types: Types) -> Finish | None:
     """Give the function of one element that a node is, or None."""
-    if types[node.inputs[0]].dtype != "float32":
+    dtype = types[node.inputs[0]].dtype
+    if dtype in BYTES and node.op == "Clip":
+        shift = 128 if dtype == "int8" else 0
+        return Finish(node.attrs.get("min", -INF) + shift, node.attrs.get("max", INF) + shift)
+    if dtype != "float32":
         return None
     attrs = attributes(node.op, node.attrs, [types[n].shape for n in node.inputs if n])
     if node.op == "Relu":
