@@ -49,9 +49,9 @@ class ByteCells final : public Convolutions {
   }
   Packed pack_stem(WeightArena& arena, const Layer& layer, int out) const override {
     const auto* const from = static_cast<const int8_t*>(layer.weight);
-    return pack(arena, layer, out, 27, 9 * 256, [=](int n, int8_t* to, auto put) {
+    return pack(arena, layer, out, 27, kStemBlock, [=](int n, int8_t* to, auto put) {
       for (int c = 0; c < 3; c++)
-        for (int t = 0; t < 9; t++) put(to + t * 256 + sum_of(n % 64) * 4 + c, from[(n * 3 + c) * 9 + t]);
+        for (int t = 0; t < 9; t++) put(to + (t % 3 * 4 + t / 3) * 256 + sum_of(n % 64) * 4 + c, from[(n * 3 + c) * 9 + t]);
     });
   }
   void stem(const Packed& packed, const char* image, int, int out_width, int y, int rows, float low, float high, Rows out) const override {
@@ -61,10 +61,13 @@ class ByteCells final : public Convolutions {
   Packed pack_depthwise(WeightArena& arena, const Layer& layer, int channels, const Window& w) const override {
     const int taps = w.taps();
     const auto* const from = static_cast<const int8_t*>(layer.weight);
-    return pack(arena, layer, channels, taps, size_t(ceil_div(w.height, 4)) * w.width * 256, [=, &w](int n, int8_t* to, auto put) {
+    const size_t set = size_t(ceil_div(w.height, 4)) * w.width * 256;
+    return pack(arena, layer, channels, taps, sets_of(w) * set, [=, &w](int n, int8_t* to, auto put) {
       for (int t = 0; t < taps; t++) {
         const int row = t / w.width, group = row / 4 * w.width + t % w.width;
-        put(to + group * 256 + sum_of(n % 64) * 4 + row % 4, from[size_t(n) * taps + t]);
+        int8_t* const at = to + group * 256 + sum_of(n % 64) * 4 + row % 4;
+        put(at, from[size_t(n) * taps + t]);
+        if (sets_of(w) == 2) at[set + 1] = *at;
       }
     });
   }

@@ -14,6 +14,14 @@ Ending ending(const Packed& packed, int block, float low, float high, const Sum*
   return {packed.factor + 64 * block, packed.zero, int(std::max(low, 0.0f)), int(std::min(high, 255.0f)), sum};
 }
 
+// Some pixels side by side.
+void put_row(const int32_t* sums, const Ending& e, char* out, int pixels) {
+  if (e.plain())
+    for (int p = 0; p < pixels; p++) put<true>(sums + 64 * p, 16, e, out + p * kCell);
+  else
+    for (int p = 0; p < pixels; p++) put<false>(sums + 64 * p, 16, e, out + p * kCell);
+}
+
 const int32_t* whole_bias(const Packed& packed) { return reinterpret_cast<const int32_t*>(packed.bias); }
 
 // Sums of kPixels pixels and one block: [pixel][4 tiles][16].
@@ -52,14 +60,14 @@ void product(const Product& c) {
   alignas(64) int32_t sums[kTilePixels * 64];
   for (int j = c.first; j < c.last; j++) {
     const char* weight = c.packed->weight + size_t(j) * depth * 4 * kTile;
-    const Ending e = ending(*c.packed, j, c.low, c.high, c.sum);
+    const Ending e = ending(*c.packed, j, c.low, c.high, c.added ? c.sum : nullptr);
     const size_t block = size_t(j) * c.out_pixels * kCell;
     for (int at = 0; at < c.pixels; at += kTilePixels) {
       const int count = std::min(kTilePixels, c.pixels - at);
       (count > 1 ? multiply<kTilePixels> : multiply<1>)(c.operand + size_t(at) * kCell, size_t(c.stride), weight, depth, whole_bias(*c.packed) + 64 * j, sums);
       for (int p = 0; p < count; p++) {
         const size_t to = block + size_t(c.place[at + p]) * kCell;
-        put(sums + 64 * p, 16, e, c.out + to, c.added ? c.added + to : nullptr);
+        put<false>(sums + 64 * p, 16, e, c.out + to, c.added ? c.added + to : nullptr);
       }
     }
   }
@@ -68,7 +76,7 @@ void product(const Product& c) {
 void stem(const Packed& packed, const char* image, int pitch, int rows, int width, float low, float high, Rows out) {
   alignas(64) int32_t sums[64];
   for (int j = 0; j < ceil_div(packed.out, 64); j++) {
-    const char* weight = packed.weight + size_t(j) * 9 * 256;
+    const char* weight = packed.weight + size_t(j) * kStemBlock;
     const Ending e = ending(packed, j, low, high);
     for (int y = 0; y < rows; y++)
       for (int x = 0; x < width; x++) {
@@ -76,10 +84,10 @@ void stem(const Packed& packed, const char* image, int pitch, int rows, int widt
         for (int q = 0; q < kPieces; q++)
           for (int t = 0; t < 4; t++) {
             Register sum = load(whole_bias(packed) + 64 * j + t * 16 + q * kSums);
-            for (int tap = 0; tap < 9; tap++) sum = dot(sum, spread(at + (size_t(tap / 3) * pitch + tap % 3) * 4), weights(weight + tap * 256 + t * 64 + q * kBytes));
+            for (int tap = 0; tap < 12; tap++) if (tap % 4 < 3) sum = dot(sum, spread(at + (size_t(tap % 4) * pitch + tap / 4) * 4), weights(weight + tap * 256 + t * 64 + q * kBytes));
             store(sums + t * 16 + q * kSums, sum);
           }
-        put(sums, 16, e, out.data + (j * out.block + y * out.row + x) * kCell, nullptr);
+        put_row(sums, e, out.data + (j * out.block + y * out.row + x) * kCell, 1);
       }
   }
 }
@@ -92,15 +100,19 @@ INLINE void interleave_half(Register a, Register b, Register c, Register d, Oper
   for (int t = 0; t < 2; t++) out[t] = operand(all_of_them[2 * kHigh + t]);
 }
 
-// Sums of kPixels pixels in a row and two tiles, over windows of kSize x kSize: a column is interleaved once for all taps.
-template <int kSize, int kStride, int kPixels, int kHigh>
+// Sums of kRows rows of kPixels pixels and two tiles, over windows of kSize x kSize: a column of four rows is interleaved once
+// for all that lie over it. Two rows (3 x 3, stride 1) use all four; the weights of the second stand one row lower.
+template <int kSize, int kStride, int kRows, int kPixels, int kHigh>
 INLINE void columns(const char* in, size_t row, const char* weight, const int32_t* bias, int32_t* sums) {
-  Register sum[kPixels][2];
+  constexpr int kHeight = kSize + kRows - 1, kSet = (kSize + 3) / 4 * kSize * 256;
+  Register sum[kRows][kPixels][2];
+#pragma GCC unroll 2
+  for (int r = 0; r < kRows; r++)
 #pragma GCC unroll 8
-  for (int p = 0; p < kPixels; p++)
-    for (int t = 0; t < 2; t++) sum[p][t] = load(bias + (2 * kHigh + t) * 16);
+    for (int p = 0; p < kPixels; p++)
+      for (int t = 0; t < 2; t++) sum[r][p][t] = load(bias + (2 * kHigh + t) * 16);
   for (int i = 0; i < kSize; i += 4, in += 4 * row * kCell, weight += kSize * 256) {
-    const size_t second = i + 1 < kSize ? row * kCell : 0, third = i + 2 < kSize ? 2 * row * kCell : 0, fourth = i + 3 < kSize ? 3 * row * kCell : 0;
+    const size_t second = i + 1 < kHeight ? row * kCell : 0, third = i + 2 < kHeight ? 2 * row * kCell : 0, fourth = i + 3 < kHeight ? 3 * row * kCell : 0;
 #pragma GCC unroll 32
     for (int c = 0; c < (kPixels - 1) * kStride + kSize; c++) {
       const char* at = in + c * kCell;
@@ -110,13 +122,17 @@ INLINE void columns(const char* in, size_t row, const char* weight, const int32_
       for (int j = 0; j < kSize; j++) {
         if (c < j || (c - j) % kStride || (c - j) / kStride >= kPixels) continue;
         const int p = (c - j) / kStride;  // the pixel for which column c lies under tap j
-        for (int t = 0; t < 2; t++) sum[p][t] = dot(sum[p][t], x[t], weights(weight + j * 256 + (2 * kHigh + t) * 64));
+#pragma GCC unroll 2
+        for (int r = 0; r < kRows; r++)
+          for (int t = 0; t < 2; t++) sum[r][p][t] = dot(sum[r][p][t], x[t], weights(weight + r * kSet + j * 256 + (2 * kHigh + t) * 64));
       }
     }
   }
+#pragma GCC unroll 2
+  for (int r = 0; r < kRows; r++)
 #pragma GCC unroll 8
-  for (int p = 0; p < kPixels; p++)
-    for (int t = 0; t < 2; t++) store(sums + p * 64 + (2 * kHigh + t) * 16, sum[p][t]);
+    for (int p = 0; p < kPixels; p++)
+      for (int t = 0; t < 2; t++) store(sums + (r * kPixels + p) * 64 + (2 * kHigh + t) * 16, sum[r][p][t]);
 }
 
 struct Windows {
@@ -128,25 +144,22 @@ struct Windows {
 };
 
 // Rows in strips; the last one of a row begins early, so that it ends with the row.
-template <int kSize, int kStride, int kPixels>
-void strips(const Windows& t) {
-  alignas(64) int32_t sums[kPixels * 64];
-  for (int b = t.first; b < t.last; b++) {
-    const char* weight = t.packed.weight + size_t(b) * ceil_div(kSize, 4) * kSize * 256;
-    const Ending e = ending(t.packed, b, t.low, t.high);
-    for (int y = 0; y < t.rows; y++) {
-      const char* in = t.in.data + (b * t.in.block + size_t(y) * kStride * t.in.row) * kCell;
-      char* out = t.out.data + (b * t.out.block + y * t.out.row) * kCell;
-      for (int x0 = 0; x0 < t.width; x0 += kPixels) {
-        const int x = std::min(x0, t.width - kPixels);
-        for (int q = 0; q < kPieces; q++) {
-          const int32_t* bias = whole_bias(t.packed) + 64 * b + q * kSums;
-          columns<kSize, kStride, kPixels, 0>(in + x * kStride * kCell + q * kBytes, t.in.row, weight + q * kBytes, bias, sums + q * kSums);
-          columns<kSize, kStride, kPixels, 1>(in + x * kStride * kCell + q * kBytes, t.in.row, weight + q * kBytes, bias, sums + q * kSums);
-        }
-        for (int p = 0; p < kPixels; p++) put(sums + 64 * p, 16, e, out + (x + p) * kCell, nullptr);
-      }
+template <int kSize, int kStride, int kRows, int kPixels>
+void strips(const Windows& t, int block, int y) {
+  alignas(64) int32_t sums[kRows * kPixels * 64];
+  constexpr int kSet = (kSize + 3) / 4 * kSize * 256;
+  const char* weight = t.packed.weight + size_t(block) * sets_of(t.window) * kSet;
+  const Ending e = ending(t.packed, block, t.low, t.high);
+  const char* in = t.in.data + (block * t.in.block + size_t(y) * kStride * t.in.row) * kCell;
+  char* out = t.out.data + (block * t.out.block + y * t.out.row) * kCell;
+  for (int x0 = 0; x0 < t.width; x0 += kPixels) {
+    const int x = std::min(x0, t.width - kPixels);
+    for (int q = 0; q < kPieces; q++) {
+      const int32_t* bias = whole_bias(t.packed) + 64 * block + q * kSums;
+      columns<kSize, kStride, kRows, kPixels, 0>(in + x * kStride * kCell + q * kBytes, t.in.row, weight + q * kBytes, bias, sums + q * kSums);
+      columns<kSize, kStride, kRows, kPixels, 1>(in + x * kStride * kCell + q * kBytes, t.in.row, weight + q * kBytes, bias, sums + q * kSums);
     }
+    for (int r = 0; r < kRows; r++) put_row(sums + r * kPixels * 64, e, out + (r * t.out.row + x) * kCell, kPixels);
   }
 }
 
@@ -155,7 +168,7 @@ void any_window(const Windows& t) {
   const Window& w = t.window;
   alignas(64) int32_t sums[64];
   for (int b = t.first; b < t.last; b++) {
-    const char* weight = t.packed.weight + size_t(b) * ceil_div(w.height, 4) * w.width * 256;
+    const char* weight = t.packed.weight + size_t(b) * sets_of(w) * ceil_div(w.height, 4) * w.width * 256;
     const Ending e = ending(t.packed, b, t.low, t.high);
     for (int y = 0; y < t.rows; y++)
       for (int x = 0; x < t.width; x++) {
@@ -173,15 +186,25 @@ void any_window(const Windows& t) {
             }
           for (int s = 0; s < 4; s++) store(sums + 16 * s + q * kSums, sum[s]);
         }
-        put(sums, 16, e, t.out.data + (b * t.out.block + y * t.out.row + x) * kCell, nullptr);
+        put_row(sums, e, t.out.data + (b * t.out.block + y * t.out.row + x) * kCell, 1);
       }
+  }
+}
+
+template <int kSize, int kStride, int kPixels>
+void any_height(const Windows& t) {
+  for (int b = t.first; b < t.last; b++) {
+    int y = 0;
+    if constexpr (kSize == 3 && kStride == 1 && kBytes != 32)  // 16 registers are too few for two rows
+      for (; y + 1 < t.rows; y += 2) strips<kSize, kStride, 2, kPixels>(t, b, y);
+    for (; y < t.rows; y++) strips<kSize, kStride, 1, kPixels>(t, b, y);
   }
 }
 
 template <int kSize, int kStride>
 void any_width(const Windows& t) {
-  constexpr int kMost = kBytes == 32 ? 4 : 7;  // twice as many sums stay in registers
-  t.width >= kMost ? strips<kSize, kStride, kMost>(t) : strips<kSize, kStride, 1>(t);
+  constexpr int kMost = kBytes == 32 ? 4 : 7;  // as many sums as stay in registers
+  t.width >= kMost ? any_height<kSize, kStride, kMost>(t) : any_height<kSize, kStride, 1>(t);
 }
 
 void depthwise(const Packed& packed, const Window& w, Rows in, Rows out, int first, int last, int rows, int width, float low, float high) {
@@ -196,10 +219,25 @@ void add(const Sum& sum, const char* a, const char* b, int cells, char* out) {
   for (size_t i = 0; i < size_t(cells) * kCell; i += kBytes) store(out + i, added(load(a + i), load(b + i), sum));
 }
 
+void scale(const Sum& product, const char* a, const char* b, int cells, char* out) {
+  for (int q = 0; q < kPieces; q++) {
+    Reals x[4], y[4];
+    dequantised(load(b + q * kBytes), product.b, y);
+    for (size_t i = size_t(q) * kBytes; i < size_t(cells) * kCell; i += kCell) {
+      dequantised(load(a + i), product.a, x);
+      for (int t = 0; t < 4; t++) x[t] = times(x[t], y[t]);
+      store(out + i, quantised(x, product.out));
+    }
+  }
+}
+
 INLINE int quantised(float x, const Quantum& q) {
-  float v = std::nearbyintf(x / q.step) + float(q.zero);
-  v = v > float(q.low) ? v : float(q.low);  // a NaN, too
-  return int(v < float(q.high) ? v : float(q.high));
+  const float most = 1024 * q.step, y = 1 / q.step;
+  x = x > -most ? x : -most;  // a NaN, too
+  x = x < most ? x : most;
+  const float first = x * y;
+  const int v = int(std::nearbyintf(std::fmaf(std::fmaf(-first, q.step, x), y, first))) + q.zero;  // as `divided`
+  return std::min(std::max(v, q.low), q.high);
 }
 
 void quantize(const float* x, int count, const Quantum& quantum, uint8_t* out) {
@@ -227,6 +265,6 @@ void mean(const char* in, size_t row, int height, int width, const Quantum& from
 }  // namespace
 
 const ByteKernels byte_kernels = {product, stem, depthwise, kOffset, kTilePixels};
-const ByteLoops byte_loops = {quantize, interleave_planes, add, mean};
+const ByteLoops byte_loops = {quantize, interleave_planes, add, scale, mean};
 
 }  // namespace underone::UNDERONE_ISA

@@ -41,6 +41,9 @@ INLINE void interleave(Register a, Register b, Register c, Register d, Register*
   out[0] = _mm512_unpacklo_epi16(ab, cd), out[1] = _mm512_unpackhi_epi16(ab, cd);
   out[2] = _mm512_unpacklo_epi16(AB, CD), out[3] = _mm512_unpackhi_epi16(AB, CD);
 }
+INLINE Register narrowed(const Register* v) {
+  return _mm512_packus_epi16(_mm512_packs_epi32(v[0], v[1]), _mm512_packs_epi32(v[2], v[3]));
+}
 INLINE Register narrowed(const Register* v, int zero, int low, int high) {
   const Register z = _mm512_set1_epi16(short(zero));
   const Register a = _mm512_adds_epi16(_mm512_packs_epi32(v[0], v[1]), z), b = _mm512_adds_epi16(_mm512_packs_epi32(v[2], v[3]), z);
@@ -48,8 +51,8 @@ INLINE Register narrowed(const Register* v, int zero, int low, int high) {
 }
 INLINE Reals plus(Reals a, Reals b) { return _mm512_add_ps(a, b); }
 INLINE Reals times(Reals a, Reals b) { return _mm512_mul_ps(a, b); }
-INLINE Reals over(Reals a, Reals b) { return _mm512_div_ps(a, b); }
-INLINE Reals least(Reals a, Reals b) { return _mm512_min_ps(a, b); }
+INLINE Reals fused(Reals a, Reals b, Reals c) { return _mm512_fmadd_ps(a, b, c); }
+INLINE Reals limited(Reals x, Reals b) { return _mm512_min_ps(b, _mm512_max_ps(times(b, all(-1)), x)); }  // a NaN becomes a bound
 INLINE Register nothing() { return _mm512_setzero_si512(); }
 
 #elif defined(__AVX2__)
@@ -81,6 +84,9 @@ INLINE void interleave(Register a, Register b, Register c, Register d, Register*
   out[0] = _mm256_unpacklo_epi16(ab, cd), out[1] = _mm256_unpackhi_epi16(ab, cd);
   out[2] = _mm256_unpacklo_epi16(AB, CD), out[3] = _mm256_unpackhi_epi16(AB, CD);
 }
+INLINE Register narrowed(const Register* v) {
+  return _mm256_packus_epi16(_mm256_packs_epi32(v[0], v[1]), _mm256_packs_epi32(v[2], v[3]));
+}
 INLINE Register narrowed(const Register* v, int zero, int low, int high) {
   const Register z = _mm256_set1_epi16(short(zero));
   const Register a = _mm256_adds_epi16(_mm256_packs_epi32(v[0], v[1]), z), b = _mm256_adds_epi16(_mm256_packs_epi32(v[2], v[3]), z);
@@ -88,8 +94,8 @@ INLINE Register narrowed(const Register* v, int zero, int low, int high) {
 }
 INLINE Reals plus(Reals a, Reals b) { return _mm256_add_ps(a, b); }
 INLINE Reals times(Reals a, Reals b) { return _mm256_mul_ps(a, b); }
-INLINE Reals over(Reals a, Reals b) { return _mm256_div_ps(a, b); }
-INLINE Reals least(Reals a, Reals b) { return _mm256_min_ps(a, b); }
+INLINE Reals fused(Reals a, Reals b, Reals c) { return _mm256_fmadd_ps(a, b, c); }
+INLINE Reals limited(Reals x, Reals b) { return _mm256_min_ps(b, _mm256_max_ps(times(b, all(-1)), x)); }  // a NaN becomes a bound
 INLINE Register nothing() { return _mm256_setzero_si256(); }
 
 #else
@@ -126,6 +132,10 @@ INLINE void interleave(Register a, Register b, Register c, Register d, Register*
     for (int j = 0; j < 2; j++) out[2 * i + j] = vreinterpretq_s32_u16(quads.val[j]);
   }
 }
+INLINE Register narrowed(const Register* v) {
+  const int16x8_t a = vcombine_s16(vqmovn_s32(v[0]), vqmovn_s32(v[1])), b = vcombine_s16(vqmovn_s32(v[2]), vqmovn_s32(v[3]));
+  return vreinterpretq_s32_u8(vcombine_u8(vqmovun_s16(a), vqmovun_s16(b)));
+}
 INLINE Register narrowed(const Register* v, int zero, int low, int high) {
   const int16x8_t z = vdupq_n_s16(short(zero));
   const int16x8_t a = vqaddq_s16(vcombine_s16(vqmovn_s32(v[0]), vqmovn_s32(v[1])), z), b = vqaddq_s16(vcombine_s16(vqmovn_s32(v[2]), vqmovn_s32(v[3])), z);
@@ -134,8 +144,8 @@ INLINE Register narrowed(const Register* v, int zero, int low, int high) {
 }
 INLINE Reals plus(Reals a, Reals b) { return vaddq_f32(a, b); }
 INLINE Reals times(Reals a, Reals b) { return vmulq_f32(a, b); }
-INLINE Reals over(Reals a, Reals b) { return vdivq_f32(a, b); }
-INLINE Reals least(Reals a, Reals b) { return vminq_f32(a, b); }
+INLINE Reals fused(Reals a, Reals b, Reals c) { return vfmaq_f32(c, a, b); }
+INLINE Reals limited(Reals x, Reals b) { return vminnmq_f32(b, vmaxnmq_f32(vnegq_f32(b), x)); }  // a NaN becomes a bound
 INLINE Register nothing() { return vdupq_n_s32(0); }
 #endif
 
@@ -147,10 +157,17 @@ INLINE void dequantised(Register bytes, const Quantum& q, Reals* out) {
   interleave(bytes, nothing(), nothing(), nothing(), wide);
   for (int t = 0; t < 4; t++) out[t] = times(real(minus(wide[t], q.zero)), all(q.step));
 }
+// x / step, correctly rounded, without the latency of a division. Source: Markstein, IA-64 and elementary functions (2000),
+// theorem 8.5: one correction by the remainder, with a correctly rounded reciprocal.
+INLINE Reals divided(Reals x, const Quantum& q) {
+  const Reals first = times(x, all(q.reciprocal()));
+  return fused(fused(times(first, all(-1)), all(q.step), x), all(q.reciprocal()), first);
+}
+
 // round(x / step) + zero, within bounds; x in the order of sums.
 INLINE Register quantised(const Reals* x, const Quantum& q) {
   Register v[4];
-  for (int t = 0; t < 4; t++) v[t] = rounded(least(over(x[t], all(q.step)), all(65536)));  // more would not fit into an integer
+  for (int t = 0; t < 4; t++) v[t] = rounded(divided(limited(x[t], all(1024 * q.step)), q));
   return narrowed(v, q.zero, q.low, q.high);
 }
 
@@ -167,13 +184,20 @@ struct Ending {
   const float* factor;  // of each sum
   int zero, low, high;
   const Sum* sum;       // with `other`
+  bool plain() const { return zero == 0 && low == 0 && high == 255 && !sum; }
 };
 
 // Sums of 64 channels of one pixel, tiles `step` apart, into its cell; `other`: the cell to add, or null.
-INLINE void put(const int32_t* sums, size_t step, const Ending& e, char* out, const char* other) {
+// kPlain: the ending is, so that saturation is all there is to do.
+template <bool kPlain>
+INLINE void put(const int32_t* sums, size_t step, const Ending& e, char* out, const char* other = nullptr) {
   for (int q = 0; q < kPieces; q++) {
     Register v[4];
     for (int t = 0; t < 4; t++) v[t] = rounded(times(real(load(sums + t * step + q * kSums)), reals(e.factor + t * 16 + q * kSums)));
+    if constexpr (kPlain) {
+      store(out + q * kBytes, narrowed(v));
+      continue;
+    }
     Register y = narrowed(v, e.zero, e.low, e.high);
     if (other) y = added(y, load(other + q * kBytes), *e.sum);
     store(out + q * kBytes, y);

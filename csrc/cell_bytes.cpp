@@ -112,15 +112,17 @@ class Dequantize : public Step {
   const Quantum quantum;
 };
 
-class Add : public Step {
+// The sum of two maps, or a map times one factor for each channel.
+class Binary : public Step {
  public:
-  Add(const StepMaker& m, const Operands& o) : loops(m.bytes.loops), a(o.map(0)), b(o.map(1)), out(o.out_map(0)), sum{o.quantum("sum_a"), o.quantum("sum_b"), o.quantum("sum")} {
-    o.require(same_size(a, out) && same_size(b, out) && out.lanes == kByteLanes, "has maps of different sizes");
+  Binary(const StepMaker& m, const Operands& o) : loops(m.bytes.loops), a(o.map(0)), b(o.map(1)), out(o.out_map(0)), adds(o.op.name == "cells.bytes_add"), sum{o.quantum("sum_a"), o.quantum("sum_b"), o.quantum("sum")} {
+    const bool fits = adds ? same_size(b, out) : b.channels == out.channels && b.height == 1 && b.width == 1 && b.lanes == kByteLanes;
+    o.require(same_size(a, out) && fits && out.lanes == kByteLanes, "has maps of different sizes");
   }
   void run(int, const Worker& worker) override {
     clear_border(out, worker, sum.out.zero);
     for (int c = worker.first(out.blocks()); c < worker.last(out.blocks()); c++)
-      for (int y = 0; y < out.height; y++) loops.add(sum, row(a, c, y), row(b, c, y), out.width, row(out, c, y));
+      for (int y = 0; y < out.height; y++) (adds ? loops.add : loops.scale)(sum, row(a, c, y), row(b, c, adds ? y : 0), out.width, row(out, c, y));
   }
 
  private:
@@ -130,7 +132,32 @@ class Add : public Step {
   }
   const ByteLoops& loops;
   const Map a, b, out;
+  const bool adds;
   const Sum sum;
+};
+
+// A function of one byte.
+class Table : public Step {
+ public:
+  Table(const StepMaker& m, const Operands& o) : in(o.map(0)), out(o.out_map(0)), a(m.of(out)), finish(o.finish("")), border(int(o.integer("border", 0))) {
+    o.require(same_size(in, out) && out.lanes == kByteLanes && finish.table, "needs maps of one size and a table");
+  }
+  void run(int, const Worker& worker) override {
+    clear_border(out, worker, border);
+    const int first = worker.first(out.blocks()), last = worker.last(out.blocks());
+    for (int c = first; c < last; c++)
+      for (int y = 0; y < out.height; y++) {
+        const Rows from = block_of(in, c), to = block_of(out, c);
+        std::memcpy(to.data + size_t(y) * to.row * kCell, from.data + size_t(y) * from.row * kCell, size_t(out.width) * kCell);
+      }
+    if (first < last) a.activate(finish, block_of(out, first), last - first, out.height, out.width);
+  }
+
+ private:
+  const Map in, out;
+  const Convolutions& a;
+  const Finish finish;
+  const int border;
 };
 
 // Mean of every channel, as a map of one pixel.
@@ -158,7 +185,8 @@ class Mean : public Step {
 std::unique_ptr<Step> make_bytes_stem(const StepMaker& m, const Operands& o) { return std::make_unique<Stem>(m, o); }
 std::unique_ptr<Step> make_quantize(const StepMaker& m, const Operands& o) { return std::make_unique<Quantize>(m, o); }
 std::unique_ptr<Step> make_dequantize(const StepMaker& m, const Operands& o) { return std::make_unique<Dequantize>(m, o); }
-std::unique_ptr<Step> make_bytes_add(const StepMaker& m, const Operands& o) { return std::make_unique<Add>(m, o); }
+std::unique_ptr<Step> make_bytes_binary(const StepMaker& m, const Operands& o) { return std::make_unique<Binary>(m, o); }
+std::unique_ptr<Step> make_bytes_table(const StepMaker& m, const Operands& o) { return std::make_unique<Table>(m, o); }
 std::unique_ptr<Step> make_bytes_mean(const StepMaker& m, const Operands& o) { return std::make_unique<Mean>(m, o); }
 
 }  // namespace underone

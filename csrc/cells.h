@@ -67,9 +67,10 @@ inline int row_taps(const Window& w, int lanes) {
 struct Quantum {
   float step = 1;
   int zero = 0, low = 0, high = 255;
+  float reciprocal() const { return 1 / step; }
 };
 
-// a + b, each dequantised, quantised anew.
+// a + b or a * b, each dequantised, quantised anew.
 struct Sum {
   Quantum a, b, out;
 };

@@ -64,7 +64,7 @@ int Operands::byte(double value) const {
 
 Quantum Operands::quantum(const std::string& name) const {
   const auto given = numbers(name);
-  require(given.size() == 4 && given[0] > 0 && std::isfinite(given[0]), "needs a step, a zero and bounds");
+  require(given.size() == 4 && given[0] >= 1e-30 && given[0] <= 1e30, "needs a step from 1e-30 to 1e30, a zero and bounds");
   return {float(given[0]), byte(given[1]), byte(given[2]), byte(given[3])};
 }
 

@@ -194,7 +194,8 @@ struct StepRow {
 const StepRow kSteps[] = {
     {"cells.chain", made<Chain>, true}, {"cells.stem", made<Stem>},       {"cells.load", made<Load>},
     {"cells.bytes_stem", make_bytes_stem, true}, {"cells.quantize", make_quantize, true}, {"cells.dequantize", make_dequantize, true},
-    {"cells.bytes_add", make_bytes_add, true}, {"cells.bytes_mean", make_bytes_mean, true},
+    {"cells.bytes_add", make_bytes_binary, true}, {"cells.bytes_scale", make_bytes_binary, true},
+    {"cells.bytes_table", make_bytes_table, true}, {"cells.bytes_mean", make_bytes_mean, true},
     {"cells.store", made<Store>},    {"cells.add", made<Pointwise>},   {"cells.scale", made<Pointwise>},
     {"cells.function", made<Pointwise>}, {"cells.mean", made<Mean>},   {"cells.linear", made<Linear>},
     {"cells.pool", make_pool},       {"cells.resize", make_resize},    {"cells.concat", make_concat},

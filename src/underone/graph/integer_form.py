@@ -17,7 +17,8 @@ def integer_convolutions(graph: Graph) -> Graph:
     """Write every convolution of quantised tensors that is rounded at once as QLinearConv.
 
     Its operand and its weight come from DequantizeLinear with fixed scales, the weight from a constant; its bias is a
-    constant, or dequantised from one; its only reader is a QuantizeLinear, or a Clip or Relu before one. Any other convolution stays.
+    constant, or dequantised from one; its only reader is a QuantizeLinear, or a Clip or Relu before one. Any other
+    convolution stays.
     """
     return drop_unused(_Rewriting(graph).graph_of())
 

@@ -1,40 +1,52 @@
 """Single nodes on quantised maps: each function writes the step of a node and says whether it could."""
 
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
 from ..graph import Node
+from ..graph.reference import run_node
 from ..graph.shapes import label
 from .quantised import Scale, scale_of
 from .tensors import Tensors
 
 FEW_CHANNELS = 16  # an image with fewer is unfolded as it comes, without a map of its own
 _MEANS = ("GlobalAveragePool", "ReduceMean")
+_FUNCTIONS = ("Relu", "Clip", "LeakyRelu", "HardSwish", "HardSigmoid", "Sigmoid", "Tanh")
 
 
 def quantize(t: Tensors, node: Node) -> bool:
-    """QuantizeLinear: of a sum or a mean of quantised maps, or of any image."""
+    """QuantizeLinear: of what is computed from quantised maps, or of any image."""
     scale = scale_of(t.graph.constants, node.inputs)
     if scale is None or not _could_be_map(t, node.outputs[0]):
         return False
+    if _table(t, node, scale):
+        return True
     maker = t.producers.get(node.inputs[0])
     while maker is not None and maker.op in ("Relu", "Clip"):
         maker = t.producers.get(maker.inputs[0])
-    if maker is not None and (
-        (maker.op == "Add" and _sum(t, maker, node)) or (maker.op in _MEANS and _mean(t, maker, node))
-    ):
+    attempt = _COMPUTED.get(maker.op) if maker is not None else None
+    if maker is not None and attempt is not None and attempt(t, maker, node):
         return True
     source = t.as_plain(node.inputs[0])
     t.step("cells.quantize", label(node), {"quantum": scale.numbers()}, [source], [t.new_map(node.outputs[0])], [node])
     return True
 
 
-def _sum(t: Tensors, add: Node, node: Node) -> bool:
-    found = t.fuser.byte_sum(add)
-    if found is None or found[3] != node.outputs[0] or len({t.types[n].shape for n in (*found[0], found[3])}) > 1:
+def _binary(t: Tensors, node: Node, rounding: Node) -> bool:
+    """Sum of two maps, or a map times one factor for each channel."""
+    found = t.fuser.joined_bytes(node)
+    if found is None or found[3] != rounding.outputs[0] or not all(t.on_map(n) for n in found[0]):
         return False
     names, scales, nodes, result = found
-    if not all(t.on_map(n) for n in names):
+    shape = t.types[result].shape
+    if t.types[names[0]].shape != shape:
+        names, scales = names[::-1], [scales[1], scales[0], scales[2]]
+    op, other = ("add", shape) if node.op == "Add" else ("scale", (*shape[:2], 1, 1))
+    if (t.types[names[0]].shape, t.types[names[1]].shape) != (shape, other):
         return False
-    attrs = sum_attrs(*scales)
-    t.step("cells.bytes_add", label(add), attrs, [t.as_map(n) for n in names], [t.new_map(result)], [add, *nodes])
+    inputs = [t.as_map(n) for n in names]
+    t.step(f"cells.bytes_{op}", label(node), sum_attrs(*scales), inputs, [t.new_map(result)], [node, *nodes])
     return True
 
 
@@ -63,6 +75,34 @@ def _mean(t: Tensors, mean: Node, node: Node) -> bool:
         [mean, *end[1]],
     )
     return True
+
+
+def _table(t: Tensors, node: Node, scale: Scale) -> bool:
+    """A function between DequantizeLinear and QuantizeLinear: 256 results, as the reference gives them."""
+    function = t.producers.get(node.inputs[0])
+    source = t.producers.get(function.inputs[0]) if function is not None and function.op in _FUNCTIONS else function
+    if source is None or source.op != "DequantizeLinear" or not t.on_map(source.inputs[0]):
+        return False
+    if scale_of(t.graph.constants, source.inputs) is None:
+        return False
+    kind = t.types[source.inputs[0]].dtype
+    values = (np.arange(256) - (128 if kind == "int8" else 0)).astype(kind)
+    for step in (source, *([function] if function is not source and function is not None else []), node):
+        values = run_node(step, [values, *(t.graph.constants[n] for n in step.inputs[1:])])[0]
+    table = values.astype(int) + (128 if t.types[node.outputs[0]].dtype == "int8" else 0)
+    attrs = {"function": "table", "table": table.tolist(), "border": scale.zero}
+    t.step(
+        "cells.bytes_table", label(function or node), attrs, [t.as_map(source.inputs[0])], [t.new_map(node.outputs[0])],
+        [node],
+    )  # fmt: skip
+    return True
+
+
+_COMPUTED: Mapping[str, Callable[[Tensors, Node, Node], bool]] = {
+    "Add": _binary,
+    "Mul": _binary,
+    **dict.fromkeys(_MEANS, _mean),
+}
 
 
 def dequantize(t: Tensors, node: Node) -> bool:

@@ -232,7 +232,7 @@ class Fuser:
         """Take the residual sum of dequantised maps with it, when it is quantised again."""
         first = self.only_reader(chain.result)
         node = self.only_reader(first.outputs[0]) if first is not None and first.op == "DequantizeLinear" else None
-        found = self.byte_sum(node) if node is not None and node.op == "Add" and id(node) not in taken else None
+        found = self.joined_bytes(node) if node is not None and node.op == "Add" and id(node) not in taken else None
         if first is None or node is None or found is None:
             return chain
         sources, scales, nodes, name = found
@@ -244,11 +244,11 @@ class Fuser:
         both = (scales[a], scales[b], scales[2])
         return replace(chain, added=sources[b], sum=both, result=name, nodes=(*chain.nodes, first, node, *nodes))
 
-    def byte_sum(self, node: Node) -> tuple[list[str], list[Scale], tuple[Node, ...], str] | None:
-        """Describe a sum of two dequantised tensors that is quantised again.
+    def joined_bytes(self, node: Node) -> tuple[list[str], list[Scale], tuple[Node, ...], str] | None:
+        """Describe an Add or a Mul of two dequantised tensors that is quantised again.
 
         Returns:
-            The tensors of bytes, the scales of both and of the result, the nodes behind the sum, and the result's name.
+            The tensors of bytes, the scales of both and of the result, the nodes behind it, and the result's name.
         """
         sources = [self._makers.get(n) for n in node.inputs]
         if any(s is None or s.op != "DequantizeLinear" for s in sources):

@@ -67,7 +67,7 @@ def shifted(zero: Array) -> int:
 
 
 def whole_of(constants: Mapping[str, Array], node: Node) -> Whole | None:
-    """Read a QLinearConv on bytes whose weights are symmetric, or can be shifted to be, and whose sums fit into int32."""
+    """Read a QLinearConv on bytes whose weights less their zero points fit into int8, and whose sums into int32."""
     _, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero, *rest = node.inputs
     names = (x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero, *rest)
     if any(n not in constants for n in names):
