@@ -17,7 +17,7 @@ Rows block_of(const Map& m, int block) {
 // Dense 3x3 window of stride 2 over an image of 3 planes.
 class Stem : public Step {
  public:
-  Stem(const StepMaker& m, const Operands& o) : out(o.out_map(0)), finish(o.finish("")), border(int(o.integer("border", 0))), a(m.of(out)), rows(rows_for(m, o)) {}
+  Stem(const StepMaker& m, const Operands& o) : out(o.out_map(0)), finish(o.finish("")), border(o.byte("border")), a(m.of(out)), rows(rows_for(m, o)) {}
   int phases() const override { return 2; }
   void run(int phase, const Worker& worker) override {
     if (phase == 0) return rows.prepare(worker);
@@ -139,7 +139,7 @@ class Binary : public Step {
 // A function of one byte.
 class Table : public Step {
  public:
-  Table(const StepMaker& m, const Operands& o) : in(o.map(0)), out(o.out_map(0)), a(m.of(out)), finish(o.finish("")), border(int(o.integer("border", 0))) {
+  Table(const StepMaker& m, const Operands& o) : in(o.map(0)), out(o.out_map(0)), a(m.of(out)), finish(o.finish("")), border(o.byte("border")) {
     o.require(same_size(in, out) && out.lanes == kByteLanes && finish.table, "needs maps of one size and a table");
   }
   void run(int, const Worker& worker) override {

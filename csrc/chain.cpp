@@ -73,7 +73,7 @@ Chain::Chain(const StepMaker& m, const Operands& o) : a(m.of(o.out_map(0))), in(
     o.require(same_size(added, out) && added.pad == out.pad, "adds a map of another size or border");
     if (quantised) sum = {o.quantum("sum_a"), o.quantum("sum_b"), o.quantum("sum")};
   }
-  expand.border = int(o.integer("expand_border", 0)), border = int(o.integer("border", 0));
+  expand.border = o.byte("expand_border"), border = o.byte("border");
   int channels = in.channels;
   if (expand.present && !stem) {
     const Shape& w = o.shape(2);

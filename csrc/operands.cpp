@@ -54,18 +54,19 @@ Layer Operands::layer(size_t i, int64_t channels, bool quantised, const std::str
   const Tensor whole = constant(i + 1, Type::int32);
   const auto factors = numbers(prefix + "factors");
   require(whole.shape == Shape{channels} && int64_t(factors.size()) == channels, "needs a bias and a factor for every output channel");
-  return {constant(i, Type::int8).data, whole.data, {factors.begin(), factors.end()}, byte(double(integer((prefix + "zero").c_str(), 0)))};
+  return {constant(i, Type::int8).data, whole.data, {factors.begin(), factors.end()}, byte(prefix + "zero")};
 }
 
-int Operands::byte(double value) const {
+int Operands::as_byte(double value) const {
   require(value >= 0 && value <= 255, "has a byte outside 0 to 255");
   return int(value);
 }
+int Operands::byte(const std::string& name) const { return as_byte(double(integer(name.c_str(), 0))); }
 
 Quantum Operands::quantum(const std::string& name) const {
   const auto given = numbers(name);
   require(given.size() == 4 && given[0] >= 1e-30 && given[0] <= 1e30, "needs a step from 1e-30 to 1e30, a zero and bounds");
-  return {float(given[0]), byte(given[1]), byte(given[2]), byte(given[3])};
+  return {float(given[0]), as_byte(given[1]), as_byte(given[2]), as_byte(given[3])};
 }
 
 const Shape& Operands::shape(size_t i) const {
@@ -111,7 +112,7 @@ Finish Operands::finish(const std::string& prefix) const {
     const auto values = numbers(prefix + "table");
     require(values.size() == 256, "needs a table of 256 bytes");
     auto table = std::make_shared<std::vector<uint8_t>>();
-    for (double value : values) table->push_back(uint8_t(byte(value)));
+    for (double value : values) table->push_back(uint8_t(as_byte(value)));
     f.table = table;
   }
   for (auto& [known, function] : names)

@@ -28,6 +28,7 @@ struct Operands {
   Quantum quantum(const std::string& name) const;
 
   int64_t integer(const char* name, int64_t otherwise) const;
+  int byte(const std::string& name) const;  // an attribute from 0 to 255; 0 when it is left out
   std::vector<double> numbers(const std::string& name) const;
   std::string word(const std::string& name) const;
   // The attributes <prefix>limits: (low, high) and <prefix>function: name, <prefix>slope: (alpha, beta).
@@ -35,7 +36,7 @@ struct Operands {
   // The attributes <prefix>kernel, strides, dilations, pads, as ONNX orders them.
   Window window(const std::string& prefix = "") const;
 
-  int byte(double value) const;
+  int as_byte(double value) const;
 
   mutable std::vector<std::unique_ptr<char[]>> copies = {};  // of constants that are views of a file, at odd addresses
 };
