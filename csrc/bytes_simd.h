@@ -155,6 +155,7 @@ constexpr int kSums = kBytes / 4, kPieces = kCell / kBytes;
 INLINE void dequantised(Register bytes, const Quantum& q, Reals* out) {
   Register wide[4];
   interleave(bytes, nothing(), nothing(), nothing(), wide);
+#pragma GCC unroll 4
   for (int t = 0; t < 4; t++) out[t] = times(real(minus(wide[t], q.zero)), all(q.step));
 }
 // x / step, correctly rounded, without the latency of a division. Source: Markstein, IA-64 and elementary functions (2000),
@@ -167,6 +168,7 @@ INLINE Reals divided(Reals x, const Quantum& q) {
 // round(x / step) + zero, within bounds; x in the order of sums.
 INLINE Register quantised(const Reals* x, const Quantum& q) {
   Register v[4];
+#pragma GCC unroll 4
   for (int t = 0; t < 4; t++) v[t] = rounded(divided(limited(x[t], all(1024 * q.step)), q));
   return narrowed(v, q.zero, q.low, q.high);
 }
@@ -175,6 +177,7 @@ INLINE Register quantised(const Reals* x, const Quantum& q) {
 INLINE Register added(Register a, Register b, const Sum& sum) {
   Reals x[4], y[4];
   dequantised(a, sum.a, x), dequantised(b, sum.b, y);
+#pragma GCC unroll 4
   for (int t = 0; t < 4; t++) x[t] = plus(x[t], y[t]);
   return quantised(x, sum.out);
 }
@@ -193,6 +196,7 @@ template <bool kPlain>
 INLINE void put(const int32_t* sums, size_t step, const Ending& e, char* out, const char* other = nullptr) {
   for (int q = 0; q < kPieces; q++) {
     Register v[4];
+#pragma GCC unroll 4
     for (int t = 0; t < 4; t++) v[t] = rounded(times(real(load(sums + t * step + q * kSums)), reals(e.factor + t * 16 + q * kSums)));
     if constexpr (kPlain) {
       store(out + q * kBytes, narrowed(v));
