@@ -39,7 +39,7 @@ inline void store(Waiting& w, int pixels) {
 }
 
 Ending ending(const Packed& packed, int block, float low, float high, const Sum* sum) {
-  return {packed.factor + 64 * block, packed.zero, int(std::max(low, 0.0f)), int(std::min(high, 255.0f)), sum};
+  return {packed.factor + 64 * block, packed.zero, int(std::clamp(low, 0.0f, 255.0f)), int(std::clamp(high, 0.0f, 255.0f)), sum};
 }
 
 const int32_t* bias_of(const Packed& packed, int block) { return reinterpret_cast<const int32_t*>(packed.bias) + 64 * block; }

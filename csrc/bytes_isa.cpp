@@ -11,7 +11,7 @@ namespace {
 constexpr int kTile = 1024;  // bytes of a tile of weights: 64 channels in, 16 sums
 
 Ending ending(const Packed& packed, int block, float low, float high, const Sum* sum = nullptr) {
-  return {packed.factor + 64 * block, packed.zero, int(std::max(low, 0.0f)), int(std::min(high, 255.0f)), sum};
+  return {packed.factor + 64 * block, packed.zero, int(std::clamp(low, 0.0f, 255.0f)), int(std::clamp(high, 0.0f, 255.0f)), sum};
 }
 
 // Some pixels side by side.

@@ -175,15 +175,15 @@ def test_function_is_a_table(function, dtype, instructions):
     check(net, instructions, ["quantize", "chain", "bytes_table", "chain", "dequantize"])
 
 
-def test_factors_of_channels_are_within_a_quantum(instructions):
-    net = Net(70, 6, 5)
-    wide = net.conv(130)
+def test_factors_of_channels_are_the_reference(instructions):
+    net = Net(70, 4, 4)
+    wide = net.conv(130, step=1 / 16)  # whose means are exact in float32
     net.last = net.rounded(net.node("GlobalAveragePool", wide), 0.01, 128)
     net.conv(130)
     gate = net.rounded(net.node("Sigmoid", net.last), 1 / 256, 0)
     net.last = net.rounded(net.node("Relu", net.node("Mul", gate, wide)), 0.02, 0)
     steps = ["quantize", "chain", "bytes_mean", "chain", "bytes_table", "bytes_scale", "dequantize"]
-    check(net, instructions, steps, atol=0.0201)
+    check(net, instructions, steps)
 
 
 def test_mean_and_product_of_a_vector_are_within_a_quantum(instructions):

@@ -7,6 +7,7 @@ import numpy as np
 from ..graph import Node
 from ..graph.reference import run_node
 from ..graph.shapes import label
+from .byte_nodes import Joined, joined, rounding
 from .quantised import Scale, scale_of
 from .tensors import Tensors
 
@@ -33,31 +34,30 @@ def quantize(t: Tensors, node: Node) -> bool:
     return True
 
 
-def _binary(t: Tensors, node: Node, rounding: Node) -> bool:
+def _binary(t: Tensors, node: Node, last: Node) -> bool:
     """Sum of two maps, or a map times one factor for each channel."""
-    found = t.fuser.joined_bytes(node)
-    if found is None or found[3] != rounding.outputs[0] or not all(t.on_map(n) for n in found[0]):
+    found = joined(t.fuser, node)
+    if found is None or found.result != last.outputs[0] or not all(map(t.on_map, found.sources)):
         return False
-    names, scales, nodes, result = found
-    shape = t.types[result].shape
-    if t.types[names[0]].shape != shape:
-        names, scales = names[::-1], [scales[1], scales[0], scales[2]]
+    shape = t.types[found.result].shape
+    found = found if t.types[found.sources[0]].shape == shape else found.turned()
     op, other = ("add", shape) if node.op == "Add" else ("scale", (*shape[:2], 1, 1))
-    if (t.types[names[0]].shape, t.types[names[1]].shape) != (shape, other):
+    if [t.types[n].shape for n in found.sources] != [shape, other]:
         return False
-    inputs = [t.as_map(n) for n in names]
-    t.step(f"cells.bytes_{op}", label(node), sum_attrs(*scales), inputs, [t.new_map(result)], [node, *nodes])
+    inputs = [t.as_map(n) for n in found.sources]
+    t.step(f"cells.bytes_{op}", label(node), sum_attrs(found), inputs, [t.new_map(found.result)], [node, *found.nodes])
     return True
 
 
-def sum_attrs(a: Scale, b: Scale, total: Scale) -> dict[str, list[float]]:
-    """Give the attributes of a sum of quantised maps."""
-    return {"sum_a": a.numbers(), "sum_b": b.numbers(), "sum": total.numbers()}
+def sum_attrs(found: Joined) -> dict[str, list[float]]:
+    """Give the attributes of a step that joins quantised maps."""
+    first, second = found.scales
+    return {"sum_a": first.numbers(), "sum_b": second.numbers(), "sum": found.total.numbers()}
 
 
 def _mean(t: Tensors, mean: Node, node: Node) -> bool:
     source = t.producers.get(mean.inputs[0])
-    end = t.fuser.rounding(mean.outputs[0])
+    end = rounding(t.fuser, mean.outputs[0])
     scale = (
         scale_of(t.graph.constants, source.inputs) if source is not None and source.op == "DequantizeLinear" else None
     )

@@ -1,41 +1,18 @@
 """Find what is computed together: convolutions with their functions, depthwise pairs and triples, residual sums."""
 
-from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from ..graph import Graph, Node, TensorType
-from ..graph.integer_form import whole_bounds
+from ..graph import Node
 from ..graph.ops import attributes
 from ..graph.shape_rules import window_pads
-from .quantised import BYTES, Scale, Whole, scale_of, shifted, whole_of
-from .quantised_form import RESHAPES
-
-INF = float("inf")
-Types = Mapping[str, TensorType]
-
-# functions that the engine's kernels end with; bounds have an entry of their own
-_FUNCTIONS = {"HardSwish": "hardswish", "Sigmoid": "sigmoid", "HardSigmoid": "hardsigmoid", "Tanh": "tanh"}
-
-
-@dataclass(frozen=True)
-class Finish:
-    """What happens to a result before it is stored."""
-
-    low: float = -INF
-    high: float = INF
-    function: str = ""
-    slope: tuple[float, float] = (1 / 6, 0.5)
-
-    def attrs(self, prefix: str = "") -> dict[str, Any]:
-        """Give the attributes of a step."""
-        found: dict[str, Any] = {prefix + "limits": [self.low, self.high]}
-        if self.function:
-            found |= {prefix + "function": self.function, prefix + "slope": list(self.slope)}
-        return found
+from .byte_nodes import Joined, joined, zero_of
+from .finish import Finish, finish_of
+from .quantised import Whole, whole_of
+from .readers import Readers
 
 
 @dataclass(frozen=True)
@@ -74,7 +51,7 @@ class Chain:
         nodes: the graph's nodes that it computes, in order.
         expand, depthwise, project: its stages; at least one of the latter two.
         added: name of the map that is added to the last stage.
-        sum: how it is added, of bytes: what the stage's result, the map and the sum stand for.
+        sum: how it is added, of bytes: the stage's result first.
     """
 
     source: str
@@ -84,33 +61,11 @@ class Chain:
     depthwise: Convolution | None = None
     project: Convolution | None = None
     added: str = ""
-    sum: tuple[Scale, Scale, Scale] | None = None
+    sum: Joined | None = None
 
 
-class Fuser:
+class Fuser(Readers):
     """Looks along the graph from a convolution on; nodes of the names in `apart` are joined with nothing."""
-
-    def __init__(self, graph: Graph, types: Types, apart: Container[str] = ()) -> None:
-        self.graph = graph
-        self.types = types
-        self._apart = apart
-        self.order = {id(node): i for i, node in enumerate(graph.nodes)}
-        self._makers = {name: node for node in graph.nodes for name in node.outputs}
-        self.readers: dict[str, list[Node]] = {}
-        for node in graph.nodes:
-            for name in node.inputs:
-                self.readers.setdefault(name, []).append(node)
-        self.uses = Counter(name for node in graph.nodes for name in node.inputs)
-        self.uses.update(v.name for v in graph.outputs)
-
-    def only_reader(self, name: str) -> Node | None:
-        """Give the one node that reads a tensor, when nothing else does."""
-        found = self.readers[name][0] if self.uses[name] == 1 and self.readers.get(name) else None
-        return None if found is None or self.is_apart(found) else found
-
-    def is_apart(self, node: Node) -> bool:
-        """Whether a node was named to stay by itself."""
-        return node_name(node) in self._apart
 
     def convolution(self, node: Node | None) -> Convolution | None:
         """Describe a convolution that runs on maps, or None."""
@@ -141,16 +96,7 @@ class Fuser:
     def _whole(self, node: Node) -> Whole | None:
         """Read a convolution of bytes; the border of its map must hold its own zero."""
         found = whole_of(self.graph.constants, node)
-        return found if found is not None and self.zero_of(node.inputs[0]) in (None, found.x_zero) else None
-
-    def zero_of(self, name: str) -> int | None:
-        """Give the zero point that a tensor of bytes is written with; None where nothing says it."""
-        node = self._makers.get(name)
-        while node is not None and node.op in ("Clip", *RESHAPES):
-            node = self._makers.get(node.inputs[0])
-        at = {"QuantizeLinear": 2, "QLinearConv": 7}.get(node.op, 9) if node is not None else 9
-        value = self.graph.constants.get(node.inputs[at]) if node is not None and at < len(node.inputs) else None
-        return None if value is None or value.size != 1 or value.dtype.name not in BYTES else shifted(value)
+        return found if found is not None and zero_of(self, node.inputs[0]) in (None, found.x_zero) else None
 
     def finished(self, name: str) -> tuple[Finish, str, tuple[Node, ...]]:
         """Take the function behind a tensor with it, if nothing else reads in between.
@@ -232,51 +178,17 @@ class Fuser:
         """Take the residual sum of dequantised maps with it, when it is quantised again."""
         first = self.only_reader(chain.result)
         node = self.only_reader(first.outputs[0]) if first is not None and first.op == "DequantizeLinear" else None
-        found = self.joined_bytes(node) if node is not None and node.op == "Add" and id(node) not in taken else None
+        found = joined(self, node) if node is not None and node.op == "Add" and id(node) not in taken else None
         if first is None or node is None or found is None:
             return chain
-        sources, scales, nodes, name = found
-        a, b = (0, 1) if sources[0] == chain.result else (1, 0)
-        if sources[a] != chain.result or self.types[sources[b]].shape != self.types[chain.result].shape:
+        found = found if found.sources[0] == chain.result else found.turned()
+        own, other = found.sources
+        if own != chain.result or self.types[other].shape != self.types[own].shape or other in self.graph.constants:
             return chain
-        if ready.get(sources[b], -1) >= self.order[id(node)] or sources[b] in self.graph.constants:
+        if ready.get(other, -1) >= self.order[id(node)]:
             return chain
-        both = (scales[a], scales[b], scales[2])
-        return replace(chain, added=sources[b], sum=both, result=name, nodes=(*chain.nodes, first, node, *nodes))
-
-    def joined_bytes(self, node: Node) -> tuple[list[str], list[Scale], tuple[Node, ...], str] | None:
-        """Describe an Add or a Mul of two dequantised tensors that is quantised again.
-
-        Returns:
-            The tensors of bytes, the scales of both and of the result, the nodes behind it, and the result's name.
-        """
-        sources = [self._makers.get(n) for n in node.inputs]
-        if any(s is None or s.op != "DequantizeLinear" for s in sources):
-            return None
-        end = self.rounding(node.outputs[0])
-        scales = [scale_of(self.graph.constants, s.inputs) for s in sources if s is not None]
-        if end is None or any(s is None for s in scales):
-            return None
-        names = [s.inputs[0] for s in sources if s is not None]
-        return names, [*(s for s in scales if s is not None), end[0]], end[1], end[1][-1].outputs[0]
-
-    def rounding(self, name: str) -> tuple[Scale, tuple[Node, ...]] | None:
-        """Find the QuantizeLinear that alone reads a tensor, or a Relu or Clip before it: its scale, and the nodes."""
-        node = self.only_reader(name)
-        clip = node if node is not None and node.op in ("Relu", "Clip") else None
-        last = self.only_reader(clip.outputs[0]) if clip is not None else node
-        scale = (
-            scale_of(self.graph.constants, last.inputs) if last is not None and last.op == "QuantizeLinear" else None
-        )
-        if last is None or scale is None:
-            return None
-        limits = finish_of(clip, self.types) if clip is not None else Finish()
-        if limits is None:
-            return None
-        zero = self.graph.constants[last.inputs[2]]
-        low, high = whole_bounds(float(scale.step), zero, (limits.low, limits.high))
-        shift = shifted(zero) - int(zero.item())
-        return replace(scale, low=low + shift, high=high + shift), (*([clip] if clip is not None else []), last)
+        nodes = (*chain.nodes, first, node, *found.nodes)
+        return replace(chain, added=other, sum=found, result=found.result, nodes=nodes)
 
 
 def weight_operand(node: Node) -> int:
@@ -300,31 +212,6 @@ def _met(
     ahead = before - first * dilation
     behind = (out - 1) * stride + (last - first) * dilation + 1 - size - ahead
     return ((first, last + 1), (ahead, behind)) if min(ahead, behind) >= 0 else ((0, kernel), pads)
-
-
-def node_name(node: Node) -> str:
-    """Give what a node is called in a profile."""
-    return node.name or node.outputs[0]
-
-
-def finish_of(node: Node, types: Types) -> Finish | None:
-    """Give the function of one element that a node is, or None."""
-    dtype = types[node.inputs[0]].dtype
-    if dtype in BYTES and node.op == "Clip":
-        shift = 128 if dtype == "int8" else 0
-        return Finish(node.attrs.get("min", -INF) + shift, node.attrs.get("max", INF) + shift)
-    if dtype != "float32":
-        return None
-    attrs = attributes(node.op, node.attrs, [types[n].shape for n in node.inputs if n])
-    if node.op == "Relu":
-        return Finish(low=0.0)
-    if node.op == "Clip" and attrs["min"] <= attrs["max"]:
-        return Finish(attrs["min"], attrs["max"])
-    if node.op == "HardSigmoid":
-        return Finish(function="hardsigmoid", slope=(attrs["alpha"], attrs["beta"]))
-    if node.op == "Gelu" and attrs["approximate"] == "none":
-        return Finish(function="gelu")
-    return Finish(function=_FUNCTIONS[node.op]) if node.op in _FUNCTIONS else None
 
 
 def window_attrs(conv: Convolution) -> dict[str, Any]:

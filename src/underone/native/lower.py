@@ -13,7 +13,7 @@ from ..graph.shapes import label
 from .byte_steps import FEW_CHANNELS, dequantize, quantize, reshape, sum_attrs
 from .channel_runs import concat, shuffle, slices, split
 from .composites import join_gelu
-from .fuse import Chain, Convolution, as_float, node_name, window_attrs
+from .fuse import Chain, Convolution, as_float, window_attrs
 from .join import join_stems
 from .map_steps import add, constant_pair, function, labels, mean, norm, pool, resize, scale
 from .matrix_steps import is_vector, linear, matmul
@@ -21,6 +21,7 @@ from .pixel_rows import pixel_rows
 from .program import Program
 from .quantised import scale_of
 from .quantised_form import RESHAPES, quantised_form
+from .readers import node_name
 from .tensors import Tensors
 
 # how nodes run on maps, or as products with constants; what no function takes runs on plain tensors
@@ -149,7 +150,7 @@ class _Lowering:
         for stage, prefix in stages:
             attrs |= _stage_attrs(stage, prefix) if stage is not None else {}
         if chain.sum is not None:
-            attrs |= sum_attrs(*chain.sum) | {"border": chain.sum[2].zero}
+            attrs |= sum_attrs(chain.sum) | {"border": chain.sum.total.zero}
         inputs += [n for stage, _ in stages for n in self._weights(stage)]
         self.tensors.step("cells.chain", label(head.node), attrs, inputs, [result], chain.nodes)
         return None

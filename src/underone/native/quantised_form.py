@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..graph import Graph, Node
+from ..graph import Array, Graph, Node
 from ..graph.graph import unused_name
 from ..graph.integer_form import integer_convolutions
 from ..graph.ops import attributes
@@ -43,57 +43,72 @@ def reshape_bytes(graph: Graph) -> Graph:
     return drop_unused(replace(graph, nodes=nodes)) if moved else graph
 
 
+@dataclass(frozen=True)
+class _Product:
+    """A Gemm and what stands around it."""
+
+    gemm: Node
+    x: Node
+    weight: Node
+    rounding: Node
+
+
 def products_as_convolutions(graph: Graph) -> Graph:
     """Write a Gemm of quantised rows and a constant matrix, whose result is quantised, as a convolution of 1x1 maps."""
-    makers, constants = _makers(graph), dict(graph.constants)
-    taken = {*makers, *constants, *(v.name for v in graph.inputs)}
-    nodes: list[Node] = []
-    rounded = {n.inputs[0]: n for n in graph.nodes if n.op == "QuantizeLinear"}
-    uses = _uses(graph)
-    replaced: dict[str, Node] = {}
+    found = {id(p.gemm): p for node in graph.nodes if (p := _product(graph, node)) is not None}
+    if not found:
+        return graph
+    constants, nodes = dict(graph.constants), []
+    written = {id(p.rounding) for p in found.values()}
     for node in graph.nodes:
-        rounding = rounded.get(node.outputs[0])
-        x, weight = (makers.get(n) for n in node.inputs[:2]) if node.op == "Gemm" else (None, None)
-        if (
-            rounding is None
-            or x is None
-            or weight is None
-            or uses[node.outputs[0]] != 1
-            or not _is_product(graph, node, x, weight)
-        ):
-            nodes.append(replaced.pop(node.outputs[0], node))
-            continue
-        columns = graph.constants[weight.inputs[0]]
-        turned = columns if node.attrs.get("transB") else columns.T
-        names = [
-            unused_name(f"{node.outputs[0]}/{part}", taken)
-            for part in ("bytes", "x", "matrix", "weight", "y", "rounded")
-        ]
-        taken.update(names)
-        constants[names[2]] = np.ascontiguousarray(turned)[:, :, None, None]
-        nodes += [
-            Node("Unsqueeze", (x.inputs[0],), (names[0],), {"axes": (2, 3)}),
-            Node("DequantizeLinear", (names[0], *x.inputs[1:]), (names[1],), x.attrs),
-            Node("DequantizeLinear", (names[2], *weight.inputs[1:]), (names[3],), {"axis": 0}),
-            Node("Conv", (names[1], names[3], *node.inputs[2:]), (names[4],), {}, node.name),
-            Node("QuantizeLinear", (names[4], *rounding.inputs[1:]), (names[5],), rounding.attrs),
-        ]
-        replaced[rounding.outputs[0]] = Node("Squeeze", (names[5],), rounding.outputs, {"axes": (2, 3)})
+        if id(node) in found:
+            nodes += _convolution(found[id(node)], constants)
+        elif id(node) not in written:
+            nodes.append(node)
     return drop_unused(replace(graph, nodes=tuple(nodes), constants=constants))
 
 
-def _is_product(graph: Graph, node: Node, x: Node, weight: Node) -> bool:
-    attrs = attributes("Gemm", node.attrs, [])
-    constants = graph.constants
-    both = x.op == weight.op == "DequantizeLinear" and weight.inputs[0] in constants and len(weight.inputs) == 3
-    if not both or len(x.inputs) != 3 or (attrs["alpha"], attrs["beta"], attrs["transA"]) != (1.0, 1.0, 0):
-        return False
-    scale = constants.get(weight.inputs[1])
-    along = 0 if attrs["transB"] else 1
-    fits = scale is not None and (
-        scale.size == 1 or attributes("DequantizeLinear", weight.attrs, [])["axis"] % 2 == along
+def _product(graph: Graph, node: Node) -> _Product | None:
+    if node.op != "Gemm":
+        return None
+    makers, readers = _makers(graph), [n for n in graph.nodes if node.outputs[0] in n.inputs]
+    x, weight = (makers.get(n) for n in node.inputs[:2])
+    if x is None or weight is None or len(readers) != 1 or readers[0].op != "QuantizeLinear":
+        return None
+    attrs, constants = attributes("Gemm", node.attrs, []), graph.constants
+    if (attrs["alpha"], attrs["beta"], attrs["transA"]) != (1.0, 1.0, 0) or _uses(graph)[node.outputs[0]] != 1:
+        return None
+    matrix, scale = (constants.get(n) for n in weight.inputs[:2])
+    dequantised = x.op == weight.op == "DequantizeLinear" and len(x.inputs) == len(weight.inputs) == 3
+    if not dequantised or matrix is None or scale is None or matrix.ndim != 2:
+        return None
+    outputs = 0 if attrs["transB"] else 1  # its axis
+    if scale.size > 1 and weight.attrs.get("axis", 1) % 2 != outputs:
+        return None
+    bias = (
+        makers[node.inputs[2]].inputs[0] if node.inputs[2:] and node.inputs[2] in makers else "".join(node.inputs[2:])
     )
-    return fits and constants[weight.inputs[0]].ndim == 2
+    if bias and (bias not in constants or constants[bias].shape != (matrix.shape[outputs],)):
+        return None
+    return _Product(node, x, weight, readers[0])
+
+
+def _convolution(p: _Product, constants: dict[str, Array]) -> list[Node]:
+    matrix, name = constants[p.weight.inputs[0]], p.gemm.outputs[0]
+    taken = {*constants, name}
+    image, x, kernel, weight, y, rounded = (
+        unused_name(f"{name}/{part}", taken) for part in ("bytes", "x", "kernel", "weight", "y", "rounded")
+    )
+    turned = matrix if p.gemm.attrs.get("transB") else matrix.T
+    constants[kernel] = np.ascontiguousarray(turned)[:, :, None, None]
+    return [
+        Node("Unsqueeze", (p.x.inputs[0],), (image,), {"axes": (2, 3)}),
+        Node("DequantizeLinear", (image, *p.x.inputs[1:]), (x,), p.x.attrs),
+        Node("DequantizeLinear", (kernel, *p.weight.inputs[1:]), (weight,), {"axis": 0}),
+        Node("Conv", (x, weight, *p.gemm.inputs[2:]), (y,), {}, p.gemm.name),
+        Node("QuantizeLinear", (y, *p.rounding.inputs[1:]), (rounded,), p.rounding.attrs),
+        Node("Squeeze", (rounded,), p.rounding.outputs, {"axes": (2, 3)}),
+    ]
 
 
 def dequantise_constants(graph: Graph) -> Graph:
@@ -115,7 +130,7 @@ def _same_scales(graph: Graph, source: Node, target: Node) -> bool:
     )
 
 
-def _one(constants: Mapping[str, np.ndarray], name: str) -> tuple[str, float] | None:
+def _one(constants: Mapping[str, Array], name: str) -> tuple[str, float] | None:
     value = constants.get(name)
     return None if value is None or value.size != 1 else (value.dtype.name, float(value.item()))
 

@@ -7,9 +7,12 @@ import numpy as np
 
 from ..graph import Graph, Node, TensorType
 from ..graph.ops import attributes, op_of
-from .fuse import Finish, Fuser, node_name
+from .byte_nodes import zero_of
+from .finish import Finish
+from .fuse import Fuser
 from .program import Program, Step
 from .quantised import BYTES, Scale
+from .readers import node_name
 
 
 class Run(NamedTuple):
@@ -71,7 +74,7 @@ class Tensors:
             else:
                 plain = self.as_plain(name)
                 if self.is_bytes(name):
-                    bytes_as_they_are = Scale(1, self.fuser.zero_of(name) or 0).numbers()
+                    bytes_as_they_are = Scale(1, zero_of(self.fuser, name) or 0).numbers()
                     self.step("cells.quantize", name, {"quantum": bytes_as_they_are}, [plain], [self.new_map(name)])
                 else:
                     self.step("cells.load", name, {}, [plain], [self.new_map(name)])
