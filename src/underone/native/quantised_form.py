@@ -85,9 +85,8 @@ def _product(graph: Graph, node: Node) -> _Product | None:
     outputs = 0 if attrs["transB"] else 1  # its axis
     if scale.size > 1 and weight.attrs.get("axis", 1) % 2 != outputs:
         return None
-    bias = (
-        makers[node.inputs[2]].inputs[0] if node.inputs[2:] and node.inputs[2] in makers else "".join(node.inputs[2:])
-    )
+    bias = "".join(node.inputs[2:])
+    bias = makers[bias].inputs[0] if bias in makers else bias
     if bias and (bias not in constants or constants[bias].shape != (matrix.shape[outputs],)):
         return None
     return _Product(node, x, weight, readers[0])
