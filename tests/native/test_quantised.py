@@ -38,9 +38,9 @@ class Net:
         return name
 
     def rounded(self, name, step, zero):
-        """Quantise and dequantise."""
-        shifted = np.array(zero - (128 if self.dtype == "int8" else 0), self.dtype)
-        scale = [self.constant(np.float32(step)), self.constant(shifted)]
+        """Quantise and dequantise; with one step for the tensor, or one for each channel."""
+        shifted = np.full(np.shape(step), zero - (128 if self.dtype == "int8" else 0), self.dtype)
+        scale = [self.constant(np.asarray(step, np.float32)), self.constant(shifted)]
         return self.node("DequantizeLinear", self.node("QuantizeLinear", name, *scale), *scale)
 
     def weight(self, *shape, scale):
@@ -118,6 +118,14 @@ def test_chain_of_three_is_the_reference(stride, end, instructions):
     net.conv(144, step=0.02, zero=0 if end else 90, end=end)
     net.depthwise(3, pads=(1,) * 4, strides=(stride, stride), step=0.02, zero=0 if end else 100, end=end)
     net.conv(33)
+    check(net, instructions, ["quantize", "chain", "dequantize"])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+def test_steps_of_channels_before_windows_are_the_reference(dtype, instructions):
+    net = Net(24, 10, 9, dtype=dtype)
+    net.conv(70, step=np.linspace(0.01, 0.03, 70), zero=100)
+    net.depthwise(3, pads=(1,) * 4)
     check(net, instructions, ["quantize", "chain", "dequantize"])
 
 
