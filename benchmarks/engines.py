@@ -13,7 +13,8 @@ shown as a share of the probe in the same round: the network's multiply-adds by 
 
 PYTHON is an interpreter that has ai-edge-litert and litert-torch, executorch, ncnn and pnnx, and what this package
 needs; without it onnxruntime and openvino alone are compared. Networks have random weights and batch norms that have
-seen photographs. Writes one Record for each row into benchmarks/engines/.
+seen photographs. In int8 all run one file, which onnxruntime's quantiser has made (QDQ, weights by channel, activations
+uint8, ranges of the packaged photographs). Writes one Record for each row into benchmarks/engines/.
 """
 
 import argparse
@@ -34,6 +35,8 @@ import numpy as np
 import timm
 import torch
 from numpy.typing import NDArray
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
 
 import underone as uo
 from underone import _native
@@ -42,7 +45,7 @@ from underone.bench.record import Protocol
 from underone.compare import ROUNDING, Limits, Verdict, compare_outputs
 from underone.fold.trial import trial_inputs
 from underone.graph import count, read_onnx
-from underone.image import photograph, prepare
+from underone.image import photograph, photographs, prepare
 from underone.nn.statistics import randomize_statistics
 from underone.spec import IMAGENET_PREPARATION, InputSpec
 from underone.trace import trace
@@ -55,9 +58,12 @@ OUTSIDE = ("litert", "executorch", "ncnn")
 PRECISIONS = {
     "float32": (*OURS, *OUTSIDE),
     "bfloat16": ("native", "openvino", "ncnn"),  # the others calculate in float32 here
+    "int8": OURS,  # the others do not read the file
 }
 # with random weights a peer's bfloat16 may stray further than ours is allowed to, and it should be timed all the same
-PEERS_LIMITS = ROUNDING | {"bfloat16": Limits(nmse=1e-2, peak=2.0)}
+PEERS_LIMITS = ROUNDING | {"bfloat16": Limits(nmse=1e-2, peak=2.0), "int8": Limits(nmse=3e-2, peak=2.0)}
+# one value that is rounded otherwise moves the layers behind it: the reference computes in floats between the roundings
+OUR_LIMITS = ROUNDING | {"int8": Limits(nmse=1e-3, peak=0.5)}
 PICTURE = InputSpec(shape=(1, 3, 224, 224), preparation=IMAGENET_PREPARATION)  # of files that do not say
 FEWEST_ROUNDS = 5  # a ratio of fewer is shown, but not counted
 STEADY = 0.85  # of the probe's best round
@@ -79,6 +85,37 @@ def make(name: str, folder: Path) -> Path:
     model = uo.create_model(name)
     randomize_statistics(model, torch.cat(list(trial_inputs(model).values())))
     return uo.export(uo.reparameterize(model), path)
+
+
+def picture_of(own: InputSpec) -> InputSpec:
+    """Give how pictures are prepared for a network."""
+    return own if own.preparation else PICTURE
+
+
+class Photographs(CalibrationDataReader):  # type: ignore[misc]
+    """The packaged photographs, for onnxruntime's quantiser."""
+
+    def __init__(self, name: str, inputs: InputSpec) -> None:
+        self.arrays = iter([{name: prepare(photograph(p.name), inputs)} for p in photographs()])
+
+    def get_next(self) -> dict[str, Array] | None:
+        """Give the next one."""
+        return next(self.arrays, None)
+
+
+def quantised(path: Path) -> Path:
+    """Write the network as onnxruntime quantises it."""
+    target = path.with_name(f"{path.stem}-int8.onnx")
+    if target.exists():
+        return target
+    ready = path.with_name(f"{path.stem}-ready.onnx")
+    quant_pre_process(str(path), str(ready))
+    graph = read_onnx(path)
+    reader = Photographs(graph.inputs[0].name, picture_of(graph.spec.input))
+    how = {"quant_format": QuantFormat.QDQ, "per_channel": True}
+    types = {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8}
+    quantize_static(str(ready), str(target), reader, **how, **types)
+    return target
 
 
 @dataclass
@@ -116,7 +153,8 @@ class Worker:
 
 def start(engine: str, path: Path, precision: str, threads: int, image: Path, python: str) -> Worker:
     output = path.with_name(f"{path.stem}-{engine}-{precision}.npy")
-    job = {"path": str(path), "engine": engine, "precision": precision, "threads": threads}
+    calculated = "float32" if precision == "int8" else precision  # of what the file leaves in floats
+    job = {"path": str(path), "engine": engine, "precision": calculated, "threads": threads}
     job |= {"input": str(image), "output": str(output)}
     script = WORKERS / f"via_{'underone' if engine in OURS else engine}.py"
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -137,7 +175,7 @@ def start(engine: str, path: Path, precision: str, threads: int, image: Path, py
 
 def check(worker: Worker, wanted: Array, precision: str) -> None:
     """Compare the first answer with the reference; an engine that differs is not timed."""
-    limits = ROUNDING if worker.engine == "native" else PEERS_LIMITS
+    limits = OUR_LIMITS if worker.engine == "native" else PEERS_LIMITS
     rows = compare_outputs("photo", {"logits": np.load(worker.output)}, {"logits": wanted}, limits[precision])
     worker.verdict = Verdict(kind="bench", subject=worker.engine, reference="reference", comparisons=tuple(rows))
     if not worker.verdict.passed:
@@ -161,8 +199,7 @@ def compete(path: Path, precision: str, threads: int, options: argparse.Namespac
     with tempfile.TemporaryDirectory() as folder:
         image = Path(folder) / "image.npy"
         with uo.load(path, "reference") as net:
-            own = net.spec.input if net.spec.input.preparation else PICTURE
-            array = prepare(photograph(), own)
+            array = prepare(photograph(), picture_of(net.spec.input))
             np.save(image, array)
             wanted = next(iter(net.run({net.spec.input.name: array}).values()))
         engines = [e for e in PRECISIONS[precision] if options.peers or e in OURS]
@@ -262,7 +299,8 @@ def main() -> None:
             print(f"{threads} threads: multiply-adds at {peak / 1e9:.0f} GFLOP/s\n{describe()}")
             for precision in options.precisions.split(","):
                 table = []
-                for path in paths:
+                for plain in paths:
+                    path = quantised(plain) if precision == "int8" else plain
                     records, dropped, share = compete(path, precision, threads, options)
                     table.append(show(records, dropped, share))
                     for r in records:

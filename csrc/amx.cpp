@@ -4,26 +4,12 @@
 
 #include <algorithm>
 
+#include "amx_tiles.h"
 #include "bfloat16_store.h"
 
 namespace underone::amx {
 
 namespace {
-
-struct __attribute__((packed)) Config {
-  uint8_t palette = 1, start = 0, zero[14] = {};
-  uint16_t bytes[16] = {};
-  uint8_t rows[16] = {};
-};
-
-void configure(int pairs) {  // tiles 0-3: sums, 4-5: operand, 6-7: weight of 2 * pairs channels
-  Config c;
-  for (int t = 0; t < 4; t++) c.bytes[t] = 64, c.rows[t] = 16;
-  for (int t = 4; t < 6; t++) c.bytes[t] = uint16_t(4 * pairs), c.rows[t] = 16;
-  for (int t = 6; t < 8; t++) c.bytes[t] = 64, c.rows[t] = uint8_t(pairs);
-  asm volatile("" : : "m"(c));  // gcc 12 believes that ldtilecfg reads 8 bytes only, and drops the other stores
-  _tile_loadconfig(&c);
-}
 
 // Two blocks of sums, [4 tiles][16 pixels][16 channels]: one is multiplied while the other is rounded and stored.
 struct Sums {

@@ -1,3 +1,5 @@
+#include <cstring>
+
 #include "cells.h"
 #include "tensor.h"
 
@@ -14,6 +16,22 @@ char* WeightArena::take(size_t bytes) {
   char* p = next;
   next += bytes, left -= bytes, used_ += bytes;
   return p;
+}
+
+void unfold(const Window& window, Rows in, int blocks, int rows, int width, char* operand, int stride) {
+  for (int i = 0; i < window.height; i++)
+    for (int j = 0; j < window.width; j++)
+      for (int c = 0; c < blocks; c++) {
+        char* to = operand + size_t((i * window.width + j) * blocks + c) * stride * kCell;
+        for (int y = 0; y < rows; y++) {
+          const char* from = in.data + (c * in.block + size_t(y * window.stride_y + i * window.dilation_y) * in.row + size_t(j) * window.dilation_x) * kCell;
+          if (window.stride_x == 1) {
+            std::memcpy(to, from, size_t(width) * kCell), to += size_t(width) * kCell;
+            continue;
+          }
+          for (int x = 0; x < width; x++, to += kCell, from += size_t(window.stride_x) * kCell) std::memcpy(to, from, kCell);
+        }
+      }
 }
 
 const Arithmetic& arithmetic(const std::string& isa, const std::string& precision) {

@@ -37,7 +37,7 @@ class Unfolded : public Step {
   Unfolded(const StepMaker& m, const Operands& o, const Bundles& bundles) : a(m.arithmetic), in(o.map(0)), out(o.out_map(0)), window(o.window()), finish(o.finish("")) {
     if (o.has(1)) added = o.map(1).data;
     for (const Bundle& b : bundles.list) {
-      parts.push_back({a.pack_product(m.arena, b.weight.data(), b.bias, b.channels, b.blocks * in.lanes * window.taps()), b.in, b.out, b.blocks});
+      parts.push_back({a.pack_product(m.arena, {b.weight.data(), b.bias}, b.channels, b.blocks * in.lanes * window.taps()), b.in, b.out, b.blocks});
     }
     tiles = make_tiles(a, parts[0].packed, out, parts[0].blocks * window.taps(), m.threads);
   }
@@ -62,7 +62,7 @@ class Unfolded : public Step {
     Rows from = rows_of(in, tile.y * window.stride_y - window.top, -window.left), to = rows_of(out, tile.y);
     from.data += size_t(part.in) * in.pixels() * kCell;
     const size_t at = size_t(part.out) * out.pixels() * kCell;
-    a.unfold(window, from, part.blocks, tile.rows, out.width, scratch, stride);
+    unfold(window, from, part.blocks, tile.rows, out.width, scratch, stride);
     a.product({scratch, stride, pixels, &part.packed, tile.place.data(), clamps ? finish.low : -INFINITY, clamps ? finish.high : INFINITY, out.data + at, out.pixels(),
                added ? added + at : nullptr, 0, a.panels(part.packed), scratch + operand_bytes()});
     to.data += at;

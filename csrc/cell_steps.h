@@ -11,6 +11,12 @@ std::unique_ptr<Step> make_rows(const StepMaker& maker, const Operands& operands
 std::unique_ptr<Step> make_concat(const StepMaker& maker, const Operands& operands);
 std::unique_ptr<Step> make_affine(const StepMaker& maker, const Operands& operands);
 std::unique_ptr<Step> make_matmul(const StepMaker& maker, const Operands& operands);
+std::unique_ptr<Step> make_bytes_stem(const StepMaker& maker, const Operands& operands);
+std::unique_ptr<Step> make_quantize(const StepMaker& maker, const Operands& operands);
+std::unique_ptr<Step> make_dequantize(const StepMaker& maker, const Operands& operands);
+std::unique_ptr<Step> make_bytes_binary(const StepMaker& maker, const Operands& operands);
+std::unique_ptr<Step> make_bytes_table(const StepMaker& maker, const Operands& operands);
+std::unique_ptr<Step> make_bytes_mean(const StepMaker& maker, const Operands& operands);
 std::unique_ptr<Step> make_dense(const StepMaker& maker, const Operands& operands);
 
 // Channels [start, start + count) of operand `input`.

@@ -1,6 +1,6 @@
 // Feature maps in cells, and what can be computed on them.
 //
-// A cell is 64 bytes: 16 float32 or 32 bfloat16 channels of one pixel. A map is [C/lanes][(H+2p)(W+2p) + 1] cells: a zero
+// A cell is 64 bytes: 16 float32, 32 bfloat16 or 64 quantised channels (bytes.h) of one pixel. A map is [C/lanes][(H+2p)(W+2p) + 1] cells: a zero
 // border of p pixels, which its readers need, and one spare cell per block, which swallows the surplus of register tiles.
 // Channels that fill up the last block hold finite numbers that meet zero weights.
 #pragma once
@@ -16,6 +16,7 @@
 namespace underone {
 
 constexpr int kCell = 64;
+constexpr int kByteLanes = 64;  // of quantised maps
 
 inline int ceil_div(int a, int b) { return (a + b - 1) / b; }
 
@@ -37,13 +38,14 @@ struct Rows {
 };
 inline Rows rows_of(const Map& m, int y, int x = 0) { return {m.data + size_t(m.place(y, x)) * kCell, size_t(m.pixels()), size_t(m.pitch())}; }
 
-enum class Function { none, relu, sigmoid, silu, hardsigmoid, hardswish, tanh, gelu };
+enum class Function { none, relu, sigmoid, silu, hardsigmoid, hardswish, tanh, gelu, table };
 
 // What happens to a result before it is stored: a function, or bounds.
 struct Finish {
   float low = -INFINITY, high = INFINITY;
   Function function = Function::none;
   float alpha = 1.0f / 6, beta = 0.5f;  // of hardsigmoid
+  std::shared_ptr<const std::vector<uint8_t>> table = nullptr;  // of bytes: 256 results
 };
 
 struct Window {
@@ -61,11 +63,34 @@ inline int row_taps(const Window& w, int lanes) {
   return taps <= lanes ? taps : w.width;
 }
 
+// How numbers become bytes: round(x / step) + zero, within [low, high].
+struct Quantum {
+  float step = 1;
+  int zero = 0, low = 0, high = 255;
+  float reciprocal() const { return 1 / step; }
+};
+
+// a + b or a * b, each dequantised, quantised anew.
+struct Sum {
+  Quantum a, b, out;
+};
+
+// Weights as the file has them: float32; or int8 and int32, with what turns each output channel's sum into a byte.
+struct Layer {
+  const void *weight = nullptr, *bias = nullptr;
+  std::vector<float> factors = {};
+  int zero = 0;
+  const float* floats() const { return static_cast<const float*>(weight); }
+  const float* float_bias() const { return static_cast<const float*>(bias); }
+};
+
 // Weights in the order that a kernel reads them.
 struct Packed {
   const char* weight = nullptr;
-  const float* bias = nullptr;
+  const float* bias = nullptr;    // int32 of quantised layers
   int in = 0, out = 0, panel = 0;
+  const float* factor = nullptr;  // of quantised layers: one for each output channel, and the zero of the result
+  int zero = 0;
 };
 
 // Memory for weights, given out once, in order; on huge pages. Zeroed.
@@ -93,21 +118,23 @@ struct Product {
   const char* added;      // a map of the same geometry, or null
   int first, last;        // range of panels
   char* scratch;
+  const Sum* sum = nullptr;  // how a quantised map is added
 };
 
 struct CellLoops;      // cell_loops.h
 struct DirectKernels;  // direct.h
 
-// The arithmetic of one precision on one instruction set. Nothing here allocates or throws but the packing.
-class Arithmetic {
+// The pixels under every tap, as an operand: [taps * blocks][stride] cells, taps outermost. `in` stands at the first tap.
+void unfold(const Window& window, Rows in, int blocks, int rows, int width, char* operand, int stride);
+
+// What a chain is made of, in one precision on one instruction set. Nothing here allocates or throws but the packing.
+class Convolutions {
  public:
-  virtual ~Arithmetic() = default;
+  virtual ~Convolutions() = default;
   int lanes = 16;
-  virtual const CellLoops& loops() const = 0;
-  virtual const DirectKernels* direct() const = 0;  // of float32
 
   // weight (out, in) row-major, bias (out) or null. For a dense window: (out, taps * in), `in` rounded up to lanes.
-  virtual Packed pack_product(WeightArena& arena, const float* weight, const float* bias, int out, int in) const = 0;
+  virtual Packed pack_product(WeightArena& arena, const Layer& layer, int out, int in) const = 0;
   virtual int panels(const Packed& packed) const = 0;
   virtual int tile_pixels(const Packed& packed) const = 0;                // best multiple of pixels for one call
   virtual int round_up(int pixels) const = 0;                             // pixels that are read and placed
@@ -116,27 +143,33 @@ class Arithmetic {
   virtual void product(const Product& call) const = 0;
 
   // Dense 3x3 stride 2 of 3 channels from planar float32: the image is prepared by rows [first, last) of 2 * out_height + 1,
-  // then output rows [y, y + rows) are made. weight (out, 27).
+  // quantised where its map is, then output rows [y, y + rows) are made. weight (out, 27).
   virtual bool has_stem(const Window& window, int channels, int out_width) const = 0;
   virtual size_t image_bytes(int out_height, int out_width) const = 0;
-  virtual void prepare_image(const Window& window, const float* planar, int height, int width, int out_height, int out_width, char* image, int first, int last) const = 0;
-  virtual Packed pack_stem(WeightArena& arena, const float* weight, const float* bias, int out) const = 0;
+  virtual void prepare_image(const Window& window, const float* planar, int height, int width, int out_height, int out_width, const Quantum& quantum, char* image, int first, int last) const = 0;
+  virtual Packed pack_stem(WeightArena& arena, const Layer& layer, int out) const = 0;
   virtual void stem(const Packed& packed, const char* image, int out_height, int out_width, int y, int rows, float low, float high, Rows out) const = 0;
 
   // weight (channels, taps)
-  virtual Packed pack_depthwise(WeightArena& arena, const float* weight, const float* bias, int channels, const Window& window) const = 0;
+  virtual Packed pack_depthwise(WeightArena& arena, const Layer& layer, int channels, const Window& window) const = 0;
   // `in` stands at the first tap of the first output pixel; blocks [first, last).
   virtual void depthwise(const Packed& packed, const Window& window, Rows in, Rows out, int first, int last, int rows, int width, float low, float high) const = 0;
 
-  // The pixels under every tap, as an operand: [taps * blocks][stride] cells, taps outermost.
-  virtual void unfold(const Window& window, Rows in, int blocks, int rows, int width, char* operand, int stride) const = 0;
-  // The same from planar float32 (C, H, W), K = (channel, tap row, tap of row_taps), for few channels; y0 is the first
+  virtual void activate(const Finish& finish, Rows rows, int blocks, int height, int width) const = 0;
+};
+
+// All other arithmetic of float32 and bfloat16.
+class Arithmetic : public Convolutions {
+ public:
+  virtual const CellLoops& loops() const = 0;
+  virtual const DirectKernels* direct() const = 0;  // of float32
+
+  // What `unfold` gives from planar float32 (C, H, W), K = (channel, tap row, tap of row_taps), for few channels; y0 is the first
   // output row.
   virtual void unfold_planar(const Window& window, const float* image, int channels, int height, int width, int y0, int rows, int out_width, char* operand, int stride) const = 0;
 
   virtual void load(const float* planar, int channels, int height, int width, Rows out, int first, int last) const = 0;
   virtual void store(Rows in, float* planar, int channels, int height, int width, int first, int last) const = 0;
-  virtual void activate(const Finish& finish, Rows rows, int blocks, int height, int width) const = 0;
   virtual void add(const Finish& finish, Rows a, Rows b, Rows out, int blocks, int height, int width) const = 0;
   virtual void scale(const Finish& finish, Rows a, const float* factors, Rows out, int first, int last, int channels, int height, int width) const = 0;
   virtual void mean(Rows in, float* out, int first, int last, int channels, int height, int width) const = 0;

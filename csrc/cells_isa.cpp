@@ -119,7 +119,8 @@ class Cells : public Arithmetic {
 
   int panels(const Packed& p) const override { return ceil_div(ceil_div(p.out, lanes) * lanes, p.panel); }
 
-  Packed pack_depthwise(WeightArena& arena, const float* weight, const float* bias, int channels, const Window& window) const override {
+  Packed pack_depthwise(WeightArena& arena, const Layer& layer, int channels, const Window& window) const override {
+    const float *weight = layer.floats(), *bias = layer.float_bias();
     const int taps = window.taps(), blocks = ceil_div(channels, lanes);
     float* w = reinterpret_cast<float*>(arena.take(size_t(blocks) * taps * lanes * 4));
     float* b = reinterpret_cast<float*>(arena.take(size_t(blocks) * lanes * 4));
@@ -163,22 +164,6 @@ class Cells : public Arithmetic {
     const Floats lowest = all(low), highest = all(high);
 #pragma GCC unroll 8
     for (int p = 0; p < kPixels; p++) Cell::save(out + size_t(p) * kCell, each([&](Floats v) { return clamp(v, lowest, highest); }, sum[p]));
-  }
-
-  void unfold(const Window& window, Rows in, int blocks, int rows, int width, char* operand, int stride) const override {
-    for (int i = 0; i < window.height; i++)
-      for (int j = 0; j < window.width; j++)
-        for (int c = 0; c < blocks; c++) {
-          char* to = operand + size_t((i * window.width + j) * blocks + c) * stride * kCell;
-          for (int y = 0; y < rows; y++) {
-            const char* from = in.data + (c * in.block + size_t(y * window.stride_y + i * window.dilation_y) * in.row + size_t(j) * window.dilation_x) * kCell;
-            if (window.stride_x == 1) {
-              std::memcpy(to, from, size_t(width) * kCell), to += size_t(width) * kCell;
-              continue;
-            }
-            for (int x = 0; x < width; x++, to += kCell, from += size_t(window.stride_x) * kCell) write(to, read(from));
-          }
-        }
   }
 
   void unfold_planar(const Window& w, const float* image, int channels, int height, int width, int y0, int rows, int out_width, char* operand, int stride) const override {
@@ -369,8 +354,8 @@ class Cells : public Arithmetic {
 
 class Float32Cells final : public Cells<Float32> {
  public:
-  Packed pack_product(WeightArena& arena, const float* weight, const float* bias, int out, int in) const override {
-    return pack_panels(arena, weight, bias, out, in, panel_channels(ceil_div(out, 16)));
+  Packed pack_product(WeightArena& arena, const Layer& layer, int out, int in) const override {
+    return pack_panels(arena, layer.floats(), layer.float_bias(), out, in, panel_channels(ceil_div(out, 16)));
   }
   int tile_pixels(const Packed& packed) const override { return panel_pixels(packed.panel); }
   int round_up(int pixels) const override { return pixels + 16; }
@@ -402,11 +387,11 @@ class Float32Cells final : public Cells<Float32> {
 
   bool has_stem(const Window& w, int channels, int out_width) const override { return is_stem(w, channels) && out_width >= 7; }
   size_t image_bytes(int out_height, int out_width) const override { return planar_bytes(out_height, out_width); }
-  void prepare_image(const Window& w, const float* planar, int height, int width, int out_height, int out_width, char* image, int first, int last) const override {
+  void prepare_image(const Window& w, const float* planar, int height, int width, int out_height, int out_width, const Quantum&, char* image, int first, int last) const override {
     prepare_planar(w, planar, height, width, out_height, out_width, reinterpret_cast<float*>(image), first, last);
   }
-  Packed pack_stem(WeightArena& arena, const float* weight, const float* bias, int out) const override {
-    return pack_taps(arena, weight, bias, out, 27);
+  Packed pack_stem(WeightArena& arena, const Layer& layer, int out) const override {
+    return pack_taps(arena, layer.floats(), layer.float_bias(), out, 27);
   }
   void stem(const Packed& packed, const char* image, int out_height, int out_width, int y, int rows, float low, float high, Rows out) const override {
     stem_f32(packed, image, out_height, out_width, y, rows, low, high, out);
@@ -442,7 +427,8 @@ class Bfloat16Cells final : public Cells<Bfloat16> {
   static constexpr int kWidest = 1024;  // pixels of a row that is rounded
   explicit Bfloat16Cells(Products products) : products(products) {}
 
-  Packed pack_product(WeightArena& arena, const float* weight, const float* bias, int out, int in) const override {
+  Packed pack_product(WeightArena& arena, const Layer& layer, int out, int in) const override {
+    const float *weight = layer.floats(), *bias = layer.float_bias();
     const int nb = ceil_div(out, 32), kb = ceil_div(in, 32);
     if (products == Products::floats) {
       std::vector<float> rounded(size_t(out) * in);
@@ -513,7 +499,7 @@ class Bfloat16Cells final : public Cells<Bfloat16> {
   size_t image_bytes(int out_height, int out_width) const override {
     return products == Products::tiles ? size_t(2 * out_height + 1) * image_pitch(out_width) * 2 + 1024 : planar_bytes(out_height, out_width);
   }
-  void prepare_image(const Window& w, const float* planar, int height, int width, int out_height, int out_width, char* image, int first, int last) const override {
+  void prepare_image(const Window& w, const float* planar, int height, int width, int out_height, int out_width, const Quantum&, char* image, int first, int last) const override {
     if (products != Products::tiles) return prepare_planar(w, planar, height, width, out_height, out_width, reinterpret_cast<float*>(image), first, last);
     const int pitch = image_pitch(out_width), count = std::min(width, 2 * out_width + 1 - w.left);
     const size_t plane = size_t(height) * width;
@@ -532,7 +518,8 @@ class Bfloat16Cells final : public Cells<Bfloat16> {
         }
     }
   }
-  Packed pack_stem(WeightArena& arena, const float* weight, const float* bias, int out) const override {  // [N/16][3 dy][5][16][2], k = 3 dx + channel
+  Packed pack_stem(WeightArena& arena, const Layer& layer, int out) const override {  // [N/16][3 dy][5][16][2], k = 3 dx + channel
+    const float *weight = layer.floats(), *bias = layer.float_bias();
     if (products != Products::tiles) return pack_taps(arena, weight, bias, out, 27);
     const int nb = ceil_div(out, 32) * 2;
     uint16_t* w = reinterpret_cast<uint16_t*>(arena.take(size_t(nb) * 960));

@@ -5,7 +5,7 @@
 
 namespace underone {
 
-Tiles make_tiles(const Arithmetic& a, const Packed& packed, const Map& out, int blocks, int threads, int pitch, size_t extra) {
+Tiles make_tiles(const Convolutions& a, const Packed& packed, const Map& out, int blocks, int threads, int pitch, size_t extra) {
   const int width = pitch ? pitch : out.width, tile = a.tile_pixels(packed);
   const size_t row_bytes = size_t(blocks) * width * kCell + extra;
   int limit = int(std::max<size_t>(1, (a.operand_bytes() + extra * 2) / row_bytes));
@@ -38,61 +38,71 @@ Map Chain::input(const StepMaker& m, const Operands& o) {
   if (o.in.empty() || o.in[0].is_map) return o.map(0);
   const Place& image = o.plain(0);
   const Window w = o.window("stem_");
-  const Shape &s = image.tensor.shape, weight = o.constant(2).shape;
+  const Shape &s = image.tensor.shape, weight = o.shape(2);
   o.require(s.size() == 4 && s[0] == 1 && elements(s) > 0 && weight.size() == 4 && weight[0] > 0 && weight[0] <= 65536 && weight == Shape{weight[0], s[1], w.height, w.width} &&
                 s[2] + w.top + w.bottom >= w.height && s[3] + w.left + w.right >= w.width && std::max(s[2], s[3]) < 65536,
             "has a stem that does not fit its image");
   const Map map = ImageRows::map_of(a, image, w, int(weight[0]));
   o.require(ImageRows::possible(a, image, w, map), "has a stem that is no 3x3 window of stride 2 on 3 channels");
-  stem = std::make_unique<ImageRows>(m, image, w, map, static_cast<const float*>(o.constant(2).data), o.bias(3, map.channels));
+  const bool quantised = a.lanes == kByteLanes;
+  stem = std::make_unique<ImageRows>(m, image, w, map, o.layer(2, map.channels, quantised, "expand_"), quantised ? o.quantum("stem_image") : Quantum{});
   return map;
 }
 
-Chain::Chain(const StepMaker& m, const Operands& o) : a(m.arithmetic), in(input(m, o)), out(o.out_map(0)), window(o.window()) {
+// weight (out, channel, tap) -> (out, tap, channel), channels rounded up to whole cells: `k` numbers for each output.
+template <class T>
+static std::vector<T> tap_by_tap(const T* weight, int out, int channels, int taps, int k) {
+  std::vector<T> ordered(size_t(out) * k);
+  for (int n = 0; n < out; n++)
+    for (int c = 0; c < channels; c++)
+      for (int t = 0; t < taps; t++) ordered[size_t(n) * k + t * (k / taps) + c] = weight[(size_t(n) * channels + c) * taps + t];
+  return ordered;
+}
+
+Chain::Chain(const StepMaker& m, const Operands& o) : a(m.of(o.out_map(0))), in(input(m, o)), out(o.out_map(0)), window(o.window()) {
+  const bool quantised = a.lanes == kByteLanes;
   depthwise = o.integer("depthwise", 0) != 0;
   has_added = o.has(1);
   expand.present = o.has(2), spatial.present = depthwise, project.present = o.has(6);
   expand.finish = o.finish("expand_"), spatial.finish = o.finish("spatial_"), project.finish = o.finish("");
+  o.require(in.lanes == out.lanes, "reads and writes maps of different formats");
   o.require((depthwise || project.present) && (depthwise || !expand.present) && (project.present || !has_added), "has stages that do not go together");
   check_window(o, window, in.height, in.width, out);
   if (has_added) {
     added = o.map(1);
     o.require(same_size(added, out) && added.pad == out.pad, "adds a map of another size or border");
+    if (quantised) sum = {o.quantum("sum_a"), o.quantum("sum_b"), o.quantum("sum")};
   }
-  auto floats = [](const Tensor& t) { return static_cast<const float*>(t.data); };
+  expand.border = o.byte("expand_border"), border = o.byte("border");
   int channels = in.channels;
   if (expand.present && !stem) {
-    const Tensor& w = o.constant(2);
-    o.require(w.shape.size() == 4 && w.shape[1] == channels && w.shape[2] == 1 && w.shape[3] == 1 && w.shape[0] <= 65536, "has an expanding weight of another shape");
-    channels = int(w.shape[0]);
-    expand.packed = a.pack_product(m.arena, floats(w), o.bias(3, channels), channels, in.channels);
+    const Shape& w = o.shape(2);
+    o.require(w.size() == 4 && w[1] == channels && w[2] == 1 && w[3] == 1 && w[0] <= 65536, "has an expanding weight of another shape");
+    channels = int(w[0]);
+    expand.packed = a.pack_product(m.arena, o.layer(2, channels, quantised, "expand_"), channels, in.channels);
   }
   if (depthwise) {
-    const Tensor& w = o.constant(4);
-    o.require(w.shape == Shape{channels, 1, window.height, window.width}, "has a depthwise weight of another shape");
-    spatial.packed = a.pack_depthwise(m.arena, floats(w), o.bias(5, channels), channels, window);
+    o.require(o.shape(4) == Shape{channels, 1, window.height, window.width}, "has a depthwise weight of another shape");
+    spatial.packed = a.pack_depthwise(m.arena, o.layer(4, channels, quantised, "spatial_"), channels, window);
   }
   middle = ceil_div(channels, in.lanes);
   direct = !depthwise && window.taps() == 1 && window.stride_y == 1 && window.stride_x == 1 && same_image(in, out);
   direct &= 4 * in.pitch() <= 5 * in.width;  // a wide border (of a dilated window beside this) is not multiplied
   int operand_blocks = middle;
   if (project.present) {
-    const Tensor& w = o.constant(6);
     const int taps = depthwise ? 1 : window.taps();
-    o.require(w.shape == Shape{out.channels, channels, depthwise ? 1 : window.height, depthwise ? 1 : window.width}, "has a weight of another shape");
-    std::vector<float> ordered;  // (out, tap, channel), channels rounded up to whole cells
-    const float* weight = floats(w);
+    o.require(o.shape(6) == Shape{out.channels, channels, depthwise ? 1 : window.height, depthwise ? 1 : window.width}, "has a weight of another shape");
+    Layer layer = o.layer(6, out.channels, quantised);
+    std::vector<float> ordered;
+    std::vector<int8_t> ordered_bytes;
     int k = channels;
     if (taps > 1) {
       k = middle * in.lanes * taps;
-      ordered.resize(size_t(out.channels) * k);
-      for (int n = 0; n < out.channels; n++)
-        for (int c = 0; c < channels; c++)
-          for (int t = 0; t < taps; t++) ordered[size_t(n) * k + t * middle * in.lanes + c] = weight[(size_t(n) * channels + c) * taps + t];
-      weight = ordered.data();
+      if (quantised) ordered_bytes = tap_by_tap(static_cast<const int8_t*>(layer.weight), out.channels, channels, taps, k), layer.weight = ordered_bytes.data();
+      else ordered = tap_by_tap(layer.floats(), out.channels, channels, taps, k), layer.weight = ordered.data();
       operand_blocks = middle * taps;
     }
-    project.packed = a.pack_product(m.arena, weight, o.bias(7, out.channels), out.channels, k);
+    project.packed = a.pack_product(m.arena, layer, out.channels, k);
   } else {
     o.require(out.channels == channels, "gives another number of channels");
   }
@@ -165,7 +175,7 @@ static void fetch(const char* cells, size_t count) {
 
 void Chain::run(int phase, const Worker& worker) {
   if (stem && phase == 0) return stem->prepare(worker);
-  if (!common || phase == 0) clear_border(out, worker);
+  if (!common || phase == 0) clear_border(out, worker, border);
   if (!expand.present && !project.present) {  // depthwise alone: threads share the channel blocks
     const int first = worker.first(middle), last = worker.last(middle);
     a.depthwise(spatial.packed, window, rows_of(in, -window.top, -window.left), rows_of(out, 0), first, last, out.height, out.width, spatial.low(), spatial.high());
@@ -196,7 +206,7 @@ void Chain::run_tile(const Tile& tile, int& done, const Scratch& s) const {
 void Chain::make_operand(const Tile& tile, int& done, const Part& part, const Scratch& s) const {
   const Rows from = spatial_input(tile, done, part, s);
   const int stride = a.round_up(tile.rows * out.width);
-  if (!depthwise) return a.unfold(window, from, middle, tile.rows, out.width, s.operand, stride);
+  if (!depthwise) return unfold(window, from, middle, tile.rows, out.width, s.operand, stride);
   const Rows to = project.present ? Rows{s.operand, size_t(stride), size_t(out.width)} : rows_of(out, tile.y);
   a.depthwise(spatial.packed, window, from, to, part.first, part.last, tile.rows, out.width, spatial.low(), spatial.high());
   const Rows mine{to.data + part.first * to.block * kCell, to.block, to.row};
@@ -206,7 +216,7 @@ void Chain::make_operand(const Tile& tile, int& done, const Part& part, const Sc
 Product Chain::project_call(const Tile& tile, const Scratch& s) const {
   const int pixels = tile.rows * (direct ? in.pitch() : out.width);
   const char* const operand = direct ? in.data + size_t(in.place(tile.y, -in.pad)) * kCell : s.operand;
-  return {operand, direct ? in.pixels() : a.round_up(pixels), pixels, &project.packed, tile.place.data(), project.low(), project.high(), out.data, out.pixels(), has_added ? added.data : nullptr, 0, a.panels(project.packed), s.product};
+  return {operand, direct ? in.pixels() : a.round_up(pixels), pixels, &project.packed, tile.place.data(), project.low(), project.high(), out.data, out.pixels(), has_added ? added.data : nullptr, 0, a.panels(project.packed), s.product, &sum};
 }
 
 // A thread's panels of the only tile; of a panel that two threads share, each does some register tiles of pixels.
@@ -240,13 +250,13 @@ Rows Chain::spatial_input(const Tile& tile, int& done, const Part& part, const S
     if (kept) {
       std::memmove(rows, rows + row * (hidden_rows - kept), row * kept);
     } else {
-      std::memset(rows, 0, row * hidden_rows);
+      std::memset(rows, expand.border, row * hidden_rows);
     }
   }
   const int first = std::max(start + kept, 0), last = std::min(start + need, in.height);
   if (first < last) expand_rows(first, last, first - start, part, s);
   for (int c = part.first; c < part.last; c++)  // below the image, and what surplus pixels wrote
-    for (int y = std::max(last - start, kept); y < need; y++) std::memset(s.hidden + size_t(c) * block * kCell + y * row, 0, row);
+    for (int y = std::max(last - start, kept); y < need; y++) std::memset(s.hidden + size_t(c) * block * kCell + y * row, expand.border, row);
   done = start + need;
   return {s.hidden, size_t(block), size_t(hidden_pitch)};
 }

@@ -18,7 +18,7 @@ struct Tiles {
 
 // Cuts a map into row tiles whose operand of `blocks` cells a pixel suits the product; `pitch` pixels a row (0: the width).
 // `extra` is what every further output row costs beside, in bytes.
-Tiles make_tiles(const Arithmetic& a, const Packed& packed, const Map& out, int blocks, int threads, int pitch = 0, size_t extra = 0);
+Tiles make_tiles(const Convolutions& a, const Packed& packed, const Map& out, int blocks, int threads, int pitch = 0, size_t extra = 0);
 
 class Chain : public Step {
  public:
@@ -33,6 +33,7 @@ class Chain : public Step {
     Packed packed;
     Finish finish;
     bool present = false;
+    int border = 0;  // what lies around it: the zero of a quantised map
     bool clamps() const { return finish.function == Function::none; }
     float low() const { return clamps() ? finish.low : -INFINITY; }
     float high() const { return clamps() ? finish.high : INFINITY; }
@@ -59,11 +60,13 @@ class Chain : public Step {
   size_t between_bytes() const { return hidden_bytes() + operand_bytes(); }
   Scratch split(const Worker& worker) const;
 
-  const Arithmetic& a;
+  const Convolutions& a;
   std::unique_ptr<ImageRows> stem;  // makes the input's rows from an image; `in` has no memory then
   Map in, out, added;
   bool has_added = false, depthwise = false, direct = false;
+  Sum sum;                        // of quantised maps: how `added` is
   Window window;
+  int border = 0;                 // of `out`
   Stage expand, spatial, project;
   int middle = 0;                 // blocks of the expanded map
   bool common = false;            // threads share channels, not rows; what lies between is common memory

@@ -2,8 +2,10 @@
 
 #include "dots.h"
 
-#if defined(__x86_64__) && defined(__linux__)
+#if defined(__x86_64__)
 #include <cpuid.h>
+#endif
+#if defined(__x86_64__) && defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
@@ -65,9 +67,17 @@ bool has_fast_dots() {
   static const bool fast = has_dots() && dots::are_fast();
   return fast;
 }
+bool has_vnni() { return has_avx512() && __builtin_cpu_supports("avx512vnni"); }
+bool has_amx_bytes() {
+  constexpr unsigned amx_int8 = 1u << 25;
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return has_amx() && has_vnni() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (d & amx_int8);
+}
 #else
 bool has_dots() { return false; }
 bool has_fast_dots() { return false; }
+bool has_vnni() { return false; }
+bool has_amx_bytes() { return false; }
 #endif
 
 }  // namespace underone

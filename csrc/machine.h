@@ -15,4 +15,8 @@ bool has_amx();
 bool has_dots();
 bool has_fast_dots();
 
+// Whether there are vpdpbusd on 512 bits, and AMX tiles of bytes: what quantised maps are multiplied by.
+bool has_vnni();
+bool has_amx_bytes();
+
 }  // namespace underone

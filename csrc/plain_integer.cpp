@@ -206,7 +206,7 @@ Operator conv_quantized(const Making& m) {
         const float scale = *data<float>(in[1]) * data<float>(in[4])[scales > 1 ? o : 0] / *data<float>(in[6]);
         const int64_t bias = biased ? data<int32_t>(in[8])[o] : 0;
         for (int64_t i = 0; i < n; i++)
-          data<T>(out[0])[map * n + i] = saturated<T>(std::nearbyint(double(sums[i] + bias) * double(scale)) + zero);
+          data<T>(out[0])[map * n + i] = saturated<T>(double(std::nearbyintf(float(sums[i] + bias) * scale)) + zero);
       });
     });
   });
@@ -286,7 +286,7 @@ Operator matmul_quantized(const Making& m) {
       const float scale = *data<float>(in[1]) * *data<float>(in[4]) / *data<float>(in[6]);
       const double zero = double(*data<T>(in[7]));
       multiply(p, a(in[0], &in[2]).get(), b(in[3], &in[5]).get(), [&](int64_t at, int64_t sum) {
-        data<T>(out[0])[at] = saturated<T>(std::nearbyint(double(sum) * double(scale)) + zero);
+        data<T>(out[0])[at] = saturated<T>(double(std::nearbyintf(float(sum) * scale)) + zero);
       });
     });
   });

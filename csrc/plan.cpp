@@ -71,6 +71,7 @@ struct Part {
 
 struct Plan::Parts {
   const Arithmetic& arithmetic;
+  const Bytes& quantised;
   std::vector<Tensor> tensors;  // without data
   std::vector<Map> maps;        // of tensors in cells
   std::vector<Part> parts;      // of these, which lie inside another
@@ -101,7 +102,7 @@ struct Plan::Parts {
 };
 
 Plan::Parts::Parts(const PlanDescription& d)
-    : arithmetic(checked_arithmetic(d)), tensors(d.tensors), maps(d.tensors.size()), parts(d.tensors.size()), is_map(d.tensors.size()), data(d.tensors.size()), inputs(d.inputs), outputs(d.outputs), threads(d.threads) {
+    : arithmetic(checked_arithmetic(d)), quantised(bytes_of(d.isa)), tensors(d.tensors), maps(d.tensors.size()), parts(d.tensors.size()), is_map(d.tensors.size()), data(d.tensors.size()), inputs(d.inputs), outputs(d.outputs), threads(d.threads) {
   for (Tensor& tensor : tensors) tensor.data = nullptr;
   check(d);
   describe_maps(d);
@@ -163,12 +164,14 @@ void Plan::Parts::describe_maps(const PlanDescription& d) {
   for (size_t i = 0; i < tensors.size(); i++) {
     const Shape& s = tensors[i].shape;
     if (d.pads[i] < 0) continue;
-    const bool fits = tensors[i].type == Type::float32 && !d.tensors[i].data && s.size() == 4 && s[0] == 1 && s[1] > 0 && s[2] > 0 && s[3] > 0 && d.pads[i] <= 4096;
-    if (!fits) throw std::invalid_argument("a map has the shape " + text(s) + "; float32 (1, C, H, W) is required");
-    const int64_t cells = (s[1] + arithmetic.lanes - 1) / arithmetic.lanes * (s[2] + 2 * d.pads[i]) * (s[3] + 2 * d.pads[i]);
+    const bool whole = tensors[i].type == Type::uint8;
+    const int lanes = whole ? kByteLanes : arithmetic.lanes;
+    const bool fits = (whole || tensors[i].type == Type::float32) && !d.tensors[i].data && s.size() == 4 && s[0] == 1 && s[1] > 0 && s[2] > 0 && s[3] > 0 && d.pads[i] <= 4096;
+    if (!fits) throw std::invalid_argument("a map has the shape " + text(s) + "; float32 or uint8 (1, C, H, W) is required");
+    const int64_t cells = (s[1] + lanes - 1) / lanes * (s[2] + 2 * d.pads[i]) * (s[3] + 2 * d.pads[i]);
     if (std::max({s[1], s[2], s[3]}) > (1 << 20) || cells > (1 << 25))
       throw std::invalid_argument("a map has the shape " + text(s) + "; at most 2 GiB are allowed");
-    maps[i] = {int(s[1]), int(s[2]), int(s[3]), d.pads[i], arithmetic.lanes, nullptr};
+    maps[i] = {int(s[1]), int(s[2]), int(s[3]), d.pads[i], lanes, nullptr};
     is_map[i] = 1;
   }
   for (const std::vector<int>* border : {&inputs, &outputs})
@@ -245,7 +248,7 @@ void Plan::Parts::place_parts(const PlanDescription& d) {
 
 void Plan::Parts::place_parts(const PlanDescription& d, const StepPlan& concat) {
   if (concat.outputs.size() != 1 || !is_map[concat.outputs[0]]) return;  // refused when the step is made
-  const int lanes = arithmetic.lanes, out = concat.outputs[0];
+  const int out = concat.outputs[0], lanes = maps[size_t(out)].lanes;
   struct Piece { int tensor, channel; };
   std::vector<Piece> whole_pieces;  // operands that may lie where they are wanted
   int channel = 0, last_end = 0;
@@ -284,7 +287,7 @@ std::vector<Place> Plan::Parts::places(const PlanDescription& d, const std::vect
 // A step on maps. Its weights are read from the description and packed.
 std::unique_ptr<Step> Plan::Parts::make_cells(const PlanDescription& d, const StepPlan& step) {
   const std::vector<Place> in = places(d, step.inputs), out = places(d, step.outputs);
-  return make_cells_step({arithmetic, packed, d.threads, d.file}, step.op, in, out);
+  return make_cells_step({arithmetic, quantised, packed, d.threads, d.file}, step.op, in, out);
 }
 
 std::unique_ptr<Step> Plan::Parts::make(const PlanDescription& d, const StepPlan& step) {

@@ -15,6 +15,10 @@ namespace {
 
 using Make = std::unique_ptr<Step> (*)(const StepMaker&, const Operands&);
 
+bool is_quantised(const std::vector<Place>& places) {
+  return std::any_of(places.begin(), places.end(), [](const Place& p) { return p.is_map && p.map.lanes == kByteLanes; });
+}
+
 // Dense convolution of a planar image with few channels into a map.
 class Stem : public Step {
  public:
@@ -26,12 +30,12 @@ class Stem : public Step {
     check_window(o, window, height, width, out);
     const float *w = static_cast<const float*>(weight.data), *b = o.bias(2, out.channels);
     if (ImageRows::possible(a, in, window, out)) {
-      fast = std::make_unique<ImageRows>(m, in, window, out, w, b);
+      fast = std::make_unique<ImageRows>(m, in, window, out, Layer{w, b}, Quantum{});
     } else {
       const int taps = row_taps(window, a.lanes), lines = channels * window.height;
       std::vector<float> ordered(size_t(out.channels) * lines * taps, 0.0f);
       for (size_t i = 0; i < size_t(out.channels) * lines; i++) std::copy_n(w + i * window.width, window.width, ordered.data() + i * taps);
-      packed = a.pack_product(m.arena, ordered.data(), b, out.channels, lines * taps);
+      packed = a.pack_product(m.arena, {ordered.data(), b}, out.channels, lines * taps);
       tiles = make_tiles(a, packed, out, ceil_div(packed.in, a.lanes), m.threads);
     }
   }
@@ -182,8 +186,16 @@ class Linear : public Step {
 template <class T>
 std::unique_ptr<Step> made(const StepMaker& maker, const Operands& operands) { return std::make_unique<T>(maker, operands); }
 
-const std::pair<const char*, Make> kSteps[] = {
-    {"cells.chain", made<Chain>},    {"cells.stem", made<Stem>},       {"cells.load", made<Load>},
+struct StepRow {
+  const char* name;
+  Make make;
+  bool on_bytes = false;  // whether it knows quantised maps
+};
+const StepRow kSteps[] = {
+    {"cells.chain", made<Chain>, true}, {"cells.stem", made<Stem>},       {"cells.load", made<Load>},
+    {"cells.bytes_stem", make_bytes_stem, true}, {"cells.quantize", make_quantize, true}, {"cells.dequantize", make_dequantize, true},
+    {"cells.bytes_add", make_bytes_binary, true}, {"cells.bytes_scale", make_bytes_binary, true},
+    {"cells.bytes_table", make_bytes_table, true}, {"cells.bytes_mean", make_bytes_mean, true},
     {"cells.store", made<Store>},    {"cells.add", made<Pointwise>},   {"cells.scale", made<Pointwise>},
     {"cells.function", made<Pointwise>}, {"cells.mean", made<Mean>},   {"cells.linear", made<Linear>},
     {"cells.pool", make_pool},       {"cells.resize", make_resize},    {"cells.concat", make_concat},
@@ -195,8 +207,12 @@ const std::pair<const char*, Make> kSteps[] = {
 }  // namespace
 
 std::unique_ptr<Step> make_cells_step(const StepMaker& maker, const Op& op, const std::vector<Place>& in, const std::vector<Place>& out) {
-  for (auto& [name, make] : kSteps)
-    if (op.name == name) return make(maker, Operands{op, in, out, maker.file});
+  for (const StepRow& row : kSteps) {
+    if (op.name != row.name) continue;
+    const Operands operands{op, in, out, maker.file};
+    operands.require(row.on_bytes || !(is_quantised(in) || is_quantised(out)), "takes no quantised maps");
+    return row.make(maker, operands);
+  }
   throw Unsupported(op.name + " is no step of the native engine");
 }
 

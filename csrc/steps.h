@@ -2,7 +2,7 @@
 #pragma once
 #include <memory>
 
-#include "cells.h"
+#include "bytes.h"
 #include "step.h"
 #include "tensor.h"
 
@@ -18,9 +18,11 @@ struct Place {
 
 struct StepMaker {
   const Arithmetic& arithmetic;
+  const Bytes& bytes;
   WeightArena& arena;
   int threads;
   FileView file = {};  // that constants may lie in
+  const Convolutions& of(const Map& map) const { return map.lanes == kByteLanes ? bytes.convolutions : arithmetic; }
 };
 
 // Throws std::invalid_argument when anything does not fit; Unsupported for an unknown name.

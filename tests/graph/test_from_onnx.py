@@ -329,3 +329,14 @@ def test_a_resize_that_nobody_has_names_those_that_are_there():
     content = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString()
     with pytest.raises(Unsupported, match=r"mode 'area'; nearest, .* are implemented"):
         read_onnx(content)
+
+
+@pytest.mark.parametrize("scale", [0.0, -0.5, np.nan, np.inf])
+@pytest.mark.parametrize("op", ["QuantizeLinear", "DequantizeLinear"])
+def test_scale_that_no_number_has_is_refused(op: str, scale: float) -> None:
+    zero = np.uint8(3)
+    nodes = (node("QuantizeLinear", "x good zero", "q"), node("DequantizeLinear", "q good zero"))
+    swapped = tuple(node(n.op_type, n.input[0] + " bad zero", n.output[0]) if n.op_type == op else n for n in nodes)
+    want = rf"net\.onnx: node 'the {op}' \({op}\): it has a scale of {scale}; scales are finite and greater than 0"
+    with pytest.raises(BadFile, match=want):
+        read(*swapped, good=np.float32(0.1), bad=np.float32(scale), zero=zero)

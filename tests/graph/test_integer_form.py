@@ -1,6 +1,7 @@
 """Convolutions of quantised tensors in whole numbers: within one rounding of the same in floating point."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -59,6 +60,32 @@ def test_integer_form_is_within_one_rounding(how, operators):
     assert np.std(want) > 0.3
     assert whole.constants.keys() & {"w", "ws", "xs", "ys"} == {"w", "ws", "xs", "ys"}
     assert to_onnx(whole)
+
+
+def test_scales_of_channels_become_part_of_the_weight_s():
+    graph = quantised_conv(depthwise=True)
+    constants = dict(graph.constants)
+    for name, low, high in (("xs", 0.01, 0.03), ("ys", 0.02, 0.09)):
+        constants[name] = np.linspace(low, high, 4).astype(np.float32)
+    constants |= {name: np.full(4, 128, np.uint8) for name in ("xz", "yz")}
+    nodes = tuple(replace(n, attrs={"axis": 1}) if n.inputs[1] in ("xs", "ys") else n for n in graph.nodes)
+    graph = replace(graph, nodes=nodes, constants=constants)
+    whole = integer_convolutions(graph)
+    assert Counter(n.op for n in whole.nodes)["QLinearConv"] == 1
+    x = {"x": RNG.normal(size=(2, 4, 6, 5)).astype(np.float32)}
+    got, want = run_reference(whole, x)["y"], run_reference(graph, x)["y"]
+    assert (np.abs(got - want).max(axis=(0, 2, 3)) <= constants["ys"] * 1.01).all()
+    assert np.mean(np.abs(got - want) > 0.001) < 0.02
+    assert np.std(want) > 0.3
+
+
+def test_zero_points_that_differ_by_channel_stay():
+    graph = quantised_conv()
+    constants = dict(graph.constants) | {"ys": np.full(4, 0.05, np.float32), "yz": np.uint8([1, 2, 3, 4])}
+    nodes = tuple(replace(n, attrs={"axis": 1}) if n.inputs[1] == "ys" else n for n in graph.nodes)
+    assert "QLinearConv" not in {
+        n.op for n in integer_convolutions(replace(graph, nodes=nodes, constants=constants)).nodes
+    }
 
 
 @pytest.mark.parametrize("backend", ["native", "onnxruntime"])

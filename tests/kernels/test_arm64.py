@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build" / "arm64"
 COMPILER = "aarch64-linux-gnu-g++"
-KERNELS = ["tests/native/test_maps.py", "tests/image/test_resample.py"]
+KERNELS = ["tests/native/test_maps.py", "tests/native/test_quantised.py", "tests/image/test_resample.py"]
 OPERATORS = ["tests/native/test_plain.py", "tests/native/test_networks.py", "tests/image/test_prepare.py"]
 DEFINES = {
     "UNDERONE_RUNNER": "ON",

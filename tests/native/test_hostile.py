@@ -231,8 +231,40 @@ def network() -> Graph:
     return Graph(tuple(nodes), (Value("x", (1, 3, 17, 19)),), (Value(nodes[-1].outputs[0], (1, 10)),), constants)
 
 
-def test_absurd_step_on_maps_is_an_error_or_runs() -> None:
-    program = lower(network(), {"x": (1, 3, 17, 19)})
+def quantised_network() -> Graph:
+    """Everything that works on bytes: stem, windows, a residual, means, tables, factors, back to floats."""
+    rng, nodes = np.random.default_rng(0), []
+    constants: dict[str, Any] = {"s": np.float32(0.05), "z": np.uint8(110), "ws": np.float32(0.01), "wz": np.int8(0)}
+
+    def node(op: str, *inputs: str, **attrs: Any) -> str:
+        nodes.append(Node(op, inputs, (f"t{len(nodes)}",), attrs))
+        return nodes[-1].outputs[0]
+
+    def conv(x: str, channels: int, out: int, k: int = 1, group: int = 1, **attrs: Any) -> str:
+        weight = f"w{len(constants)}"
+        constants[weight] = rng.integers(-127, 128, (out, channels // group, k, k)).astype(np.int8)
+        pads = (k // 2,) * 4
+        return node("QLinearConv", x, "s", "z", weight, "ws", "wz", "s", "z", pads=pads, group=group, **attrs)
+
+    def real(x: str) -> str:
+        return node("DequantizeLinear", x, "s", "z")
+
+    def rounded(x: str) -> str:
+        return node("QuantizeLinear", x, "s", "z")
+
+    x = conv(conv(rounded("x"), 3, 40, 3, strides=(2, 2)), 40, 40, 3, 40)
+    wide = conv(x, 40, 70)
+    x = conv(conv(wide, 70, 70, 5, 70), 70, 40)
+    x = rounded(node("Add", real(x), real(conv(wide, 70, 40))))
+    gate = rounded(node("Sigmoid", real(conv(rounded(node("GlobalAveragePool", real(x))), 40, 40))))
+    x = conv(rounded(node("Mul", real(x), real(gate))), 40, 24, 3, strides=(2, 2))
+    real(x)
+    return Graph(tuple(nodes), (Value("x", (1, 3, 17, 19)),), (Value(nodes[-1].outputs[0], ()),), constants)
+
+
+@pytest.mark.parametrize("graph", [network(), quantised_network()], ids=["floats", "bytes"])
+def test_absurd_step_on_maps_is_an_error_or_runs(graph: Graph) -> None:
+    program = lower(graph, {"x": (1, 3, 17, 19)})
     assert sum(step.op.startswith("cells.") for step in program.steps) > 6
     rows = tuple(Row(t.dtype, tuple(t.shape), pad) for t, pad in zip(program.types, program.pads, strict=True))
     steps = tuple((s.op, dict(s.attrs), tuple(s.inputs), tuple(s.outputs)) for s in program.steps)

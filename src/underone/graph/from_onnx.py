@@ -32,6 +32,9 @@ _MOST_MACS = 1 << 30  # for the same
 _LONGEST_ATTRIBUTE = 1 << 10  # values of one operand that becomes an attribute
 
 
+_SCALES = {"QuantizeLinear": (1,), "DequantizeLinear": (1,), "QLinearConv": (1, 4, 6), "QLinearMatMul": (1, 4, 6)}
+
+
 def read_onnx(
     source: Path | str | Content, name: str | None = None, input_shapes: Mapping[str, Shape] | None = None
 ) -> Graph:
@@ -123,6 +126,7 @@ def _read_node(reading: Reading, proto: onnx.NodeProto) -> None:
         _learn(reading, proto.output[0], _constant(attrs))
         return
     node = _normal_form(reading, proto, attrs)
+    _check_scales(reading, node)
     full, types = unnamed_types(node, [reading.types[n] for n in node.inputs])
     node = replace(node, attrs=full)
     reading.types |= zip(node.outputs, types, strict=True)
@@ -131,6 +135,14 @@ def _read_node(reading: Reading, proto: onnx.NodeProto) -> None:
         reading.nodes.append(node)
     for name, result in zip(node.outputs, results or (), strict=False):
         _learn(reading, name, result)
+
+
+def _check_scales(reading: Reading, node: Node) -> None:
+    for i in _SCALES.get(node.op, ()):
+        scale = reading.known.get(node.inputs[i]) if i < len(node.inputs) else None
+        wrong = np.empty(0) if scale is None else scale[~(np.isfinite(scale) & (scale > 0))]
+        if wrong.size:
+            raise BadFile(f"it has a scale of {wrong.flat[0]}; scales are finite and greater than 0")
 
 
 def _refuse_training(reading: Reading, proto: onnx.NodeProto) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .graph import Graph, Node, unused_name
+from .graph import Array, Graph, Node, unused_name
 from .passes import drop_unused
 
 
@@ -17,7 +17,8 @@ def integer_convolutions(graph: Graph) -> Graph:
     """Write every convolution of quantised tensors that is rounded at once as QLinearConv.
 
     Its operand and its weight come from DequantizeLinear with fixed scales, the weight from a constant; its bias is a
-    constant; its only reader is a QuantizeLinear, or a Clip or Relu before one. Any other convolution stays.
+    constant, or dequantised from one; its only reader is a QuantizeLinear, or a Clip or Relu before one. Any other
+    convolution stays.
     """
     return drop_unused(_Rewriting(graph).graph_of())
 
@@ -52,13 +53,16 @@ class _Rewriting:
         x, weight = (self.dequantised(name) for name in conv.inputs[:2])
         if x is None or weight is None or weight.inputs[0] not in self.graph.constants:
             return None
-        if any(n not in self.graph.constants for n in conv.inputs[2:]) or self.graph.constants[x.inputs[1]].size != 1:
+        if any(self.bias(n) is None for n in conv.inputs[2:]) or not self.scales_fit(conv, x):
+            return None
+        if self.graph.constants[weight.inputs[1]].size > 1 and weight.attrs.get("axis", 1) != 0:
             return None
         clip = self.only_reader(conv.outputs[0], "Clip") or self.only_reader(conv.outputs[0], "Relu")
         rounding = self.only_reader((clip or conv).outputs[0], "QuantizeLinear")
-        if rounding is None or len(rounding.inputs) != 3 or not self.one_fixed_scale(rounding):
+        if rounding is None or len(rounding.inputs) != 3 or not self.has_fixed_scale(rounding):
             return None
-        return _Match(conv, x, weight, clip, rounding)
+        found = _Match(conv, x, weight, clip, rounding)
+        return found if len(self.all_bounds(found)) == 1 else None
 
     def dequantised(self, name: str) -> Node | None:
         """Give the DequantizeLinear that makes a tensor, with fixed scale and zero point; None for any other."""
@@ -67,8 +71,29 @@ class _Rewriting:
             return None
         return node if all(n in self.graph.constants for n in node.inputs[1:]) else None
 
-    def one_fixed_scale(self, node: Node) -> bool:
-        return all(n in self.graph.constants and self.graph.constants[n].size == 1 for n in node.inputs[1:])
+    def bias(self, name: str) -> tuple[Array, Array | None] | None:
+        """Give a fixed bias: its values, or whole numbers and their scale."""
+        if name in self.graph.constants:
+            return self.graph.constants[name], None
+        node = self.makers.get(name)
+        if node is None or node.op != "DequantizeLinear" or any(n not in self.graph.constants for n in node.inputs):
+            return None
+        values, scale, *zero = (self.graph.constants[n] for n in node.inputs)
+        plain = values.dtype == np.int32 and not any(map(np.any, zero))
+        return (values, scale) if plain else None
+
+    def scales_fit(self, conv: Node, x: Node) -> bool:
+        """Whether the input has one scale, or one for each channel where every channel is summed by itself."""
+        group = conv.attrs.get("group", 1)
+        depthwise = self.graph.constants[x.inputs[1]].shape == (group,)
+        return self.graph.constants[x.inputs[1]].size == 1 or (depthwise and self.has_fixed_scale(x))
+
+    def has_fixed_scale(self, node: Node) -> bool:
+        """Whether a tensor has one scale, or one for each channel, and one zero point."""
+        if any(n not in self.graph.constants for n in node.inputs[1:]):
+            return False
+        scale, zero = (self.graph.constants[n] for n in node.inputs[1:])
+        return scale.size == 1 or (node.attrs.get("axis", 1) == 1 and bool(np.all(zero == zero.flat[0])))
 
     def only_reader(self, name: str, op: str) -> Node | None:
         node = self.readers.get(name) if self.reads[name] == 1 else None
@@ -76,7 +101,7 @@ class _Rewriting:
 
     def rewritten(self, m: _Match) -> list[Node]:
         bias = [self.whole_bias(m)] if len(m.conv.inputs) > 2 else []
-        operands = (*m.x.inputs, *m.weight.inputs, *m.rounding.inputs[1:], *bias)
+        operands = (*self.operands(m), *bias)
         bounds = self.whole_bounds(m)
         name = m.rounding.outputs[0]
         if bounds is None:
@@ -88,27 +113,61 @@ class _Rewriting:
             Node("Clip", (inner,), (name,), limits, m.clip.name if m.clip else ""),
         ]
 
+    def operands(self, m: _Match) -> tuple[str, ...]:
+        """Give input, weight and rounding; scales of channels become part of the weight's, where such are allowed."""
+        scales = [self.constants[n.inputs[1]] for n in (m.x, m.weight, m.rounding)]
+        if scales[0].size == scales[2].size == 1:
+            return (*m.x.inputs, *m.weight.inputs, *m.rounding.inputs[1:])
+        count = len(self.constants[m.weight.inputs[0]])
+        factors = scales[0].ravel() * scales[1].ravel() / scales[2].ravel()
+        one = self.constant(m, "one", np.ones((), np.float32))
+        x_zero, y_zero = (self.constants[n.inputs[2]].flat[0] for n in (m.x, m.rounding))
+        w_zero = np.broadcast_to(self.constants[m.weight.inputs[2]].ravel(), (count,))
+        return (
+            *(m.x.inputs[0], one, self.constant(m, "x_zero", np.asarray(x_zero))),
+            *(m.weight.inputs[0], self.constant(m, "scales", np.broadcast_to(factors, (count,)))),
+            *(self.constant(m, "zeros", w_zero), one, self.constant(m, "y_zero", np.asarray(y_zero))),
+        )
+
+    def constant(self, m: _Match, part: str, value: Array) -> str:
+        name = self.new_name(f"{m.rounding.outputs[0]}/{part}")
+        self.constants[name] = np.ascontiguousarray(value) if value.ndim else value
+        return name
+
     def whole_bias(self, m: _Match) -> str:
-        bias, scales = self.constants[m.conv.inputs[2]], [self.constants[n.inputs[1]] for n in (m.x, m.weight)]
-        step = scales[0].astype(np.float64) * scales[1].astype(np.float64)
-        limits = np.iinfo(np.int32)
-        whole = np.clip(np.rint(bias.astype(np.float64) / step), limits.min, limits.max).astype(np.int32)
+        x_scale, w_scale = (self.constants[n.inputs[1]] for n in (m.x, m.weight))
+        bias, scale = self.bias(m.conv.inputs[2]) or (np.zeros(1), None)
+        step, limits = x_scale.astype(np.float64) * w_scale.astype(np.float64), np.iinfo(np.int32)
+        if scale is not None and np.array_equal(scale, x_scale * w_scale):
+            whole = bias
+        else:
+            values = bias.astype(np.float64) * (1 if scale is None else scale.astype(np.float64))
+            whole = np.clip(np.rint(values / step), limits.min, limits.max).astype(np.int32)
         name = self.new_name(f"{m.conv.inputs[2]}/whole")
         self.constants[name] = whole
         return name
 
     def whole_bounds(self, m: _Match) -> tuple[int, int] | None:
         """Give the bounds of the Clip in quantised values; None where the type has the same."""
+        info = np.iinfo(self.constants[m.rounding.inputs[2]].dtype)
+        (bounds,) = self.all_bounds(m)
+        return None if bounds == (info.min, info.max) else bounds
+
+    def all_bounds(self, m: _Match) -> set[tuple[int, int]]:
+        """Give the bounds of the Clip in quantised values, of every channel."""
         scale, zero = (self.constants[n] for n in m.rounding.inputs[1:])
-        info = np.iinfo(zero.dtype)
         attrs = {} if m.clip is None else {"min": 0.0} if m.clip.op == "Relu" else m.clip.attrs
-        given = (attrs.get("min", -np.inf), attrs.get("max", np.inf))
-        low, high = (
-            float(np.clip(np.rint(v / float(scale.item())) + int(zero.item()), info.min, info.max)) for v in given
-        )
-        return None if (low, high) == (info.min, info.max) else (int(low), int(high))
+        limits = (attrs.get("min", -np.inf), attrs.get("max", np.inf))
+        return {whole_bounds(float(s), zero.flat[:1], limits) for s in scale.flat}
 
     def new_name(self, wanted: str) -> str:
         name = unused_name(wanted, self.taken)
         self.taken.add(name)
         return name
+
+
+def whole_bounds(scale: float, zero: Array, limits: tuple[float, float]) -> tuple[int, int]:
+    """Give the bounds of a Clip in the quantised values behind it."""
+    info = np.iinfo(zero.dtype)
+    low, high = (float(np.clip(np.rint(v / scale) + int(zero.item()), info.min, info.max)) for v in limits)
+    return int(low), int(high)

@@ -43,7 +43,7 @@ def conv_quantized(
     """Convolve, add the int32 bias (scale x_scale w_scale), and quantise to y_scale and y_zero."""
     total = conv(attrs, _centred(x, x_zero), _centred(w, w_zero, w), None if bias is None else bias.astype(np.float64))
     scale = (x_scale * w_scale / y_scale).reshape(-1, *(1,) * (x.ndim - 2))  # (O, 1, …) or (1, …)
-    return saturate(np.rint(total * scale) + y_zero.astype(np.float64), y_zero.dtype)
+    return _requantized(total, scale, y_zero)
 
 
 def matmul_quantized(
@@ -52,7 +52,13 @@ def matmul_quantized(
 ) -> Array:  # fmt: skip
     """Multiply and quantise to y_scale and y_zero."""
     total = _centred(a, a_zero) @ _centred(b, b_zero)
-    return saturate(np.rint(total * (a_scale * b_scale / y_scale)) + y_zero.astype(np.float64), y_zero.dtype)
+    return _requantized(total, a_scale * b_scale / y_scale, y_zero)
+
+
+def _requantized(total: Array, scale: Array, zero: Array) -> Array:
+    """Turn whole sums into quantised values by one float32 product, as every engine does."""
+    rounded = np.rint(total.astype(np.float32) * scale).astype(np.float64)
+    return saturate(rounded + zero.astype(np.float64), zero.dtype)
 
 
 def saturate(values: Array, dtype: np.dtype) -> Array:

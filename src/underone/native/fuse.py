@@ -1,38 +1,18 @@
 """Find what is computed together: convolutions with their functions, depthwise pairs and triples, residual sums."""
 
-from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from ..graph import Graph, Node, TensorType
+from ..graph import Node
 from ..graph.ops import attributes
 from ..graph.shape_rules import window_pads
-
-INF = float("inf")
-Types = Mapping[str, TensorType]
-
-# functions that the engine's kernels end with; bounds have an entry of their own
-_FUNCTIONS = {"HardSwish": "hardswish", "Sigmoid": "sigmoid", "HardSigmoid": "hardsigmoid", "Tanh": "tanh"}
-
-
-@dataclass(frozen=True)
-class Finish:
-    """What happens to a result before it is stored."""
-
-    low: float = -INF
-    high: float = INF
-    function: str = ""
-    slope: tuple[float, float] = (1 / 6, 0.5)
-
-    def attrs(self, prefix: str = "") -> dict[str, Any]:
-        """Give the attributes of a step."""
-        found: dict[str, Any] = {prefix + "limits": [self.low, self.high]}
-        if self.function:
-            found |= {prefix + "function": self.function, prefix + "slope": list(self.slope)}
-        return found
+from .byte_nodes import Joined, joined, zero_of
+from .finish import Finish, finish_of
+from .quantised import Whole, whole_of
+from .readers import Readers
 
 
 @dataclass(frozen=True)
@@ -46,6 +26,7 @@ class Convolution:
     depthwise: bool
     groups: int = 1  # of a convolution that is not depthwise
     finish: Finish = field(default_factory=Finish)
+    whole: Whole | None = None  # of one on bytes
 
     @property
     def kernel(self) -> tuple[int, int]:
@@ -70,6 +51,7 @@ class Chain:
         nodes: the graph's nodes that it computes, in order.
         expand, depthwise, project: its stages; at least one of the latter two.
         added: name of the map that is added to the last stage.
+        sum: how it is added, of bytes: the stage's result first.
     """
 
     source: str
@@ -79,39 +61,22 @@ class Chain:
     depthwise: Convolution | None = None
     project: Convolution | None = None
     added: str = ""
+    sum: Joined | None = None
 
 
-class Fuser:
+class Fuser(Readers):
     """Looks along the graph from a convolution on; nodes of the names in `apart` are joined with nothing."""
-
-    def __init__(self, graph: Graph, types: Types, apart: Container[str] = ()) -> None:
-        self.graph = graph
-        self.types = types
-        self._apart = apart
-        self.order = {id(node): i for i, node in enumerate(graph.nodes)}
-        self.readers: dict[str, list[Node]] = {}
-        for node in graph.nodes:
-            for name in node.inputs:
-                self.readers.setdefault(name, []).append(node)
-        self.uses = Counter(name for node in graph.nodes for name in node.inputs)
-        self.uses.update(v.name for v in graph.outputs)
-
-    def only_reader(self, name: str) -> Node | None:
-        """Give the one node that reads a tensor, when nothing else does."""
-        found = self.readers[name][0] if self.uses[name] == 1 and self.readers.get(name) else None
-        return None if found is None or self.is_apart(found) else found
-
-    def is_apart(self, node: Node) -> bool:
-        """Whether a node was named to stay by itself."""
-        return node_name(node) in self._apart
 
     def convolution(self, node: Node | None) -> Convolution | None:
         """Describe a convolution that runs on maps, or None."""
-        if node is None or node.op != "Conv" or len(node.inputs) < 2 or self.is_apart(node):
+        if node is None or node.op not in ("Conv", "QLinearConv") or len(node.inputs) < 2 or self.is_apart(node):
             return None
-        x, w = self.types[node.inputs[0]], self.types[node.inputs[1]]
-        fixed = all(name in self.graph.constants for name in node.inputs[1:] if name)
-        if not fixed or len(x.shape) != 4 or x.shape[0] != 1 or {x.dtype, w.dtype} != {"float32"} or 0 in x.shape:
+        whole = self._whole(node) if node.op == "QLinearConv" else None
+        x, w = self.types[node.inputs[0]], self.types[node.inputs[weight_operand(node)]]
+        fixed = whole is not None or all(name in self.graph.constants for name in node.inputs[1:] if name)
+        if not fixed or len(x.shape) != 4 or x.shape[0] != 1 or 0 in x.shape:
+            return None
+        if whole is None and {x.dtype, w.dtype} != {"float32"}:
             return None
         attrs = dict(attributes("Conv", node.attrs, [x.shape, w.shape]))
         depthwise = attrs["group"] > 1 and attrs["group"] == x.shape[1] == w.shape[0]
@@ -124,7 +89,14 @@ class Fuser:
         if min(top, left, bottom, right) < 0 or max(top, left, bottom, right) > 4096:
             return None
         groups = 1 if depthwise else attrs["group"]
-        return Convolution(node, attrs, (top, left, bottom, right), (rows, columns), depthwise, groups)
+        if whole is not None and groups > 1:
+            return None
+        return Convolution(node, attrs, (top, left, bottom, right), (rows, columns), depthwise, groups, whole=whole)
+
+    def _whole(self, node: Node) -> Whole | None:
+        """Read a convolution of bytes; the border of its map must hold its own zero."""
+        found = whole_of(self.graph.constants, node)
+        return found if found is not None and zero_of(self, node.inputs[0]) in (None, found.x_zero) else None
 
     def finished(self, name: str) -> tuple[Finish, str, tuple[Node, ...]]:
         """Take the function behind a tensor with it, if nothing else reads in between.
@@ -186,6 +158,8 @@ class Fuser:
     def _summed(self, chain: Chain, ready: Mapping[str, int], taken: Container[int]) -> Chain:
         """Take the residual sum with it when the other operand is a map of the same size that exists by then."""
         last = chain.project
+        if last is not None and last.whole is not None:
+            return self._summed_bytes(chain, ready, taken)
         node = self.only_reader(chain.result)
         if last is None or last.finish != Finish() or node is None or node.op != "Add" or id(node) in taken:
             return chain
@@ -199,6 +173,27 @@ class Fuser:
         return replace(
             chain, project=replace(last, finish=finish), added=other, result=name, nodes=(*chain.nodes, node, *nodes)
         )
+
+    def _summed_bytes(self, chain: Chain, ready: Mapping[str, int], taken: Container[int]) -> Chain:
+        """Take the residual sum of dequantised maps with it, when it is quantised again."""
+        first = self.only_reader(chain.result)
+        node = self.only_reader(first.outputs[0]) if first is not None and first.op == "DequantizeLinear" else None
+        found = joined(self, node) if node is not None and node.op == "Add" and id(node) not in taken else None
+        if first is None or node is None or found is None:
+            return chain
+        found = found if found.sources[0] == chain.result else found.turned()
+        own, other = found.sources
+        if own != chain.result or self.types[other].shape != self.types[own].shape or other in self.graph.constants:
+            return chain
+        if ready.get(other, -1) >= self.order[id(node)]:
+            return chain
+        nodes = (*chain.nodes, first, node, *found.nodes)
+        return replace(chain, added=other, sum=found, result=found.result, nodes=nodes)
+
+
+def weight_operand(node: Node) -> int:
+    """Give which operand of a convolution is its weight."""
+    return 3 if node.op == "QLinearConv" else 1
 
 
 def _met(
@@ -217,27 +212,6 @@ def _met(
     ahead = before - first * dilation
     behind = (out - 1) * stride + (last - first) * dilation + 1 - size - ahead
     return ((first, last + 1), (ahead, behind)) if min(ahead, behind) >= 0 else ((0, kernel), pads)
-
-
-def node_name(node: Node) -> str:
-    """Give what a node is called in a profile."""
-    return node.name or node.outputs[0]
-
-
-def finish_of(node: Node, types: Types) -> Finish | None:
-    """Give the function of one element that a node is, or None."""
-    if types[node.inputs[0]].dtype != "float32":
-        return None
-    attrs = attributes(node.op, node.attrs, [types[n].shape for n in node.inputs if n])
-    if node.op == "Relu":
-        return Finish(low=0.0)
-    if node.op == "Clip" and attrs["min"] <= attrs["max"]:
-        return Finish(attrs["min"], attrs["max"])
-    if node.op == "HardSigmoid":
-        return Finish(function="hardsigmoid", slope=(attrs["alpha"], attrs["beta"]))
-    if node.op == "Gelu" and attrs["approximate"] == "none":
-        return Finish(function="gelu")
-    return Finish(function=_FUNCTIONS[node.op]) if node.op in _FUNCTIONS else None
 
 
 def window_attrs(conv: Convolution) -> dict[str, Any]:

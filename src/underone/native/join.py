@@ -4,7 +4,9 @@ from collections import Counter
 from dataclasses import replace
 
 from .program import Program, Step
+from .tensors import bytes_of
 
+_STEMS = ("cells.stem", "cells.bytes_stem")
 _WIDTHS = range(7, 1025)  # of the stem's map, for which the engine makes rows one by one
 
 
@@ -15,13 +17,13 @@ def join_stems(program: Program) -> Program:
         The program, in which such a stem and its chain are one step.
     """
     uses = Counter(number for step in program.steps for number in step.inputs)
-    stems = {s.outputs[0]: s for s in program.steps if s.op == "cells.stem" and _is_joinable(program, s, uses)}
+    stems = {s.outputs[0]: s for s in program.steps if s.op in _STEMS and _is_joinable(program, s, uses)}
     chains = {s.inputs[0]: s for s in program.steps if s.op == "cells.chain" and s.inputs[0] in stems}
     chains = {n: s for n, s in chains.items() if s.attrs["depthwise"] and s.inputs[2] == -1}
     joined = [
         _joined(program, stems[s.inputs[0]], s) if s in chains.values() else s
         for s in program.steps
-        if not (s.op == "cells.stem" and s.outputs[0] in chains)
+        if not (s.op in _STEMS and s.outputs[0] in chains)
     ]
     return replace(program, steps=joined)
 
@@ -41,7 +43,7 @@ def _is_joinable(program: Program, stem: Step, uses: Counter[int]) -> bool:
 
 
 def _joined(program: Program, stem: Step, chain: Step) -> Step:
-    names = ("kernel", "strides", "dilations", "pads")
+    names = [k for k in ("kernel", "strides", "dilations", "pads", "image") if k in stem.attrs]
     finish = {f"expand_{k}": v for k, v in stem.attrs.items() if k not in names}
     attrs = dict(chain.attrs) | finish | {f"stem_{name}": stem.attrs[name] for name in names}
     image, weight, bias = stem.inputs
@@ -52,5 +54,5 @@ def _joined(program: Program, stem: Step, chain: Step) -> Step:
         inputs=(image, chain.inputs[1], weight, bias, *chain.inputs[4:]),
         nodes=(*stem.nodes, *chain.nodes),
         macs=stem.macs + chain.macs,
-        bytes_moved=stem.bytes_moved + chain.bytes_moved - 8 * program.types[stem.outputs[0]].elements,
+        bytes_moved=stem.bytes_moved + chain.bytes_moved - 2 * bytes_of(program.types[stem.outputs[0]]),
     )

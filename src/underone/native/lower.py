@@ -10,18 +10,19 @@ from ..errors import UnknownName
 from ..graph import Graph, Node, TensorType, infer_shapes
 from ..graph.passes import drop_identities, drop_unused, fold_batch_norm, fold_pad_into_conv
 from ..graph.shapes import label
+from .byte_steps import FEW_CHANNELS, dequantize, quantize, reshape, sum_attrs
 from .channel_runs import concat, shuffle, slices, split
 from .composites import join_gelu
-from .fuse import Chain, Convolution, as_float, node_name, window_attrs
+from .fuse import Chain, Convolution, as_float, window_attrs
 from .join import join_stems
 from .map_steps import add, constant_pair, function, labels, mean, norm, pool, resize, scale
 from .matrix_steps import is_vector, linear, matmul
 from .pixel_rows import pixel_rows
 from .program import Program
+from .quantised import scale_of
+from .quantised_form import RESHAPES, quantised_form
+from .readers import node_name
 from .tensors import Tensors
-
-_FEW_CHANNELS = 16  # an image with fewer is unfolded as it comes, without a map of its own
-
 
 # how nodes run on maps, or as products with constants; what no function takes runs on plain tensors
 _ATTEMPTS: Mapping[str, Sequence[Callable[[Tensors, Node], bool]]] = {
@@ -47,6 +48,14 @@ _ATTEMPTS: Mapping[str, Sequence[Callable[[Tensors, Node], bool]]] = {
 }
 
 
+# the same of nodes that read or make quantised maps
+_ON_BYTES: Mapping[str, Sequence[Callable[[Tensors, Node], bool]]] = {
+    "QuantizeLinear": (quantize,),
+    "DequantizeLinear": (dequantize,),
+    **dict.fromkeys(RESHAPES, (reshape,)),
+}
+
+
 def lower(graph: Graph, sizes: Mapping[str, Sequence[int]], apart: Collection[str] = ()) -> Program:
     """Turn a graph into the steps of a plan.
 
@@ -61,7 +70,8 @@ def lower(graph: Graph, sizes: Mapping[str, Sequence[int]], apart: Collection[st
     Raises:
         ShapeError, BadValue, UnknownName: as `infer_shapes`; or a name in `apart` is no node's.
     """
-    simple = join_gelu(fold_batch_norm(fold_pad_into_conv(drop_identities(drop_unused(widen_float16(graph))))))
+    plain = quantised_form(drop_identities(drop_unused(widen_float16(graph))))
+    simple = join_gelu(fold_batch_norm(fold_pad_into_conv(plain)))
     known = {node_name(node) for node in simple.nodes}
     for name in apart:
         if name not in known:
@@ -118,8 +128,9 @@ class _Lowering:
 
     def _chain(self, chain: Chain) -> None:
         head = next(c for c in (chain.expand, chain.depthwise, chain.project) if c is not None)
-        few = self.tensors.types[chain.source].shape[1] < _FEW_CHANNELS and not self.tensors.on_map(chain.source)
-        if head.groups == 1 and few and chain.project is head and not chain.added:
+        few = self.tensors.types[chain.source].shape[1] < FEW_CHANNELS and not self.tensors.on_map(chain.source)
+        alone = head.groups == 1 and few and chain.project is head and not chain.added
+        if alone and (head.whole is None or self._is_quantised_image(chain, head)):
             return self._stem(chain, head)
         window = chain.depthwise or head
         border = 0 if chain.expand is not None else self._border(window, chain.source)
@@ -128,7 +139,7 @@ class _Lowering:
         if chain.added:
             self.tensors.same_border(inputs[1], result)
         attrs = window_attrs(window)
-        if chain.project is head and not head.is_plain_product:
+        if chain.project is head and not head.is_plain_product and head.whole is None:
             attrs |= head.finish.attrs() | {"group": head.groups}
             self.tensors.step(
                 "cells.dense", label(head.node), attrs, [*inputs, *self._weights(head)], [result], chain.nodes
@@ -137,7 +148,9 @@ class _Lowering:
         attrs["depthwise"] = int(chain.depthwise is not None)
         stages = ((chain.expand, "expand_"), (chain.depthwise, "spatial_"), (chain.project, ""))
         for stage, prefix in stages:
-            attrs |= stage.finish.attrs(prefix) if stage is not None else {}
+            attrs |= _stage_attrs(stage, prefix) if stage is not None else {}
+        if chain.sum is not None:
+            attrs |= sum_attrs(chain.sum) | {"border": chain.sum.total.zero}
         inputs += [n for stage, _ in stages for n in self._weights(stage)]
         self.tensors.step("cells.chain", label(head.node), attrs, inputs, [result], chain.nodes)
         return None
@@ -145,14 +158,31 @@ class _Lowering:
     def _stem(self, chain: Chain, conv: Convolution) -> None:
         """Write a convolution of an image of few channels as it comes."""
         t = self.tensors
-        attrs = window_attrs(conv) | conv.finish.attrs()
-        inputs = [t.as_plain(chain.source), *self._weights(conv)]
-        t.step("cells.stem", label(conv.node), attrs, inputs, [t.new_map(chain.result)], chain.nodes)
+        attrs, op, source = window_attrs(conv) | _stage_attrs(conv), "cells.stem", chain.source
+        if conv.whole is not None:
+            rounding = t.producers[source]
+            scale = scale_of(t.graph.constants, rounding.inputs)
+            op, source = "cells.bytes_stem", rounding.inputs[0]
+            attrs |= {"image": scale.numbers() if scale is not None else []}
+        inputs = [t.as_plain(source), *self._weights(conv)]
+        t.step(op, label(conv.node), attrs, inputs, [t.new_map(chain.result)], chain.nodes)
+
+    def _is_quantised_image(self, chain: Chain, conv: Convolution) -> bool:
+        """Whether a stem can quantise the image as it reads it: a 3x3 window of stride 2 on three channels."""
+        t = self.tensors
+        maker = t.producers.get(chain.source)
+        plain = maker is not None and maker.op == "QuantizeLinear" and not t.on_map(maker.inputs[0])
+        window = (conv.kernel, conv.attrs["strides"], conv.attrs["dilations"], t.types[chain.source].shape[1])
+        return plain and window == ((3, 3), (2, 2), (1, 1), 3) and max(conv.pads[:2]) < 3
 
     def _weights(self, conv: Convolution | None) -> list[int]:
         if conv is None:
             return [-1, -1]
         constants, made = self.tensors.graph.constants, self.tensors.made
+        if conv.whole is not None:
+            (top, bottom), (left, right) = conv.taps
+            part = np.ascontiguousarray(conv.whole.weight[:, :, top:bottom, left:right])
+            return [made.constant(part), made.constant(conv.whole.bias_for(part))]
         weight, bias = conv.node.inputs[1], conv.node.inputs[2] if len(conv.node.inputs) > 2 else ""
         (top, bottom), (left, right) = conv.taps
         numbers = [made.constant(as_float(constants[weight][:, :, top:bottom, left:right]))]
@@ -174,11 +204,22 @@ class _Lowering:
 
     def _node(self, node: Node) -> None:
         t = self.tensors
-        if not t.fuser.is_apart(node) and any(attempt(t, node) for attempt in _ATTEMPTS.get(node.op, ())):
+        on_bytes = node.op == "QuantizeLinear" or any(t.on_map(n) and t.is_bytes(n) for n in node.inputs if n)
+        attempts = (_ON_BYTES if on_bytes else _ATTEMPTS).get(node.op, ())
+        if not t.fuser.is_apart(node) and any(attempt(t, node) for attempt in attempts):
             return
         inputs = [t.as_plain(n) if n else -1 for n in node.inputs]
         outputs = [t.new_plain(name) for name in node.outputs]
         t.step(node.op, label(node), _plain_values(t.attributes(node)), inputs, outputs, [node])
+
+
+def _stage_attrs(conv: Convolution, prefix: str = "") -> dict[str, Any]:
+    """Give the attributes of one stage: how it ends."""
+    attrs = conv.finish.attrs(prefix)
+    if conv.whole is not None:
+        factors, zero = conv.whole.factors.tolist(), conv.whole.y_zero
+        attrs |= {prefix + "factors": factors, prefix + "zero": zero, prefix + "border": zero}
+    return attrs
 
 
 def _plain_values(attrs: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from ..graph import Array, Node, TensorType
 from ..graph.numpy_resize import axis_weights
 from ..graph.shape_rules import window_pads
 from ..graph.shapes import label
-from .fuse import as_float, finish_of
+from .finish import finish_of
+from .fuse import as_float
 from .tensors import Tensors
 
 _LARGEST_MATRIX = 1 << 24  # elements of the matrix that resamples one axis

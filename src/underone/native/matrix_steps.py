@@ -7,7 +7,8 @@ import numpy as np
 
 from ..graph import Array, Node
 from ..graph.shapes import label
-from .fuse import Finish, as_float, finish_of
+from .finish import Finish, finish_of
+from .fuse import as_float
 from .tensors import Tensors
 from .views import View, view_of
 

@@ -21,7 +21,7 @@ class Step:
         outputs: numbers of tensors.
         nodes: names of the graph's nodes that it computes.
         macs: multiply-accumulates of these nodes.
-        bytes_moved: weights, maps and tensors that it reads and writes, in float32.
+        bytes_moved: weights, maps and tensors that it reads and writes, as the graph has them: float32, or bytes.
     """
 
     op: str

@@ -7,8 +7,12 @@ import numpy as np
 
 from ..graph import Graph, Node, TensorType
 from ..graph.ops import attributes, op_of
-from .fuse import Finish, Fuser, node_name
+from .byte_nodes import zero_of
+from .finish import Finish
+from .fuse import Fuser
 from .program import Program, Step
+from .quantised import BYTES, Scale
+from .readers import node_name
 
 
 class Run(NamedTuple):
@@ -54,7 +58,12 @@ class Tensors:
             else:
                 source = self.as_map(name)
                 self.plain[name] = self.made.tensor(self.types[name])
-                self.step("cells.store", name, {}, [source], [self.plain[name]])
+                if self.is_bytes(name):
+                    self.step(
+                        "cells.dequantize", name, {"quantum": Scale(1, 0).numbers()}, [source], [self.plain[name]]
+                    )
+                else:
+                    self.step("cells.store", name, {}, [source], [self.plain[name]])
         return self.plain[name]
 
     def as_map(self, name: str, pad: int = 0) -> int:
@@ -64,15 +73,24 @@ class Tensors:
                 self._put_together(name)
             else:
                 plain = self.as_plain(name)
-                self.step("cells.load", name, {}, [plain], [self.new_map(name)])
+                if self.is_bytes(name):
+                    bytes_as_they_are = Scale(1, zero_of(self.fuser, name) or 0).numbers()
+                    self.step("cells.quantize", name, {"quantum": bytes_as_they_are}, [plain], [self.new_map(name)])
+                else:
+                    self.step("cells.load", name, {}, [plain], [self.new_map(name)])
         number = self.maps[name]
         self._needed_pads[number] = max(self._needed_pads.get(number, 0), pad)
         return number
 
     def new_map(self, name: str) -> int:
         """Add a map without a border and give its number."""
-        self.maps[name] = self.made.tensor(self.types[name], 0)
+        kind = self.types[name]
+        self.maps[name] = self.made.tensor(TensorType(kind.shape, "uint8") if self.is_bytes(name) else kind, 0)
         return self.maps[name]
+
+    def is_bytes(self, name: str) -> bool:
+        """Whether a tensor is quantised."""
+        return self.types[name].dtype in BYTES
 
     def new_plain(self, name: str) -> int:
         """Add a plain tensor and give its number."""
@@ -124,7 +142,7 @@ class Tensors:
         """Add a step."""
         names = tuple(map(node_name, nodes))
         macs = sum(self._macs(node) for node in nodes)
-        moved = sum(4 * self.made.types[i].elements for i in (*inputs, *outputs) if i >= 0)
+        moved = sum(bytes_of(self.made.types[i]) for i in (*inputs, *outputs) if i >= 0)
         self.made.steps.append(Step(op, name, attrs, tuple(inputs), tuple(outputs), names, macs, moved))
 
     def finished(self, node: Node) -> tuple[Finish, str, list[Node]]:
@@ -140,3 +158,8 @@ class Tensors:
     def _macs(self, node: Node) -> int:
         shapes = [self.types[n].shape for n in node.inputs if n]
         return op_of(node).macs(shapes, self.types[node.outputs[0]].shape, attributes(node.op, node.attrs, shapes))
+
+
+def bytes_of(kind: TensorType) -> int:
+    """Give the size of a tensor."""
+    return kind.elements * np.dtype(kind.dtype).itemsize

@@ -15,7 +15,7 @@ class Layer:
         nodes: names of the nodes of the network that it computes.
         ms: the least time of all rounds.
         macs: multiply-accumulates.
-        bytes_moved: weights and tensors that it reads and writes, counted as float32.
+        bytes_moved: weights and tensors that it reads and writes, as the network has them.
     """
 
     name: str

@@ -1,0 +1,313 @@
+"""Quantised maps: every kernel on every instruction set, odd shapes, poisoned memory, equal to the reference."""
+
+import numpy as np
+import pytest
+
+from underone.graph import Graph, Node, Value, run_reference
+from underone.native import lower
+from underone.native.quantised_form import quantised_form
+
+native = pytest.importorskip("underone._native", reason="the compiled part is not installed")
+
+ISAS = [*native.isas(), *(["amx"] if native.has_amx() else [])]
+
+
+@pytest.fixture(params=ISAS)
+def instructions(request):
+    return request.param
+
+
+class Net:
+    """A small quantised network, written as quantisers do: QuantizeLinear and DequantizeLinear around every node."""
+
+    def __init__(self, channels, height, width, dtype="uint8", seed=0):
+        self.rng = np.random.default_rng(seed)
+        self.nodes, self.constants, self.dtype = [], {}, dtype
+        self.inputs = (Value("x", (1, channels, height, width)),)
+        self.channels = channels
+        self.last = self.rounded("x", 0.03, 120)
+
+    def node(self, op, *inputs, **attrs):
+        name = f"t{len(self.nodes)}"
+        self.nodes.append(Node(op, inputs, (name,), attrs))
+        return name
+
+    def constant(self, values):
+        name = f"c{len(self.constants)}"
+        self.constants[name] = values
+        return name
+
+    def rounded(self, name, step, zero):
+        """Quantise and dequantise; with one step for the tensor, or one for each channel."""
+        shifted = np.full(np.shape(step), zero - (128 if self.dtype == "int8" else 0), self.dtype)
+        scale = [self.constant(np.asarray(step, np.float32)), self.constant(shifted)]
+        return self.node("DequantizeLinear", self.node("QuantizeLinear", name, *scale), *scale)
+
+    def weight(self, *shape, scale):
+        """Give dequantised int8 weights, one scale for each output channel."""
+        scales = (self.rng.uniform(0.5, 1.5, shape[0]) * scale).astype(np.float32)
+        names = [self.constant(self.rng.integers(-127, 128, shape).astype(np.int8)), self.constant(scales)]
+        return self.node("DequantizeLinear", *names, self.constant(np.zeros(shape[0], np.int8)), axis=0)
+
+    def conv(self, out, kernel=1, group=1, step=0.05, zero=110, end=(), **attrs):
+        fan = self.channels // group * kernel * kernel
+        weight = self.weight(out, self.channels // group, kernel, kernel, scale=fan**-0.5 / 70)
+        bias = self.constant(self.rng.normal(0, 0.5, out).astype(np.float32))
+        name = self.node("Conv", self.last, weight, bias, group=group, **attrs)
+        if end:
+            name = self.node(end[0], name, **end[1])
+        self.channels, self.last = out, self.rounded(name, step, zero)
+        return self.last
+
+    def depthwise(self, kernel=3, **attrs):
+        return self.conv(self.channels, kernel, self.channels, **attrs)
+
+    def graph(self):
+        return Graph(tuple(self.nodes), self.inputs, (Value(self.last, ()),), self.constants)
+
+
+def check(net, instructions, steps=None, precision="float32", atol=0.0):
+    """Compare with the reference, bit for bit, on one and two threads, the second time on memory full of NaN."""
+    graph = net.graph()
+    x = np.random.default_rng(5).normal(0, 1.5, net.inputs[0].shape).astype(np.float32)
+    want = run_reference(quantised_form(graph), {"x": x})[net.last]
+    assert len(np.unique(want)) > 8
+    program = lower(graph, {"x": x.shape})
+    if steps is not None:
+        assert [s.op.removeprefix("cells.") for s in program.steps] == steps
+    for threads in (1, 2):
+        plan = native.Plan(*program.arguments(), isa=instructions, precision=precision, threads=threads)
+        for _ in range(2):
+            plan.poison()
+            np.testing.assert_allclose(plan.run([x])[0], want, rtol=0, atol=atol)
+
+
+@pytest.mark.parametrize(("channels", "out"), [(16, 16), (48, 24), (64, 64), (65, 130), (200, 70)])
+@pytest.mark.parametrize("size", [(1, 1), (5, 7), (13, 21)])
+def test_product_is_the_reference(channels, out, size, instructions):
+    net = Net(channels, *size)
+    net.conv(out)
+    check(net, instructions, ["quantize", "chain", "dequantize"])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("size", [(6, 5), (9, 16), (14, 15)])
+def test_windows_are_the_reference(dtype, kernel, stride, size, instructions):
+    net = Net(80, *size, dtype=dtype)
+    net.depthwise(kernel, pads=(kernel // 2,) * 4, strides=(stride, stride))
+    check(net, instructions, ["quantize", "chain", "dequantize"])
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"dilations": (2, 2), "pads": (2, 2, 2, 2)}, {"pads": (0, 1, 1, 0)}, {"dilations": (12, 12), "pads": (12,) * 4}],
+)
+def test_other_windows_are_the_reference(how, instructions):
+    net = Net(70, 11, 9)
+    net.depthwise(3, **how)
+    net.conv(40)
+    check(net, instructions, ["quantize", "chain", "dequantize"])
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("end", [(), ("Relu", {}), ("Clip", {"min": 0.0, "max": 3.0})])
+def test_chain_of_three_is_the_reference(stride, end, instructions):
+    net = Net(24, 30, 29, dtype="int8")
+    net.conv(144, step=0.02, zero=0 if end else 90, end=end)
+    net.depthwise(3, pads=(1,) * 4, strides=(stride, stride), step=0.02, zero=0 if end else 100, end=end)
+    net.conv(33)
+    check(net, instructions, ["quantize", "chain", "dequantize"])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+def test_steps_of_channels_before_windows_are_the_reference(dtype, instructions):
+    net = Net(24, 10, 9, dtype=dtype)
+    net.conv(70, step=np.linspace(0.01, 0.03, 70), zero=100)
+    net.depthwise(3, pads=(1,) * 4)
+    check(net, instructions, ["quantize", "chain", "dequantize"])
+
+
+def test_dense_window_is_the_reference(instructions):
+    net = Net(48, 12, 17)
+    net.conv(72, 3, pads=(1,) * 4, strides=(2, 2))
+    check(net, instructions, ["quantize", "chain", "dequantize"])
+
+
+@pytest.mark.parametrize("width", [15, 16, 32, 47, 300, 530])
+@pytest.mark.parametrize("zero", [0, 77])
+def test_stem_is_the_reference(width, zero, instructions):
+    net = Net(3, 11, 2 * width, dtype="int8")
+    net.conv(40, 3, pads=(1,) * 4, strides=(2, 2), zero=zero)
+    check(net, instructions, ["bytes_stem", "dequantize"])
+
+
+def test_stem_joins_the_windows_behind_it(instructions):
+    net = Net(3, 40, 44)
+    net.conv(48, 3, pads=(1,) * 4, strides=(2, 2))
+    net.depthwise(3, pads=(1,) * 4)
+    net.conv(64)
+    check(net, instructions, ["chain", "dequantize"])
+
+
+@pytest.mark.parametrize("end", [(), ("Relu", {})])
+def test_residual_sum_is_the_reference(end, instructions):
+    net = Net(32, 9, 14, dtype="int8")
+    first = net.conv(96, step=0.04)
+    net.depthwise(3, pads=(1,) * 4)
+    second = net.conv(96, step=0.03, zero=140)
+    total = net.node("Add", second, first)
+    net.last = net.rounded(net.node("Relu", total) if end else total, 0.055, 100)
+    net.depthwise(3, pads=(1,) * 4)  # whose border is the zero of the sum
+    check(net, instructions, ["quantize", "chain", "chain", "chain", "dequantize"])
+
+
+def test_sum_of_two_maps_is_the_reference(instructions):
+    net = Net(70, 6, 5)
+    start = net.last
+    left = net.depthwise(3, pads=(1,) * 4)
+    net.last = start
+    right = net.depthwise(3, pads=(1,) * 4)
+    net.last = net.rounded(net.node("Add", left, right), 0.07, 130)
+    check(net, instructions, ["quantize", "chain", "chain", "bytes_add", "dequantize"])
+
+
+@pytest.mark.parametrize("function", ["HardSwish", "Sigmoid", "Relu", "HardSigmoid"])
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+def test_function_is_a_table(function, dtype, instructions):
+    net = Net(70, 6, 5, dtype=dtype)
+    net.conv(70)
+    net.last = net.rounded(net.node(function, net.last), 0.03, 40)
+    net.depthwise(3, pads=(1,) * 4)
+    check(net, instructions, ["quantize", "chain", "bytes_table", "chain", "dequantize"])
+
+
+def test_factors_of_channels_are_the_reference(instructions):
+    net = Net(70, 4, 4)
+    wide = net.conv(130, step=1 / 16)  # whose means are exact in float32
+    net.last = net.rounded(net.node("GlobalAveragePool", wide), 0.01, 128)
+    net.conv(130)
+    gate = net.rounded(net.node("Sigmoid", net.last), 1 / 256, 0)
+    net.last = net.rounded(net.node("Relu", net.node("Mul", gate, wide)), 0.02, 0)
+    steps = ["quantize", "chain", "bytes_mean", "chain", "bytes_table", "bytes_scale", "dequantize"]
+    check(net, instructions, steps)
+
+
+def test_mean_and_product_of_a_vector_are_within_a_quantum(instructions):
+    net = Net(72, 7, 7)
+    net.conv(130)
+    net.last = net.rounded(net.node("GlobalAveragePool", net.last), 0.01, 128)
+    net.last = net.rounded(net.node("Flatten", net.last, axis=1), 0.01, 128)
+    weight, bias = net.weight(75, 130, scale=0.01), net.constant(np.zeros(75, np.float32))
+    net.last = net.rounded(net.node("Gemm", net.last, weight, bias, transB=1), 0.004, 120)
+    check(net, instructions, ["quantize", "chain", "bytes_mean", "chain", "dequantize"], atol=0.0041)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_layers_that_stay_in_floats_run_in_the_same_plan(precision, instructions):
+    net = Net(20, 8, 9)
+    net.conv(40)
+    net.last = net.node("HardSwish", net.last)
+    weight = net.constant(net.rng.normal(0, 0.1, (16, 40, 1, 1)).astype(np.float32))
+    net.last = net.node("Conv", net.last, weight)
+    check(net, instructions, precision=precision, atol=1e-4 if precision == "float32" else 0.1)
+
+
+def test_sums_that_a_float_cannot_hold_are_rounded_as_the_reference_does(instructions):
+    net = Net(64, 4, 4)
+    net.conv(64, zero=128)
+    conv = next(n for n in net.nodes if n.op == "Conv")
+    net.constants[conv.inputs[2]] = np.linspace(-2, 2, 64).astype(np.float32) * 9000  # 2^24 of its own steps
+    rounding = next(n for n in net.nodes if n.inputs[0] == conv.outputs[0])
+    net.constants[rounding.inputs[1]] = np.float32(150)
+    check(net, instructions)
+
+
+@pytest.mark.parametrize("weight_zero", [0, 128, 3])
+def test_weights_with_a_zero_point_are_the_reference(weight_zero, instructions):
+    net = Net(48, 5, 6)
+    constants = {
+        "s": np.float32(0.03), "z": np.uint8(120), "w": net.rng.integers(0, 256, (20, 48, 1, 1)).astype(np.uint8),
+        "ws": np.float32(0.002), "wz": np.uint8(weight_zero), "ys": np.float32(0.2), "yz": np.uint8(100),
+    }  # fmt: skip
+    net.constants |= constants
+    quantised = net.nodes[-1].inputs[0]
+    net.nodes.append(Node("QLinearConv", (quantised, "s", "z", "w", "ws", "wz", "ys", "yz"), ("q",)))
+    net.last = net.node("DequantizeLinear", "q", "ys", "yz")
+    check(net, instructions)
+
+
+def test_zero_that_is_not_the_reader_s_is_kept_apart(instructions):
+    net = Net(48, 5, 6)
+    net.depthwise(3, pads=(1,) * 4)
+    reader = next(n for n in net.nodes if n.op == "DequantizeLinear" and n.inputs[0] == net.nodes[0].outputs[0])
+    net.constants["other"] = np.uint8(7)
+    at = net.nodes.index(reader)
+    net.nodes[at] = Node("DequantizeLinear", (*reader.inputs[:2], "other"), reader.outputs)
+    check(net, instructions)
+
+
+STEP = [0.05, 110, 0, 255]
+MAP, PLAIN = ("uint8", [1, 70, 6, 5], 1), ("float32", [1, 70, 6, 5], -1)
+SAME = {"factors": [0.01] * 70, "zero": 3, "border": 3}
+
+
+def plan(op, attrs, inputs=(), result=MAP, image=MAP):
+    """Quantise an image and do one step on it; weights as the step before the last has them."""
+    constants = {i + 3: np.asarray(a) for i, a in enumerate(inputs)}
+    tensors = [PLAIN, image, result] + [(a.dtype.name, list(a.shape), -1) for a in constants.values()]
+    numbers = [1, -1, -1, -1, -1, -1, *constants] if op == "cells.chain" else [1, *constants]
+    quantise = ("cells.quantize", "image", {"quantum": STEP}, [0], [1])
+    steps = [quantise, (op, "node", attrs, numbers, [2])]
+    back = [] if result[2] < 0 else [("cells.dequantize", "end", {"quantum": STEP}, [2], [len(tensors)])]
+    tensors += [("float32", result[1], -1)] if back else []
+    return native.Plan(tensors, constants, [*steps, *back], [0], [len(tensors) - 1 if back else 2], isa="avx2")
+
+
+WEIGHTS = (np.ones((70, 70, 1, 1), np.int8), np.zeros(70, np.int32))
+CONV = {"kernel": [1, 1], "strides": [1, 1], "dilations": [1, 1], "pads": [0] * 4, "depthwise": 0}
+SUM = {"sum_a": STEP, "sum_b": STEP, "sum": STEP}
+MEAN, PIXEL = {"from": STEP, "to": STEP}, ("uint8", [1, 70, 1, 1], 0)
+
+
+def test_plans_of_one_step_are_made():
+    plan("cells.chain", CONV | SAME, WEIGHTS)
+    plan("cells.bytes_mean", MEAN, result=PIXEL)
+    plan("cells.dequantize", {"quantum": STEP}, result=PLAIN)
+    plan("cells.bytes_table", {"function": "table", "table": [3] * 256})
+
+
+@pytest.mark.parametrize(("call", "message"), [
+    (("cells.chain", CONV | SAME | {"factors": [0.1]}, WEIGHTS), "needs a bias and a factor for every output channel"),
+    (("cells.chain", CONV | SAME, (WEIGHTS[0], np.zeros(69, np.int32))), "needs a bias and a factor"),
+    (("cells.chain", CONV | SAME, (WEIGHTS[0].astype(np.float32), WEIGHTS[1])), "needs a constant weight"),
+    (("cells.chain", CONV | SAME | {"zero": 256}, WEIGHTS), "has a byte outside 0 to 255"),
+    (("cells.chain", CONV | SAME | {"border": -1}, WEIGHTS), "has a byte outside 0 to 255"),
+    (("cells.chain", CONV | SAME, ()), "has stages that do not go together"),
+    (("cells.chain", CONV | SAME, WEIGHTS, ("float32", [1, 70, 6, 5], 0)), "maps of different formats"),
+    (("cells.function", {"function": "tanh"}), "takes no quantised maps"),
+    (("cells.bytes_table", {"function": "table", "table": [3] * 255}), "needs a table of 256 bytes"),
+    (("cells.bytes_table", {"function": "table", "table": [300] * 256}), "has a byte outside 0 to 255"),
+    (("cells.bytes_table", {}), "needs maps of one size and a table"),
+    (("cells.bytes_mean", {"from": STEP}, (), PIXEL), "needs a step from 1e-30 to 1e30, a zero and bounds"),
+    (("cells.bytes_mean", MEAN | {"to": [0.0, 1, 0, 255]}, (), PIXEL), "needs a step from 1e-30 to 1e30"),
+    (("cells.bytes_mean", MEAN), "gives one number for every channel"),
+    (("cells.bytes_add", SUM), "needs a map"),
+    (("cells.bytes_stem", {}), "needs a plain float32 tensor"),
+    (("cells.dequantize", {"quantum": STEP}, (), ("int32", [1, 70, 6, 5], -1)), "gives float32, uint8 or int8"),
+    (("cells.dequantize", {"quantum": STEP}, (), ("float32", [70], -1)), "has another shape than its map"),
+])  # fmt: skip
+def test_step_that_does_not_fit_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        plan(*call)
+
+
+@pytest.mark.parametrize(("image", "message"), [
+    (("uint8", [1, 70, 6, 4], 0), "has another shape than its map"),
+    (("float32", [1, 70, 6, 5], 0), "has another shape than its map"),
+    (("int8", [1, 70, 6, 5], 0), "float32 or uint8"),
+])  # fmt: skip
+def test_quantised_map_that_does_not_fit_is_refused(image, message):
+    with pytest.raises(ValueError, match=message):
+        plan("cells.dequantize", {"quantum": STEP}, result=PLAIN, image=image)

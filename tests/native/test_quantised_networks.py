@@ -1,0 +1,47 @@
+"""Networks that onnxruntime's quantiser wrote run as onnxruntime runs them."""
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+import underone as uo
+
+NETWORKS = {"mobileone_s0": 4, "mobilenet_v2_100": 4, "mobileone_s4": 40}  # most steps beside the chains
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+class Inputs(CalibrationDataReader):
+    """Smooth pictures for calibration."""
+
+    def __init__(self, count):
+        rng = np.random.default_rng(0)
+        coarse = [rng.normal(0, 1, (1, 3, 8, 8)) for _ in range(count)]
+        self.arrays = [np.kron(c, np.ones((1, 1, 8, 8))).astype(np.float32) for c in coarse]
+        self.left = iter(())
+
+    def get_next(self):
+        return next(self.left, None)
+
+
+@pytest.mark.parametrize("activations", [QuantType.QUInt8, QuantType.QInt8], ids=["uint8", "int8"])
+@pytest.mark.parametrize(
+    "name", [n if n == "mobileone_s0" else pytest.param(n, marks=pytest.mark.slow) for n in NETWORKS]
+)
+def test_quantised_network_is_onnxruntime_s(name, activations, tmp_path, randomize_statistics):
+    plain, quantised = tmp_path / "plain.onnx", tmp_path / "quantised.onnx"
+    inputs = Inputs(4)
+    uo.export(uo.reparameterize(randomize_statistics(uo.create_model(name))), plain, size=(64, 64))
+    how = {"quant_format": QuantFormat.QDQ, "per_channel": True, "weight_type": QuantType.QInt8}
+    inputs.left = iter([{ort.InferenceSession(plain).get_inputs()[0].name: a} for a in inputs.arrays])
+    quantize_static(plain, quantised, inputs, activation_type=activations, **how)
+    session = ort.InferenceSession(quantised, providers=["CPUExecutionProvider"])
+    with uo.load(quantised, "native", threads=2) as net:
+        assert sum(layer.op != "chain" for layer in net.profile(rounds=1).layers) <= NETWORKS[name]
+        for image in inputs.arrays:
+            (want,) = session.run(None, {session.get_inputs()[0].name: image})
+            (got,) = net.run({net.spec.input.name: image}).values()
+            assert len(np.unique(want)) > 30
+            quantum = np.diff(np.unique(want)).min()
+            assert np.argmax(got) in np.flatnonzero(want >= want.max() - quantum / 2)
+            assert np.mean(np.abs(got - want) > 2.01 * quantum) <= 0.01
