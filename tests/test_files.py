@@ -8,7 +8,7 @@ import pytest
 
 from underone import files
 from underone.errors import BadFile, FetchFailed
-from underone.files import PinnedFile, atomic_write, fetch
+from underone.files import PinnedFile, atomic_folder, atomic_write, fetch
 from underone.sources import AssetsFolder, Https
 
 CONTENT = b"weights"
@@ -153,4 +153,55 @@ def test_a_name_that_the_disk_refuses_is_said(tmp_path):
         pytest.raises(BadFile, match=r"a+\.bin cannot be written: File name too long"),
         atomic_write(tmp_path / f"{'a' * 300}.bin"),
     ):
+        pass
+
+
+def written_folder(path, text):
+    with atomic_folder(path) as new:
+        new.mkdir()
+        (new / "part").write_text(text)
+    return path
+
+
+def test_folder_replaces_the_old_one_and_leaves_nothing_else(tmp_path):
+    path = tmp_path / "net.mlpackage"
+    for text in ("old", "new"):
+        assert (written_folder(path, text) / "part").read_text() == text
+    assert os.listdir(tmp_path) == ["net.mlpackage"]
+
+
+def interrupted_folder(path, stop):
+    with atomic_folder(path) as new:
+        new.mkdir()
+        raise stop
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, RuntimeError])
+def test_interrupted_folder_keeps_the_old_one(tmp_path, stop):
+    path = written_folder(tmp_path / "net.mlpackage", "old")
+    with pytest.raises(stop):
+        interrupted_folder(path, stop)
+    assert (path / "part").read_text() == "old"
+    assert os.listdir(tmp_path) == ["net.mlpackage"]
+
+
+def test_folder_that_cannot_be_moved_leaves_the_old_one_in_place(tmp_path):
+    path = written_folder(tmp_path / "net.mlpackage", "old")
+    with (
+        pytest.raises(BadFile, match=r"net\.mlpackage was not written, what was there is untouched: No such file"),
+        atomic_folder(path),
+    ):
+        pass  # nothing was made, so there is nothing to move
+    assert (path / "part").read_text() == "old"
+    assert os.listdir(tmp_path) == ["net.mlpackage"]
+
+
+def test_folder_in_a_place_that_is_not_there_is_named(tmp_path):
+    with (
+        pytest.raises(BadFile, match=r"the folder .*none does not exist; create it first"),
+        atomic_folder(tmp_path / "none" / "net.mlpackage"),
+    ):
+        pass
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadFile, match=r"does not exist; create it first"), atomic_folder(tmp_path / "file" / "net"):
         pass

@@ -191,11 +191,22 @@ def test_fault_is_found_by_litert_and_nothing_is_kept(tmp_path, monkeypatch):
     ("Pad", [], {"pads": (0, 0, 1, 0, 0, 0, 0, 0), "mode": "edge"}, PICTURE, "in mode 'edge'"),
     ("Resize", [], {"sizes": (0, 0, 13, 17), "mode": "cubic"}, PICTURE, "resizing by 'cubic'"),
     ("Gemm", [None], {}, (4, 4), "a product of two tensors"),
+    ("Conv", [None], {}, PICTURE, "a weight or bias that is computed"),
 ])  # fmt: skip
 def test_what_has_no_form_is_refused_in_one_line(tmp_path, op, others, attrs, shape, text):
     with pytest.raises(Unsupported, match=rf"^node 'result' \({op}\): .*{text}.* cannot be written for LiteRT$"):
         write_tflite(one_node(op, others, attrs, shape), tmp_path / "net.tflite", "float32")
     assert not list(tmp_path.iterdir())
+
+
+def test_computed_operand_of_fewer_axes_is_refused(tmp_path):
+    nodes = (
+        Node("Squeeze", ("image",), ("flat",), {"axes": (0,)}, "flat"),
+        Node("Add", ("image", "flat"), ("result",), {}, "result"),
+    )
+    graph = Graph(nodes, (Value("image", PICTURE),), (Value("result", PICTURE),), {})
+    with pytest.raises(Unsupported, match=r"a computed operand of fewer axes cannot be written for LiteRT"):
+        write_tflite(graph, tmp_path / "net.tflite", "float32")
 
 
 def test_operators_sizes_and_orders_that_have_no_form_are_named(tmp_path):

@@ -135,15 +135,13 @@ def _windows(c: Call, kernel: Dims, fill: float = 0.0) -> tuple[int, dict[str, A
 
 
 def _conv(c: Call) -> None:
-    weight = c.model.constants.get(c.node.inputs[1])
-    if weight is None:
-        raise c.unsupported("a weight that is computed")
+    fixed = [c.model.constants.get(name) for name in c.node.inputs[1:]]
+    weight, given = (*fixed, np.zeros(c.result[1], np.float32))[:2]
+    if weight is None or given is None:
+        raise c.unsupported("a weight or bias that is computed")
     outputs, group = weight.shape[0], c["group"]
     x, how = _windows(c, weight.shape[2:])
     how |= {"dilationHFactor": c["dilations"][0], "dilationWFactor": c["dilations"][1]}
-    given = c.model.constants.get(c.node.inputs[2]) if len(c.node.inputs) > 2 else np.zeros(outputs, np.float32)
-    if given is None:
-        raise c.unsupported("a bias that is computed")
     bias = c.model.constant(f"{c.name}_bias", given)
     if group == 1:
         kernel = c.model.constant(f"{c.name}_weight", np.ascontiguousarray(weight.transpose(0, 2, 3, 1)))
