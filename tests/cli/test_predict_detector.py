@@ -77,6 +77,11 @@ def test_export_nms_writes_a_file_that_predicts_the_same(run, folder, picture, t
     assert "export: nms.onnx (float32) against" in got.out
     assert "nms: yes" in got.out
     assert "NonMaxSuppression" in {node.op_type for node in onnx.load(tmp_path / "nms.onnx").graph.node}
+    code, got = run("info", tmp_path / "nms.onnx")
+    assert code == 0, got.err
+    assert "anchors: 312: 6 x 6 of 6, 3 x 3 of 6, 2 x 2 of 6" in got.out
+    assert "not counted: " in got.out
+    assert "operators that are not implemented: GatherND, NonMaxSuppression, TopK" in got.out
     answers = []
     for path in (folder / "net.onnx", tmp_path / "nms.onnx"):
         code, got = run("predict", picture, "--model", path, "--json", "--top", 1)
@@ -87,6 +92,18 @@ def test_export_nms_writes_a_file_that_predicts_the_same(run, folder, picture, t
     for one, other in zip(plain, inside, strict=True):
         assert other["score"] == pytest.approx(one["score"], abs=1e-4)
         assert other["box"] == pytest.approx(one["box"], abs=0.05)
+
+
+def test_convert_takes_labels_and_a_size(run, folder, tmp_path):
+    (tmp_path / "labels.txt").write_text("cell\nplatelet\n")
+    words = ("convert", folder / "net.safetensors", "-o", tmp_path / "named.onnx", "--size", 64)
+    code, got = run(*words, "--labels", tmp_path / "labels.txt")
+    assert code == 0, got.err
+    with uo.load(tmp_path / "named.onnx") as net:
+        assert (net.spec.labels, net.spec.input.size) == (("cell", "platelet"), (64, 64))
+    code, got = run(*words, "--labels", tmp_path / "none.txt")
+    assert code == 1
+    assert "none.txt cannot be read as labels" in got.err
 
 
 def test_export_nms_of_a_classifier_is_one_line(run, tmp_path):

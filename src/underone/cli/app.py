@@ -198,6 +198,8 @@ def convert(
     inputs: str = "",
     outputs: str = "",
     quantised: Literal["dequantised", "kept"] = "dequantised",
+    labels: Path | None = None,
+    size: int | None = None,
     json: Json = False,
 ) -> None:
     """Read a trained network of any framework and write it in our names, or as a network that runs.
@@ -211,14 +213,19 @@ def convert(
         inputs: tensors of the file's own network that are given, separated by commas; its own inputs when left out.
         outputs: tensors of the file's own network that are wanted, separated by commas; its own outputs when left out.
         quantised: of a quantised network: dequantised (float weights) or kept (every tensor rounded as in the file).
+        labels: text file with the name of one class a line, where the file does not name them.
+        size: side of the pictures in pixels, for weights of a network of the zoo; its own when left out.
         json: print the summary as JSON.
     """
     from ..conversion import convert as convert_file
+    from .labels import read_labels
 
     given, wanted = ([name for name in names.split(",") if name] for names in (inputs, outputs))
-    show.result(
-        convert_file(source, output, to, inputs=given, outputs=wanted, quantised=quantised), json, show.conversion
-    )
+    named = read_labels(labels) if labels else ()
+    made = convert_file(
+        source, output, to, inputs=given, outputs=wanted, quantised=quantised, labels=named, size=size
+    )  # fmt: skip
+    show.result(made, json, show.conversion)
 
 
 @app.command

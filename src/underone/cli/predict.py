@@ -14,6 +14,7 @@ from ..image import Picture, photograph
 from ..runtime import Engine, load
 from ..spec import IMAGENET_PREPARATION
 from . import show
+from .labels import read_labels
 
 if TYPE_CHECKING:
     from ..post import Classification, Detection, Segmentation
@@ -91,10 +92,7 @@ def labelled(net: Engine, labels: Path) -> Engine:
     named = {"detect": "detector", "segment": "segmenter"}.get(net.spec.task or "")
     if named is not None:
         raise BadValue(f"--labels {labels}: {net.spec.name!r} is a {named}, whose file names its classes; leave it out")
-    try:
-        names = labels.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadFile(f"{labels} cannot be read as labels: {getattr(error, 'strerror', None) or error}") from error
+    names = read_labels(labels)
     classes = net.spec.outputs[0].shape[-1:]
     if classes != (None,) and classes != (len(names),):
         raise BadFile(f"{labels} holds {len(names)} names; {net.spec.name!r} has an output of {classes}")

@@ -16,6 +16,7 @@ from ..graph import read_onnx
 from ..weights import LAYOUTS, SUFFIXES, Layout, read_arrays, read_checkpoint, recognise_file
 from ..weights.recognise import HELP
 from ..zoo import list_models
+from .borders import Borders
 from .graph_road import with_imagenet_labels, write_graph
 from .result import Conversion
 from .torchvision_networks import read_torchvision
@@ -32,6 +33,8 @@ def convert(
     *,
     inputs: Sequence[str] = (),
     outputs: Sequence[str] = (),
+    labels: Sequence[str] = (),
+    size: int | tuple[int, int] | None = None,
     layouts: Sequence[Layout] = LAYOUTS,
     quantised: Quantised = "dequantised",
 ) -> Conversion:
@@ -48,6 +51,9 @@ def convert(
         inputs: tensors of the file's own network that are given; () for its own inputs.
         outputs: tensors of the file's own network that are wanted, for example what comes before its post-processing;
             () for its own outputs. With names, the graph is taken.
+        labels: class names, for a detector without "no object"; () for those that the file or its source has.
+        size: (height, width) of the pictures, or one number for both, for weights of a network of the zoo, whose
+            anchors follow it; None: as the network has it.
         layouts: the tensor names that are known; put one of your own before `weights.LAYOUTS`.
         quantised: what becomes of a quantised network of TFLite or TensorFlow: ``dequantised``: float weights, no
             rounding in between; ``kept``: every tensor is rounded where the file rounds it. Kept, the graph is taken.
@@ -56,7 +62,8 @@ def convert(
         BadFile: the source is not readable, or of no layout we know and without a network; or the output cannot be
             written.
         BadValue: the output has another suffix, or is to hold the weights of a graph; a network that is not the file's;
-            a cut of a file that holds no network, of ONNX, or beside a network of the zoo; a name of the zoo.
+            a cut of a file that holds no network, of ONNX, or beside a network of the zoo; a name of the zoo; labels or
+            a size that do not fit.
         Unsupported: the file's network has operators that are not implemented.
         UnknownName: no tensor of the file has that name.
         WeightsMismatch: the file does not fit the network.
@@ -67,25 +74,27 @@ def convert(
         raise BadValue(f"{output}: the suffix says the form; {_FORMS} is required")
     if quantised not in get_args(Quantised):
         raise BadValue(f"quantised={quantised!r}; {' or '.join(map(repr, get_args(Quantised)))} is required")
-    cut = Cut(tuple(inputs), tuple(outputs), quantised)
+    cut, borders = Cut(tuple(inputs), tuple(outputs), quantised), Borders(labels, size)
     if source.suffix.lower() == ".onnx":
         if to not in (None, "graph"):
             raise BadValue(f"{source} holds a network, which is taken over as it is; leave out to={to!r}")
         _refuse_cut(cut, f"{source} is taken over whole; leave them out, onnx.utils.extract_model cuts such a file")
-        return write_graph(source, "ONNX", as_known_detector(Network(read_onnx(source))), output)
+        return write_graph(source, "ONNX", as_known_detector(Network(read_onnx(source))), output, borders)
     file = read_foreign(source) if find_format(source) else None
     if file is None:
         _refuse_name_of_zoo(source)
         _refuse_cut(cut, f"{source} holds weights and no network to cut; leave them out")
         if to == "graph":
             raise BadValue(f"{source} holds weights and no network; leave out to='graph', or name a network")
-        return _convert_weights(source, output, to, layouts)
+        return _convert_weights(source, output, to, borders, layouts)
     if to not in (None, "graph"):
         _refuse_cut(cut, f"they cut the file's own network, which to={to!r} does not take; leave out one or the other")
-    return _convert_foreign(source, file, output, to if cut == Cut() else "graph", cut, layouts)
+    return _convert_foreign(source, file, output, to if cut == Cut() else "graph", cut, borders, layouts)
 
 
-def _convert_weights(source: Path, output: Path, to: str | None, layouts: Sequence[Layout]) -> Conversion:
+def _convert_weights(
+    source: Path, output: Path, to: str | None, borders: Borders, layouts: Sequence[Layout]
+) -> Conversion:
     """Take the zoo's road, or for names of a network that the zoo has not, that network as it is."""
     try:
         checkpoint = read_checkpoint(source, layouts)
@@ -94,8 +103,8 @@ def _convert_weights(source: Path, output: Path, to: str | None, layouts: Sequen
         if whole is None:
             raise
         network, parity = whole
-        return write_graph(source, source.suffix.lstrip("."), network, output, parity=parity)
-    return write_zoo(open_checkpoint(checkpoint, to), output)
+        return write_graph(source, source.suffix.lstrip("."), network, output, borders, parity=parity)
+    return write_zoo(open_checkpoint(checkpoint, to, borders), output)
 
 
 def _whole_network(source: Path) -> tuple[Network, Verdict | None] | None:
@@ -119,7 +128,7 @@ def _refuse_name_of_zoo(source: Path) -> None:
 
 
 def _convert_foreign(
-    source: Path, file: ForeignFile, output: Path, to: str | None, cut: Cut, layouts: Sequence[Layout]
+    source: Path, file: ForeignFile, output: Path, to: str | None, cut: Cut, borders: Borders, layouts: Sequence[Layout]
 ) -> Conversion:
     """Take the zoo's road where it leads to the answers of the file's own network, the graph's otherwise."""
     reason = ""
@@ -127,7 +136,7 @@ def _convert_foreign(
         to = "graph"  # its weights are those of a folded network
     if to != "graph":
         try:
-            opened = open_checkpoint(recognise_file(source, file, layouts), to)
+            opened = open_checkpoint(recognise_file(source, file, layouts), to, borders)
             if opened.parity is None or opened.parity.passed or to is not None:
                 return write_zoo(opened, output)
             reason = f"the zoo's {opened.checkpoint.network.model} with its weights answers otherwise: {opened.parity}"
@@ -137,6 +146,6 @@ def _convert_foreign(
             reason = f"into no network of the zoo: {str(error).splitlines()[0].partition(HELP)[0]}"
     network = as_known_detector(file.network(cut.inputs, cut.outputs, cut.quantised))
     notes = (*file.notes, *network.notes, *[reason] * bool(reason))
-    graph, assumed = with_task(network.graph, file.format, file.labels)
+    graph, assumed = with_task(network.graph, file.format, tuple(borders.labels) or file.labels)
     graph = with_imagenet_labels(graph)
-    return write_graph(source, file.format, Network(graph, (*notes, *assumed)), output, file.tensors)
+    return write_graph(source, file.format, Network(graph, (*notes, *assumed)), output, borders, file.tensors)

@@ -12,6 +12,7 @@ from ..formats import export
 from ..graph import Array, Graph, read_verdict
 from ..weights import Row
 from ..zoo import imagenet_labels
+from .borders import Borders
 from .result import Conversion
 
 
@@ -20,6 +21,7 @@ def write_graph(
     kind: str,
     network: Network,
     output: Path,
+    borders: Borders,
     tensors: Mapping[str, Array] | None = None,
     parity: Verdict | None = None,
 ) -> Conversion:
@@ -30,11 +32,12 @@ def write_graph(
         kind: its format.
         network: as it was read.
         output: the file to be written.
+        borders: what the caller says where the source is silent.
         tensors: of the source, by its names.
         parity: of the network with the program that it comes from, if that ran.
 
     Raises:
-        BadValue: the output is to hold weights.
+        BadValue: the output is to hold weights, or what the caller says does not fit.
         Unsupported: the network has several inputs.
         ParityFailed: it answers otherwise than that program, or the written file otherwise than it.
     """
@@ -51,7 +54,9 @@ def write_graph(
         )
     if parity is not None:
         parity.require()
-    network = network._replace(graph=with_name(network.graph, source))
+    borders.refuse_size(source)
+    graph = with_name(network.graph, source)
+    network = network._replace(graph=replace(graph, spec=borders.named(graph.spec)))
     verdict = read_verdict(export(network.graph, output))
     return Conversion(
         source=str(source),

@@ -14,7 +14,7 @@ from ..formats.compare_roads import compare_roads
 from ..graph import Graph
 from ..spec import ModelSpec
 from ..weights import Checkpoint, Layout
-from ..zoo import create_model
+from .borders import Borders
 from .models import write_model
 from .result import Conversion
 
@@ -28,20 +28,22 @@ class Opened(NamedTuple):
     notes: tuple[str, ...]
 
 
-def open_checkpoint(checkpoint: Checkpoint, to: str | None) -> Opened:
+def open_checkpoint(checkpoint: Checkpoint, to: str | None, borders: Borders) -> Opened:
     """Build the zoo's network with the weights; compare it with the file's own, if there is one.
 
     Raises:
-        BadValue, WeightsMismatch: the weights are not the network's.
+        BadValue: the weights are not the network's, or what the caller says of its borders does not fit.
+        WeightsMismatch: the weights are not the network's.
     """
     network, file = checkpoint.network, checkpoint.file
-    model = create_model(to or network.model, weights=checkpoint).eval()
+    model = borders.create(to or network.model, checkpoint)
     notes = [*(file.notes if file else ()), *network.notes]
     if network.options:
         notes.append(f"the channels are read from the file, they are not those of {network.model}")
     assumed = (network.layout.note,) * bool(network.layout.note)
     if file is None or file.build is None:
         return Opened(model, checkpoint, None, (*notes, *assumed))
+    borders.refuse_size(checkpoint.path)
     try:
         graph = _graph_between(file, network.layout)
     except Unsupported as error:
@@ -49,7 +51,7 @@ def open_checkpoint(checkpoint: Checkpoint, to: str | None) -> Opened:
         return Opened(model, checkpoint, None, (*notes, *assumed, reason))
     stride = _other_stride(cast(ModelSpec, model.spec), graph)
     if stride is not None:
-        model = create_model(to or network.model, weights=checkpoint, output_stride=stride).eval()
+        model = borders.create(to or network.model, checkpoint, output_stride=stride)
     model.spec = _completed(cast(ModelSpec, model.spec), graph)  # type: ignore[assignment]
     parity = compare_roads(model, cast(ModelSpec, model.spec), graph)
     if parity is None:
