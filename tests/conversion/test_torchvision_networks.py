@@ -63,9 +63,10 @@ def test_boxes_are_those_of_torchvision(ssdlite, tmp_path):
         [want] = ssdlite([torch.from_numpy(picture.transpose(2, 0, 1) / np.float32(255))])
     least = float(want["scores"][19])
     with uo.load(tmp_path / "net.onnx", backend="onnxruntime") as net:
-        found = net.detect(picture, threshold=least - 1e-6)
+        found = net.detect(picture, threshold=least - 1e-4)  # with all that are as good as the last
     np.testing.assert_allclose(found.scores[:20], want["scores"][:20].numpy(), atol=1e-5)
-    np.testing.assert_allclose(found.boxes[:20], want["boxes"][:20].numpy(), atol=0.05)
+    for box in want["boxes"][:20].numpy():  # far cells see the same, so the order of equal scores is chance
+        assert np.abs(found.boxes - box).max(1).min() <= 0.05
 
 
 @pytest.mark.slow
