@@ -136,7 +136,7 @@ def test_values_beyond_the_ranges_are_told(make_network, folder, tmp_path, monke
 
     def narrow(seen):
         whole = stages.METHODS["minmax"](seen)
-        return Range(0.4 * whole.low, 0.4 * whole.high)
+        return Range(0.6 * whole.low, 0.6 * whole.high)
 
     monkeypatch.setitem(stages.METHODS, "mean", narrow)
     with caplog.at_level(logging.WARNING, "underone"):
