@@ -65,16 +65,21 @@ def _number(text: str) -> Any:
 
 
 def evaluate_model(
-    model: Path, data: Path, backend: str, threads: int | None, precision: str | None
+    model: Path, data: Path, scales: str, **options: Any
 ) -> "ClassScore | DetectionScore | SegmentationScore":
     """Score a file of any form, with a bar."""
     from ..evaluation import evaluate
 
+    try:
+        factors = tuple(float(text) for text in scales.split(","))
+    except ValueError as error:
+        raise BadValue(
+            f"--scales {scales}: numbers separated by commas are required, for example 0.75,1,1.25"
+        ) from error
     with progress.bar() as tell:
         return evaluate(
-            model, data, backend=backend, threads=threads, precision=precision,
-            progress=lambda done, total: tell("pictures", done, total),
-        )  # fmt: skip
+            model, data, scales=factors, progress=lambda done, total: tell("pictures", done, total), **options
+        )
 
 
 def next_command(result: "TrainingResult") -> str:

@@ -1,9 +1,9 @@
 """evaluate: a network of any form on labelled pictures."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from ..data import open_boxes, open_masks, open_pictures
 from ..errors import BadValue
@@ -14,7 +14,7 @@ from ..zoo import create_model
 from .classification import ClassScore, score_classes
 from .detection import DetectionScore, score_boxes
 from .of_detector import Run, detector_of
-from .of_segmenter import segmenter_of
+from .of_segmenter import averaging_segmenter, segmenter_of, tiling_segmenter, with_size
 from .segmentation import SegmentationScore, score_masks
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ def evaluate(
     backend: str = "auto",
     threads: int | None = None,
     precision: str | None = None,
+    scales: Sequence[float] = (1.0,),
+    flip: bool = False,
+    tiled: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005
 ) -> "Score":
     """Score a network on pictures with known answers, as its task wants.
@@ -43,28 +46,44 @@ def evaluate(
         backend: engine for an .onnx file.
         threads: of that engine.
         precision: of that engine.
+        scales: factors of a segmenter's size; the probabilities of all are averaged. Others than 1 need a network that
+            takes any size: weights, or a file with open sizes.
+        flip: whether a segmenter looks at each picture in the mirror too.
+        tiled: whether a segmenter sees pictures in tiles of its own size, at their full resolution.
         progress: told (done, total) pictures.
 
     Raises:
-        BadValue: the network has no task that is scored, or other classes than the data.
+        BadValue: the network has no task that is scored, other classes than the data, or not the sizes for `scales`;
+            or it is no segmenter, and scales, flip or tiled are given.
         BadFile: no such data or network.
         MissingExtra: faster-coco-eval is not installed, for a detector.
     """
     if isinstance(net, str | PathLike) and Path(net).suffix == ".onnx":
         with load(fspath(net), backend=backend, threads=threads, precision=precision) as opened:
-            return evaluate(opened, data, progress=progress)
+            return evaluate(opened, data, scales=scales, flip=flip, tiled=tiled, progress=progress)
     if isinstance(net, str | PathLike):
         net = create_model(read_checkpoint(fspath(net)).network.model, weights=net)
-    scorer = _SCORERS.get(cast(ModelSpec, net.spec).task or "")
+    spec = cast(ModelSpec, net.spec)
+    scorer = _SCORERS.get(spec.task or "")
     if scorer is None:
-        spec = cast(ModelSpec, net.spec)
         raise BadValue(
             f"{spec.name!r} has the task {spec.task!r}; a network whose file says one of {[*_SCORERS]} is required"
         )
-    return scorer(net, Path(data) if isinstance(data, str) else data, progress)
+    looks = _Looks(tuple(scales), flip, tiled)
+    if looks != _Looks() and scorer is not _score_masks:
+        raise BadValue(f"scales, flip and tiled are for segmenters; {spec.name!r} has the task {spec.task!r}")
+    return scorer(net, Path(data) if isinstance(data, str) else data, progress, looks)
 
 
-def _score_classes(net: "Engine | nn.Module", data: Any, progress: Progress) -> ClassScore:
+class _Looks(NamedTuple):
+    """How often a segmenter looks at a picture."""
+
+    scales: tuple[float, ...] = (1.0,)
+    flip: bool = False
+    tiled: bool = False
+
+
+def _score_classes(net: "Engine | nn.Module", data: Any, progress: Progress, _: _Looks) -> ClassScore:
     spec = cast(ModelSpec, net.spec)
     output, run = _scores(spec), _runner(net)
     return score_classes(
@@ -77,21 +96,30 @@ def _score_classes(net: "Engine | nn.Module", data: Any, progress: Progress) -> 
     )
 
 
-def _score_boxes(net: "Engine | nn.Module", data: Any, progress: Progress) -> DetectionScore:
+def _score_boxes(net: "Engine | nn.Module", data: Any, progress: Progress, _: _Looks) -> DetectionScore:
     spec = cast(ModelSpec, net.spec)
     detect = detector_of(_runner(net), spec)
     return score_boxes(detect, open_boxes(data, spec.labels), batch=_together(net), progress=progress)
 
 
-def _score_masks(net: "Engine | nn.Module", data: Any, progress: Progress) -> SegmentationScore:
+def _score_masks(net: "Engine | nn.Module", data: Any, progress: Progress, looks: _Looks) -> SegmentationScore:
     spec = cast(ModelSpec, net.spec)
-    segment = segmenter_of(_runner(net), spec)
+    if any(scale != 1 for scale in looks.scales) and isinstance(net, Engine) and None not in spec.input.size:
+        raise BadValue(
+            f"{spec.name!r} takes pictures of {spec.input.size} alone; for scales={list(looks.scales)} give its "
+            "weights, or leave them out"
+        )
+    sized, run = with_size(spec), _runner(net)
+    averages = looks.scales != (1.0,) or looks.flip
+    segment = averaging_segmenter(run, sized, looks.scales, looks.flip) if averages else segmenter_of(run, sized)
+    if looks.tiled:
+        segment = tiling_segmenter(segment, cast(tuple[int, int], sized.input.size))
     return score_masks(segment, open_masks(data, spec.labels), batch=_together(net), progress=progress)
 
 
 Score = ClassScore | DetectionScore | SegmentationScore
 
-_SCORERS: Mapping[str, Callable[["Engine | nn.Module", Any, Progress], Score]] = {
+_SCORERS: Mapping[str, Callable[["Engine | nn.Module", Any, Progress, _Looks], Score]] = {
     "classify": _score_classes,
     "detect": _score_boxes,
     "segment": _score_masks,

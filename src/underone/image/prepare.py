@@ -53,6 +53,11 @@ def prepare(image: Picture, spec: InputSpec, size: Size | None = None, out: NDAr
     return out
 
 
+def prepared_size(spec: InputSpec, size: Size | None = None) -> Size:
+    """Return the (height, width) that a picture is prepared in; arguments and errors are those of `prepare`."""
+    return _target_size(spec, _preparation(spec), size)
+
+
 def region_seen(picture: Size, spec: InputSpec) -> tuple[float, float, float, float]:
     """Say which part of a picture the network is given.
 

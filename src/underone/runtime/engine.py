@@ -13,6 +13,7 @@ import numpy as np
 from ..compare import Verdict
 from ..errors import BadValue, ShapeError, Unsupported
 from ..image import Picture, prepare, read_image
+from ..image.prepare import prepared_size
 from ..post import (
     Classification,
     Detection,
@@ -21,7 +22,8 @@ from ..post import (
     decode_detection,
     decode_segmentation,
 )
-from ..spec import InputSpec, ModelSpec, OutputSpec, Preparation
+from ..post.tiles import in_tiles
+from ..spec import InputSpec, ModelSpec, OutputSpec, Preparation, SegmentationSpec
 from .backends import Adapter, Array, Precision, choose, open_adapter, open_first, split_precision
 from .model_file import ModelFile
 from .profile import Profile
@@ -120,12 +122,13 @@ class Engine:
         _check_detects(self.spec)
         return self._answer(image, None, partial(decode_detection, threshold=threshold))
 
-    def segment(self, image: Picture, size: tuple[int, int] | None = None) -> Segmentation:
+    def segment(self, image: Picture, size: tuple[int, int] | None = None, *, tiled: bool = False) -> Segmentation:
         """Prepare a picture as the network was trained for, run, and give each of its pixels a class.
 
         Args:
             image: a path, the bytes of a file, an open binary file, a PIL picture, or a uint8 array (H, W, 3) in RGB.
             size: (height, width) to prepare it in, for a network that takes any size; None: what its spec says.
+            tiled: look at a large picture in tiles of that size, each in full resolution.
 
         Returns:
             The class of each pixel at the size of the picture.
@@ -136,7 +139,20 @@ class Engine:
             BadFile, ShapeError: the picture cannot be read.
         """
         _check_segments(self.spec)
-        return self._answer(image, size, decode_segmentation)
+        return self._in_tiles(image, size) if tiled else self._answer(image, size, decode_segmentation)
+
+    def _in_tiles(self, image: Picture, size: tuple[int, int] | None) -> Segmentation:
+        pixels, speed = read_image(image), dict[str, float]()
+
+        def segment(part: Array) -> Array:
+            found = self._answer(part, size, decode_segmentation)
+            for stage, spent in found.speed.items():
+                speed[stage] = speed.get(stage, 0.0) + spent
+            return found.mask
+
+        mask = in_tiles(segment, pixels, prepared_size(self.spec.input, size))
+        how = self.spec.segmentation or SegmentationSpec()
+        return Segmentation(mask, self.spec.labels, how.background, pixels, speed)
 
     def _answer(self, image: Picture, size: tuple[int, int] | None, decoder: Callable[..., Answer]) -> Answer:
         """Prepare, run, decode; with the milliseconds of each."""
