@@ -199,8 +199,10 @@ DEEPLABV3_MOBILEONE_ADE20K = DEEPLABV3_MOBILEONE_VOC.changed(
 FINETUNE_SEGMENTATION = Recipe(
     name="finetune_segmentation",
     source="ours",
-    expected="depends on the pictures",
-    cost="depends on the pictures",
+    expected="depends on the pictures; CamVid (367 frames, 11 classes): 63.1 % mIoU on its test part, with size=289 "
+    "test_size=385 class_balance=0.3 head_lr=2",
+    cost="measured on CamVid on one shared core: 36 epochs, 80 minutes, with precision=bfloat16 and the stem and the "
+    "first two blocks frozen",
     task="segment",
     model="deeplabv3plus_mobilenet_v2_100",
     weights="backbone",
