@@ -7,6 +7,7 @@ from pathlib import Path
 
 import ncnn
 import numpy as np
+from graph_module import GraphModule
 from serve import serve
 
 
@@ -18,7 +19,8 @@ def convert(path):
         source = folder / "net.onnx"
         source.write_bytes(Path(path).read_bytes())
         pnnx = Path(sys.executable).with_name("pnnx")
-        command = [pnnx, source.name, "inputshape=[1,3,224,224]", "fp16=0"]
+        size = list(GraphModule(path).image().shape)
+        command = [pnnx, source.name, f"inputshape={size}".replace(" ", ""), "fp16=0"]
         subprocess.run(command, cwd=folder, check=True, capture_output=True)
     return folder
 
