@@ -52,5 +52,5 @@ def channel_ranges(channels: Channels) -> str:
         axes.set_xlabel("channel, from the widest down")
         axes.set_ylabel("steps of 255 that it has")
         axes.grid(axis="y", color="#e5e7eb", linewidth=0.8)
-        axes.legend(frameon=False, ncols=2, loc="upper right")
+        axes.legend(frameon=False, ncols=2, loc="lower left")
         return svg(figure)
