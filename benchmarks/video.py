@@ -3,7 +3,7 @@
     python benchmarks/video.py CLIP MODEL [--rounds 5]
 
 MODEL runs on one thread. In turns: the stream (read, answer, draw and encode at the same time), the plain loop, and
-each stage alone on the same frames. No stream can be faster than its slowest stage, nor than the machine's cores over the
+each stage alone on the same frames. No stream is faster than its slowest stage, nor than the machine's cores over the
 CPU seconds of a frame: the share of the smaller bound is printed. The plain loop's answers are compared with the
 stream's first. Then 10,000 frames go through, and the memory of the process is looked at on the way. Writes Records
 into benchmarks/video/.

@@ -241,9 +241,7 @@ def test_damaged_yolo_lines_are_refused(pictures, line, kind, message):
 
 
 def test_pictures_without_any_text_file_are_refused(pictures):
-    message = (
-        r"JPEGImages: none of its 3 pictures has a text file of boxes, as .*0\.txt; for COCO give its \.json"
-    )
+    message = r"JPEGImages: none of its 3 pictures has a text file of boxes, as .*0\.txt; for COCO give its \.json"
     with pytest.raises(BadFile, match=message):
         open_boxes(pictures / "JPEGImages")
 

@@ -109,3 +109,13 @@ def test_without_pyav_the_command_that_installs_it_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(MissingExtra, match=re.escape("pip install 'underone[video]'")):
         VideoSource("clip.mp4")
+
+
+def test_a_file_whose_pictures_are_all_damaged_is_one_line(clips):
+    path = clips.write("d.mkv", STEADY)
+    content = bytearray(path.read_bytes())
+    start = content.index(b"\x1f\x43\xb6\x75")  # the first cluster of Matroska: pictures from here on
+    content[start + 40 :] = bytes(len(content) - start - 40)
+    path.write_bytes(content)
+    with pytest.raises(BadFile, match=r"d\.mkv: not one frame could be decoded"):
+        list(VideoSource(str(path)))

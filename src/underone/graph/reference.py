@@ -35,9 +35,7 @@ def run_reference(graph: Graph, inputs: Mapping[str, Array], dtype: Any = np.flo
     return {name: np.array(found[name]) for name in kept}
 
 
-def run_nodes(
-    graph: Graph, inputs: Mapping[str, Array], dtype: Any = np.float32
-) -> Iterator[tuple[Node, list[Array]]]:
+def run_nodes(graph: Graph, inputs: Mapping[str, Array], dtype: Any = np.float32) -> Iterator[tuple[Node, list[Array]]]:
     """Run a graph as `run_reference` does, and give each node with its results, in execution order.
 
     Raises:
