@@ -83,9 +83,11 @@ def test_the_sums_of_a_product_stay_in_registers(isa):
     for channels, pixels, text in tiles:
         lines = text.splitlines()
         found = [i for i, line in enumerate(lines) if MULTIPLY_ADD.search(line)]
-        assert len(found) == int(pixels) * int(channels) // LANES[isa], f"{channels} channels, {pixels} pixels"
-        spilled = [line for line in lines[found[0] : found[-1]] if STACK.search(line) and VECTOR.search(line)]
-        assert not spilled, f"{channels} channels, {pixels} pixels: {spilled}"
+        loop = int(pixels) * int(channels) // LANES[isa]
+        assert len(found) == 2 * loop, f"{channels} channels, {pixels} pixels"  # whole blocks of channels, and the rest
+        for first, last in ((found[0], found[loop - 1]), (found[loop], found[-1])):
+            spilled = [line for line in lines[first:last] if STACK.search(line) and VECTOR.search(line)]
+            assert not spilled, f"{channels} channels, {pixels} pixels: {spilled}"
 
 
 @pytest.mark.parametrize("isa", ["avx512", "avx2"])
