@@ -177,8 +177,8 @@ CHANGES = {
         Unsupported, "dtype 'odd' is not read",
     ),
     "no table": (
-        lambda m: setattr(operation(m, "gelu"), "type", "constexpr_lut_to_dense"), Unsupported,
-        "x of 'i' is computed",
+        lambda m: setattr(operation(m, "gelu"), "type", "constexpr_lut_to_dense"), BadFile,
+        "constexpr_lut_to_dense 'i': mode is ('EXACT',)",
     ),
     "written twice": (
         lambda m: setattr(operation(m, "gelu").outputs[0], "name", "f"), BadFile, "or what is there already"

@@ -25,7 +25,7 @@ def expand(call: Call, spend: Spend) -> Array:
         BadFile: parameters that do not fit together.
     """
     settings = {name: value for name, value in call.operation.attributes.items() if isinstance(value, np.ndarray)}
-    settings |= {name: call.array(name) for name in call.operation.inputs}
+    settings |= {name: call.array(name) for name in sorted(call.operation.inputs)}
     where = f"{call.builder.where}: {call.operation.kind} {call.name!r}"
     try:
         return EXPANDED[call.operation.kind](settings, lambda n: spend(call.name, n))
