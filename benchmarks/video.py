@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import cycle, islice
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +34,8 @@ FRAMES = 10_000
 
 
 def read(clip: str) -> int:
-    return sum(1 for _ in VideoSource(clip))
+    with VideoSource(clip) as source:
+        return sum(1 for _ in source)
 
 
 def draw(answers: list[object], folder: Path) -> None:
@@ -44,8 +45,8 @@ def draw(answers: list[object], folder: Path) -> None:
 
 
 def loop(clip: str, ask: Callable[[Pixels], object], folder: Path) -> None:
-    with VideoWriter(folder / "loop.mp4") as video:
-        for frame in VideoSource(clip):
+    with VideoWriter(folder / "loop.mp4") as video, VideoSource(clip) as source:
+        for frame in source:
             video.write(ask(frame.picture).draw(3), frame.time)  # type: ignore[attr-defined]
 
 
@@ -69,7 +70,10 @@ def resident() -> float:
 
 
 def endless(clip: str) -> Iterator[Pixels]:
-    return (frame.picture for _ in cycle([None]) for frame in VideoSource(clip))
+    while True:
+        with VideoSource(clip) as source:
+            for frame in source:
+                yield frame.picture
 
 
 def memory(clip: str, net: uo.Engine) -> list[float]:

@@ -119,3 +119,11 @@ def test_a_file_whose_pictures_are_all_damaged_is_one_line(clips):
     path.write_bytes(content)
     with pytest.raises(BadFile, match=r"d\.mkv: not one frame could be decoded"):
         list(VideoSource(str(path)))
+
+
+def test_a_source_gives_its_file_back(clips):
+    path = clips.write("b.mp4", STEADY)
+    with VideoSource(str(path)) as source:
+        assert next(iter(source)).index == 0
+    with pytest.raises(BadValue, match=r"b\.mp4 was closed; open it again"):
+        next(iter(source))

@@ -2,7 +2,8 @@
 
 import sys
 from collections.abc import Iterator
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
 
@@ -41,9 +42,9 @@ class VideoSource:
         self._container = self._open()
         if not self._container.streams.video:
             kinds = sorted({stream.type for stream in self._container.streams}) or ["nothing"]
-            self.close()
+            self._container.close()
             raise BadFile(f"{name} has no pictures, it holds {', '.join(kinds)} alone; pass a video")
-        self._stream = self._container.streams.video[0]
+        self._stream: Any = self._container.streams.video[0]
         self._stream.thread_type = "SLICE" if self.live else "AUTO"  # threads by frame would hold frames back
         rate = self._stream.average_rate
         self.rate = float(rate) if rate else None
@@ -54,7 +55,10 @@ class VideoSource:
 
         Raises:
             BadFile: after the last good frame, when the video ends before it should, or the source is gone.
+            BadValue: it was closed.
         """
+        if self._stream is None:
+            raise BadValue(f"{self.name} was closed; open it again")
         start, index, time = None, -1, 0.0
         for index, decoded in enumerate(self._decoded()):
             if decoded.time is not None:
@@ -69,7 +73,16 @@ class VideoSource:
 
     def close(self) -> None:
         """Give the file or the camera back."""
+        self._stream = None
         self._container.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def _open(self) -> Any:
         address, options = self.name, {}
