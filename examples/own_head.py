@@ -13,26 +13,26 @@ import underone as uo
 from underone.image import prepare
 
 
-def embed(backbone: nn.Module, spec: uo.ModelSpec, folder: Path) -> tuple[torch.Tensor, torch.Tensor, list[str]]:
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir())
+def embed(backbone: nn.Module, spec: uo.ModelSpec, folder: Path, names: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
     files = [(path, label) for label, name in enumerate(names) for path in sorted((folder / name).glob("*.jpg"))]
     with torch.inference_mode():
         maps = [[*backbone(torch.from_numpy(prepare(path, spec.input))).values()][-1] for path, _ in files]
-    return torch.cat([m.mean((2, 3)) for m in maps]), torch.tensor([label for _, label in files]), names
+    return torch.cat([m.mean((2, 3)) for m in maps]), torch.tensor([label for _, label in files])
 
 
 def main(photos: str, name: str = "mobilenet_v2_100", weights: str = "clothing10") -> float:
     torch.manual_seed(0)
     spec = uo.create_model(name, weights=weights).spec
     backbone = uo.create_model(name, weights=weights, features_only=True).eval()
-    x, y, names = embed(backbone, spec, Path(photos) / "train")
+    names = sorted(path.name for path in (Path(photos) / "train").iterdir() if path.is_dir())
+    x, y = embed(backbone, spec, Path(photos) / "train", names)
     head = nn.Linear(x.shape[1], len(names))
     optimizer = torch.optim.AdamW(head.parameters(), lr=1e-2, weight_decay=1e-2)
     for _ in range(200):
         optimizer.zero_grad()
         nn.functional.cross_entropy(head(x), y).backward()
         optimizer.step()
-    x, y, _ = embed(backbone, spec, Path(photos) / "test")
+    x, y = embed(backbone, spec, Path(photos) / "test", names)
     right = (head(x).argmax(1) == y).float().mean().item()
     print(f"{right:.1%} of {len(y)} test pictures are named right")
     return right

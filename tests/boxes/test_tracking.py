@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from underone.boxes import Tracker
-from underone.errors import BadValue
+from underone.errors import BadValue, ShapeError
 
 
 def box(x: float, y: float = 0) -> list[float]:
@@ -44,3 +44,9 @@ def test_wrong_arguments_are_refused():
         Tracker(overlap=0)
     with pytest.raises(BadValue, match="patience=-1"):
         Tracker(patience=-1)
+
+
+@pytest.mark.parametrize(("boxes", "classes"), [([1, 2, 3], [1]), ([[0] * 8], [1, 1]), ([[0, 0, 1, 1]], [1, 2])])
+def test_boxes_that_do_not_fit_their_classes_are_refused(boxes, classes):
+    with pytest.raises(ShapeError, match=r"with class_ids \(\d,\); \(N, 4\) with \(N,\) is required"):
+        Tracker().update(boxes, classes)

@@ -127,3 +127,37 @@ def test_a_source_gives_its_file_back(clips):
         assert next(iter(source)).index == 0
     with pytest.raises(BadValue, match=r"b\.mp4 was closed; open it again"):
         next(iter(source))
+
+
+def test_a_clip_trimmed_without_encoding_anew_is_whole(clips):
+    import av
+
+    whole, path = clips.write("w.mp4", range(0, 2000, 40)), clips.folder / "t.mp4"
+    with av.open(str(whole)) as given, av.open(str(path), "w") as taken:
+        stream = taken.add_stream_from_template(given.streams.video[0])
+        for packet in given.demux(video=0):
+            if packet.dts is not None:
+                earlier = round(0.2 / packet.time_base)  # the first five frames come before the clip's beginning
+                packet.pts, packet.dts = packet.pts - earlier, packet.dts - earlier
+                packet.stream = stream
+                taken.mux(packet)
+    source = VideoSource(str(path))
+    frames = list(source)
+    assert len(frames) < 50
+    assert clips.number(frames[-1].picture) == 49
+
+
+def test_an_error_of_the_decoder_is_one_line(clips, monkeypatch):
+    import av
+
+    source = VideoSource(str(clips.write("e.mp4", STEADY)))
+
+    class Packet:
+        is_discard = False
+
+        def decode(self):
+            raise av.error.ExternalError(1, "broken")
+
+    monkeypatch.setattr(source, "_container", type("Container", (), {"demux": lambda self, stream: iter([Packet()])})())
+    with pytest.raises(BadFile, match=r"e\.mp4 cannot be decoded: "):
+        list(source)

@@ -1,5 +1,7 @@
 """Written files, read back by PyAV itself."""
 
+import importlib
+
 import av
 import numpy as np
 import pytest
@@ -78,3 +80,13 @@ def test_wrong_names_and_rates_are_refused(clips):
         VideoWriter(clips.folder / "no/o.mp4") as video,
     ):
         video.write(Image.fromarray(clips.picture(0)), 0)
+
+
+def test_without_its_encoder_nothing_is_left_behind(clips, monkeypatch):
+    monkeypatch.setattr(importlib.import_module("underone.video.to_video"), "_ENCODER", "no such")
+    with (
+        pytest.raises(BadFile, match="this FFmpeg has no encoder no such"),
+        VideoWriter(clips.folder / "o.mp4") as video,
+    ):
+        video.write(Image.fromarray(clips.picture(0)), 0)
+    assert list(clips.folder.iterdir()) == []

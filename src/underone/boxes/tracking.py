@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import BadValue
+from ..errors import BadValue, ShapeError
 from .matching import iou
 
 
@@ -48,9 +48,12 @@ class Tracker:
             (N,) the numbers of the objects, from 1.
 
         Raises:
-            ShapeError: boxes are not (any, 4).
+            ShapeError: boxes are not (N, 4), or there are not as many class ids.
         """
-        boxes, classes = np.asarray(boxes, np.float32).reshape(-1, 4), np.asarray(class_ids, np.int64)
+        boxes, classes = np.asarray(boxes, np.float32), np.asarray(class_ids, np.int64)
+        boxes = boxes.reshape(0, 4) if not boxes.size else boxes
+        if boxes.shape != (*classes.shape, 4) or classes.ndim != 1:
+            raise ShapeError(f"boxes {boxes.shape} with class_ids {classes.shape}; (N, 4) with (N,) is required")
         before = self._pairs(boxes, classes)
         new = before < 0
         numbers = np.where(new, self._last + np.cumsum(new), self._numbers[before] if len(self._numbers) else 0)

@@ -265,15 +265,16 @@ def predict(
         size: side of the prepared picture in pixels, for a network that takes any size.
         json: print one JSON object a picture, or a frame.
     """
-    from .predict import predict_pictures
+    from .predict import Asked, predict_pictures
     from .video import names_video, predict_video
 
+    asked = Asked(model, top, backend, threads, labels, size, threshold)
     if len(sources) == 1 and names_video(sources[0]):
-        predict_video(sources[0], model, save, policy, top, backend, threads, labels, size, threshold, json)
+        predict_video(sources[0], asked, save, policy, json)
         return
     if policy is not None:
         raise BadValue(f"--policy {policy} is for one video; {', '.join(sources)} was given")
-    failed = predict_pictures(sources, model, save, top, backend, threads, labels, size, threshold, json)
+    failed = predict_pictures(sources, asked, save, json)
     if failed:
         raise SystemExit(1)
 

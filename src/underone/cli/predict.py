@@ -2,8 +2,9 @@
 
 import json as json_module
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,32 +25,45 @@ if TYPE_CHECKING:
 _SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm"))
 
 
-def predict_pictures(
-    sources: Sequence[str],
-    model: Path,
-    save: Path | None,
-    top: int | None,
-    backend: str,
-    threads: int | None,
-    labels: Path | None,
-    size: int | None,
-    threshold: float | None,
-    json: bool,
-) -> int:
+@dataclass(frozen=True)
+class Asked:
+    """A model and what it is asked about a picture: options of the command, named and documented there."""
+
+    model: Path
+    top: int | None
+    backend: str
+    threads: int | None
+    labels: Path | None
+    size: int | None
+    threshold: float | None
+
+    @contextmanager
+    def opened(self) -> Iterator[tuple[Engine, Callable[[Picture], "Answer"]]]:
+        """Open the model and give it with the question; what is wrong with it is said before any picture.
+
+        Raises:
+            BadFile: the model or the labels cannot be read.
+            BadValue: the model neither classifies, detects nor segments, or has fewer classes than `top`, or an option
+                is given that its task has not.
+        """
+        with load(self.model, backend=self.backend, threads=self.threads) as opened:
+            net = opened if self.labels is None else labelled(opened, self.labels)
+            ask = _question(net, self.size, self.threshold)
+            ask(photograph()).top(self.top)
+            yield net, ask
+
+
+def predict_pictures(sources: Sequence[str], asked: Asked, save: Path | None, json: bool) -> int:
     """Ask about pictures and print each answer as soon as it is there; return how many could not be read.
 
     Raises:
-        BadFile: the model or the labels cannot be read, a source matches nothing, or the drawings cannot be written.
-        BadValue: the model neither classifies, detects nor segments, or has fewer classes than `top`, or an option is
-            given that its task has not.
+        BadFile: a source matches nothing, the drawings cannot be written, or as `Asked.opened`.
+        BadValue: as `Asked.opened`.
     """
     pictures = list(find_pictures(sources))
     drawings = plan_drawings(pictures, save) if save is not None else {}
     failed = 0
-    with load(model, backend=backend, threads=threads) as opened:
-        net = opened if labels is None else labelled(opened, labels)
-        ask = question(net, size, threshold)
-        ask(photograph()).top(top)  # what is wrong with the model is said once, before any picture
+    with asked.opened() as (_, ask):
         for path in pictures:
             try:
                 answer = ask(path)
@@ -57,7 +71,7 @@ def predict_pictures(
                 failed += 1
                 show.error(f"{path}: {error}" if str(path) not in str(error) else str(error))
                 continue
-            _print(path, answer, top, json)
+            _print(path, answer, asked.top, json)
             if path in drawings:
                 make_folder(drawings[path].parent)
                 answer.save(drawings[path])
@@ -66,7 +80,7 @@ def predict_pictures(
     return failed
 
 
-def question(net: Engine, size: int | None, threshold: float | None) -> Callable[[Picture], "Answer"]:
+def _question(net: Engine, size: int | None, threshold: float | None) -> Callable[[Picture], "Answer"]:
     """Return what is asked about each picture: the task of the network chooses.
 
     Raises:
@@ -140,7 +154,7 @@ def find_pictures(sources: Sequence[str]) -> Iterator[Path]:
 
 def _print(path: Path, answer: "Answer", top: int | None, json: bool) -> None:
     if json:
-        sys.stdout.write(json_module.dumps({"source": str(path)} | json_module.loads(answer.to_json(top))) + "\n")
+        show.json_line({"source": str(path)} | json_module.loads(answer.to_json(top)))
         return
     stages = ", ".join(f"{stage} {ms:.1f}" for stage, ms in answer.speed.items())
     show.line(f"{path}  ({sum(answer.speed.values()):.1f} ms: {stages})", f"{answer.top(top)}")

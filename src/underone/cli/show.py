@@ -27,6 +27,12 @@ def line(*lines: str) -> None:
         out.print(escape(text), soft_wrap=True)
 
 
+def json_line(value: object) -> None:
+    """Print one line of JSON at once: a program may be waiting for it."""
+    sys.stdout.write(json_module.dumps(value) + "\n")
+    sys.stdout.flush()
+
+
 def error(text: str) -> None:
     """Print one line in red on standard error."""
     err.print(f"[bold red]error:[/] {escape(' '.join(text.split()) if text.count(chr(10)) > 20 else text)}")

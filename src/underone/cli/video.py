@@ -1,8 +1,8 @@
 """The command `predict` on a video: frame by frame through one engine, drawn and written while the next is answered."""
 
 import json as json_module
-import sys
 import time
+from collections import deque
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 
 from ..boxes import Tracker
-from ..image import photograph
 from ..post import Detection
-from ..runtime import load
 from ..video import Policy, Seen, VideoWriter, stream
 from . import progress, show
-from .predict import labelled, question
+from .predict import Asked
 
+_REMEMBERED = 10_000  # frames that the last line speaks of: a camera has no end
 _SUFFIXES = frozenset((".mp4", ".mov", ".mkv", ".m4v", ".avi", ".webm", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".3gp"))
 
 
@@ -26,34 +25,18 @@ def names_video(source: str) -> bool:
     return source.startswith("camera:") or "://" in source or Path(source).suffix.lower() in _SUFFIXES
 
 
-def predict_video(
-    source: str,
-    model: Path,
-    save: Path | None,
-    policy: Policy | None,
-    top: int | None,
-    backend: str,
-    threads: int | None,
-    labels: Path | None,
-    size: int | None,
-    threshold: float | None,
-    json: bool,
-) -> None:
+def predict_video(source: str, asked: Asked, save: Path | None, policy: Policy | None, json: bool) -> None:
     """Ask about every frame; objects keep their numbers. What was drawn before an error or Ctrl-C is kept.
 
     Raises:
-        BadFile: the video or the model cannot be read, the video ends before it should, or the drawing cannot be
-            written.
-        BadValue: an option is given that the task has not, or the suffix of `save` is of no video.
+        BadFile: the video cannot be read or ends before it should, the drawing cannot be written, or as `Asked.opened`.
+        BadValue: the suffix of `save` is of no video, or as `Asked.opened`.
     """
     told = _Told(json)
     with ExitStack() as stack:
-        net = stack.enter_context(load(model, backend=backend, threads=threads))
-        named = net if labels is None else labelled(net, labels)
-        ask = question(named, size, threshold)
+        net, ask = stack.enter_context(asked.opened())
         writer = stack.enter_context(VideoWriter(save)) if save is not None else None
-        tracker = Tracker() if named.spec.task == "detect" else None
-        ask(photograph()).top(top)  # what is wrong with the model is said before the video is opened
+        tracker = Tracker() if net.spec.task == "detect" else None
         frames = stream(source, ask, policy=policy)
         stack.callback(frames.close)
         stack.callback(told.finish, source, save)
@@ -62,8 +45,8 @@ def predict_video(
             answer = seen.answer.followed(tracker) if tracker and isinstance(seen.answer, Detection) else seen.answer
             begun = time.perf_counter()
             if writer is not None:
-                writer.write(answer.draw(top), seen.frame.time)
-            told.about(seen, answer, top, time.perf_counter() - begun)
+                writer.write(answer.draw(asked.top), seen.frame.time)
+            told.about(seen, answer, asked.top, time.perf_counter() - begun)
             step(seen.frame.index + 1, told.rate())
 
 
@@ -73,23 +56,24 @@ class _Told:
     def __init__(self, json: bool) -> None:
         self.json = json
         self.begun = time.perf_counter()
-        self.latencies: list[float] = []
-        self.stages: list[dict[str, float]] = []
-        self.dropped = 0
+        self.latencies = deque[float](maxlen=_REMEMBERED)
+        self.stages = deque[dict[str, float]](maxlen=_REMEMBERED)
+        self.frames = self.dropped = 0
 
     def about(self, seen: Seen[Any], answer: Any, top: int | None, drawing: float) -> None:
         """Note a frame, whose drawing took so many seconds; with JSON, print it."""
         self.latencies.append(seen.latency)
         self.stages.append(dict(seen.speed) | {"draw": 1000 * drawing})
         self.dropped += seen.dropped
+        self.frames += 1
         if self.json:
             line = {"frame": seen.frame.index, "time": seen.frame.time, "dropped": seen.dropped}
             line |= json_module.loads(answer.to_json(top)) | {"latency_ms": seen.latency}
-            sys.stdout.write(json_module.dumps(line) + "\n")
+            show.json_line(line)
 
     def rate(self) -> float:
         """Return frames a second so far."""
-        return len(self.stages) / (time.perf_counter() - self.begun)
+        return self.frames / (time.perf_counter() - self.begun)
 
     def finish(self, source: str, save: Path | None) -> None:
         """Print what it took, however it ended."""
@@ -97,7 +81,7 @@ class _Told:
             return
         stages = ", ".join(f"{name} {median(s[name] for s in self.stages):.1f}" for name in self.stages[0])
         late = float(np.percentile(self.latencies, 95))
-        show.line(f"{len(self.stages)} frames of {source}, {self.dropped} dropped, {self.rate():.1f} a second")
+        show.line(f"{self.frames} frames of {source}, {self.dropped} dropped, {self.rate():.1f} a second")
         show.line(f"median ms: {stages}; 95 % are answered within {late:.1f} ms of their arrival")
         if save is not None:
             show.line(f"drawn: {save}")

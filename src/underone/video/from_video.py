@@ -2,8 +2,8 @@
 
 import sys
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Any, Self
+from contextlib import AbstractContextManager
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ _PATIENCE = (10.0, 10.0)  # seconds to open a stream, and to wait for its next p
 _CAMERAS = {"linux": ("/dev/video{}", "v4l2"), "darwin": ("{}", "avfoundation"), "win32": ("video={}", "dshow")}
 
 
-class VideoSource:
+class VideoSource(AbstractContextManager["VideoSource"]):
     """The frames of one video.
 
     Args:
@@ -49,6 +49,7 @@ class VideoSource:
         rate = self._stream.average_rate
         self.rate = float(rate) if rate else None
         self.damaged = 0
+        self._hidden = 0  # packets before the clip's beginning, which are decoded but not shown
 
     def __iter__(self) -> Iterator[Frame]:
         """Give the frames in the order in which they are shown.
@@ -66,7 +67,7 @@ class VideoSource:
                 time = max(time, decoded.time - start)
             yield Frame(index, time, self._picture(decoded))
         declared = self._stream.frames
-        if index + 1 + self.damaged < declared:
+        if index + 1 + self.damaged + self._hidden < declared:
             raise BadFile(f"{self.name} is cut short: {index + 1} of its {declared} frames are there")
         if index < 0:
             raise BadFile(f"{self.name}: not one frame could be decoded")
@@ -76,12 +77,7 @@ class VideoSource:
         self._stream = None
         self._container.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     def _open(self) -> Any:
@@ -103,12 +99,15 @@ class VideoSource:
                 return
             except (self._av.FFmpegError, OSError) as error:
                 raise BadFile(f"{self.name} cannot be read on: {_reason(error)}") from error
+            self._hidden += packet.is_discard
             try:
                 yield from packet.decode()
             except self._av.EOFError:
                 return
             except self._av.InvalidDataError:
                 self.damaged += 1
+            except self._av.FFmpegError as error:
+                raise BadFile(f"{self.name} cannot be decoded: {_reason(error)}") from error
 
     def _picture(self, decoded: Any) -> Pixels:
         if decoded.width * decoded.height > _LARGEST:

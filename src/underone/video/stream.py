@@ -28,9 +28,9 @@ def stream(
 ) -> Generator[Seen[Any]]:
     """Ask a network about every frame of a video while the next one is read and the caller works on the last.
 
-    Three frames are in memory at the most. With ``policy="every"`` each frame is answered, in order, and the source
-    waits. With ``"latest"`` the network takes the newest frame when it is free and older ones are dropped; a file is
-    then played by its own times, as a camera would give it.
+    With ``policy="every"`` each frame is answered, in order, the source waits, and three frames are in memory at the
+    most. With ``"latest"`` the network takes the newest frame when it is free and older ones are dropped; five frames
+    are in memory at the most. A file is then played by its own times, as a camera would give it.
 
     Args:
         source: path of a video, address of a stream (``rtsp://…``), ``camera:0``, or pictures of any kind that
@@ -40,7 +40,7 @@ def stream(
         clock: the time that a live stream goes by; None: the machine's.
 
     Returns:
-        An iterator of frames with answers; closing it gives source and threads back.
+        An iterator of frames with answers; closing it, once it was begun, gives source and threads back.
 
     Raises:
         MissingExtra: PyAV is not installed.

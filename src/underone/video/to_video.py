@@ -1,5 +1,6 @@
 """Pictures into a video file, written by PyAV."""
 
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,7 @@ from ..files import atomic_write
 from .from_video import open_library
 
 _TICKS = 90_000  # a second; the clock of MPEG's systems
+_ENCODER = "libx264"
 _SUFFIXES = {".mp4", ".mov", ".mkv", ".m4v"}
 
 
@@ -91,9 +93,15 @@ class VideoWriter:
 
     def _open(self, size: tuple[int, int]) -> None:
         self._temporary = atomic_write(self.path)
-        place = self._temporary.__enter__()
-        self._file = self._av.open(str(place), "w")
-        self._stream = self._file.add_stream("libx264", rate=self._rate, options={"preset": "veryfast", "crf": "20"})
+        with ExitStack() as undone:
+            file = undone.enter_context(self._av.open(str(undone.enter_context(self._temporary)), "w"))
+            options = {"preset": "veryfast", "crf": "20"}
+            try:
+                self._stream = file.add_stream(_ENCODER, rate=self._rate, options=options)
+            except ValueError as error:  # FFmpeg can be built without it
+                raise BadFile(f"{self.path} cannot be written: this FFmpeg has no encoder {_ENCODER}") from error
+            undone.pop_all()
+        self._file = file
         self._stream.width, self._stream.height = (max(side & ~1, 2) for side in size)  # 4:2:0 needs even sides
         self._stream.pix_fmt = "yuv420p"
         self._stream.codec_context.time_base = Fraction(1, _TICKS)

@@ -38,8 +38,10 @@ def build_for(checkpoint: Checkpoint, name: str, **arguments: Any) -> "nn.Module
         BadFile: the network would be much larger than the file.
         MissingExtra: torch is not installed.
     """
-    import torch
-
+    try:
+        import torch
+    except ModuleNotFoundError as error:
+        raise MissingExtra(f"create_model({name!r})", "torch", "train") from error
     numbers = sum(array.size for array in checkpoint.network.weights.values())
     try:
         with torch.device("meta"):
