@@ -17,7 +17,9 @@ Rows block_of(const Map& m, int block) {
 // Dense 3x3 window of stride 2 over an image of 3 planes.
 class Stem : public Step {
  public:
-  Stem(const StepMaker& m, const Operands& o) : out(o.out_map(0)), finish(o.finish("")), border(o.byte("border")), a(m.of(out)), rows(rows_for(m, o)) {}
+  Stem(const StepMaker& m, const Operands& o) : out(o.out_map(0)), finish(o.finish("")), border(o.byte("border")), a(m.of(out)), rows(rows_for(m, o)) {
+    o.require(finish.function == Function::none || finish.table, "ends with a function that is no table");
+  }
   int phases() const override { return 2; }
   void run(int phase, const Worker& worker) override {
     if (phase == 0) return rows.prepare(worker);

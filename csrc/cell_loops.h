@@ -50,7 +50,7 @@ struct CellLoops {
   void (*finish)(const Finish& finish, float* values, int count);
   void (*softmax)(float* values, size_t stride, int rows, int columns);
   // The map with the greatest value at each output position of a row that lies between two rows of the maps, `weight` of the
-  // second; at equal values the first one, and never one that is NaN. A row of a map has `width` floats, the next map's
+  // second; at equal values the first one; values are not NaN. A row of a map has `width` floats, the next map's
   // begins `plane` floats on. 16 weights are readable behind the last; `between` holds (maps + 1) rows of `width` rounded up
   // to 16, and `out` 16 more than there are positions.
   void (*greatest)(const float* first, const float* second, float weight, size_t plane, int maps, int width, const Stretch* stretches, int count, const float* weights, float* between, int32_t* out);

@@ -66,6 +66,7 @@ Chain::Chain(const StepMaker& m, const Operands& o) : a(m.of(o.out_map(0))), in(
   expand.present = o.has(2), spatial.present = depthwise, project.present = o.has(6);
   expand.finish = o.finish("expand_"), spatial.finish = o.finish("spatial_"), project.finish = o.finish("");
   o.require(in.lanes == out.lanes, "reads and writes maps of different formats");
+  for (const Stage* s : {&expand, &spatial, &project}) o.require(s->finish.function == Function::none || quantised == bool(s->finish.table), "ends with a function of another format");
   o.require((depthwise || project.present) && (depthwise || !expand.present) && (project.present || !has_added), "has stages that do not go together");
   check_window(o, window, in.height, in.width, out);
   if (has_added) {

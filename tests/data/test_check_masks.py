@@ -45,7 +45,7 @@ def test_sound_data_has_no_findings(data):
     assert report.findings == ()
     assert (report.pictures, report.counted) == (5, "pixels")
     assert {name: sum(counts.values()) for name, counts in report.counts.items()} == {
-        "train": 3 * 39 * 60, "validation": 2 * 39 * 60,
+        "train": 3 * 39 * 60, "val": 2 * 39 * 60,
     }  # fmt: skip
     road = np.mean([np.asarray(Image.open(data / "train" / "masks" / f"{i}.png")) == 1 for i in range(3)])
     assert report.counts["train"]["road"] == pytest.approx(road * 3 * 40 * 60)
@@ -100,9 +100,9 @@ def without_validation(data):
         (no_picture, "error", "mask", "0.png cannot be read as a mask"),
         (all_ignored, "warning", "all ignored", "0.png: all of its mask is ignored; nothing is learnt from it"),
         (broken_picture, "error", "unreadable", "0.png: "),
-        (in_two_parts, "error", "in two parts", "are the same picture, in train and validation"),
+        (in_two_parts, "error", "in two parts", "are the same picture, in train and val"),
         (twice, "warning", "twice", "are the same picture"),
-        (without_a_class, "warning", "empty class", "no pixel of the class 'road' in validation"),
+        (without_a_class, "warning", "empty class", "no pixel of the class 'road' in val"),
         (without_validation, "error", "part", "has no part val or valid or validation"),
     ],
 )

@@ -128,9 +128,9 @@ def test_every_form_on_every_engine_has_one_score(model, data, tmp_path):
         assert np.abs(found - wanted).sum() <= 2e-3 * wanted.sum(), (form, backend)  # on borders rounding decides
 
 
-@pytest.mark.parametrize("scales", [(), (0.0, 1.0), (-1.0,)])
+@pytest.mark.parametrize("scales", [(), (0.0, 1.0), (-1.0,), (float("nan"),), (float("inf"),), (1e6,)])
 def test_scales_that_are_none_are_refused(run, model, scales):
-    with pytest.raises(BadValue, match="one or more, each above 0, are required"):
+    with pytest.raises(BadValue, match="one or more, each above 0 and at most 8, are required"):
         averaging_segmenter(run, model.spec, scales, False)
 
 

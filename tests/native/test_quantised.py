@@ -1,5 +1,7 @@
 """Quantised maps: every kernel on every instruction set, odd shapes, poisoned memory, equal to the reference."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -311,3 +313,65 @@ def test_step_that_does_not_fit_is_refused(call, message):
 def test_quantised_map_that_does_not_fit_is_refused(image, message):
     with pytest.raises(ValueError, match=message):
         plan("cells.dequantize", {"quantum": STEP}, result=PLAIN, image=image)
+
+
+def of_bytes(*before):
+    """A net whose input are bytes with the zero 110; nothing that writes them says so."""
+    net = Net(24, 7, 6)
+    net.nodes, net.inputs = [], (Value("x", (1, 24, 7, 6), "uint8"),)
+    net.last = "x"
+    for op, attrs in before:
+        net.last = net.node(op, net.last, **attrs)
+    net.last = net.node("DequantizeLinear", net.last, net.constant(np.float32(0.03)), net.constant(np.uint8(110)))
+    return net
+
+
+@pytest.mark.parametrize("before", [(), (("MaxPool", {"kernel_shape": (3, 3), "pads": (1, 1, 1, 1)}),)])
+@pytest.mark.parametrize("depthwise", [False, True])
+def test_the_border_of_bytes_that_nobody_wrote_is_their_zero(before, depthwise, instructions):
+    net = of_bytes(*before)
+    net.conv(24, 3, 24 if depthwise else 1, pads=(1, 1, 1, 1))
+    graph = net.graph()
+    x = np.random.default_rng(5).integers(0, 256, (1, 24, 7, 6)).astype(np.uint8)
+    want = run_reference(quantised_form(graph), {"x": x})[net.last]
+    plan = native.Plan(*lower(graph, {"x": x.shape}).arguments(), isa=instructions)
+    np.testing.assert_array_equal(plan.run([x])[0], want)
+
+
+def test_a_product_whose_matrix_is_computed_by_one_operand_is_not_taken_for_a_quantised_one():
+    net = Net(16, 1, 1)
+    flat = net.node("Reshape", net.last, shape=(1, 16))
+    matrix = net.node("Relu", net.weight(16, 8, scale=0.01))
+    net.last = net.rounded(net.node("Gemm", flat, matrix), 0.05, 110)
+    assert "Gemm" in [node.op for node in quantised_form(net.graph()).nodes]
+
+
+def test_an_image_without_a_zero_point_is_quantised_before_the_stem(instructions):
+    net = Net(3, 16, 18)
+    net.nodes = []
+    net.last = net.rounded("x", 0.03, 0)
+    net.conv(16, 3, strides=(2, 2), pads=(1, 1, 1, 1))
+    whole = quantised_form(net.graph())
+    assert sorted(node.op for node in whole.nodes) == ["DequantizeLinear", "QLinearConv", "QuantizeLinear"]
+    nodes = [replace(n, inputs=n.inputs[:2]) if n.op == "QuantizeLinear" else n for n in whole.nodes]  # its zero is 0
+    graph = replace(whole, nodes=tuple(nodes))
+    x = np.random.default_rng(5).normal(0, 1.5, (1, 3, 16, 18)).astype(np.float32)
+    plan = native.Plan(*lower(graph, {"x": x.shape}).arguments(), isa=instructions)
+    np.testing.assert_array_equal(plan.run([x])[0], run_reference(graph, {"x": x})[net.last])
+
+
+def test_heads_of_bytes_are_put_side_by_side(instructions):
+    net = Net(16, 5, 4)
+    weight, bias = net.weight(24, 16, 1, 1, scale=0.003), net.constant(np.zeros(24, np.float32))
+    scale = [net.constant(np.float32(0.05)), net.constant(np.uint8(110))]
+    rows = []
+    for _ in range(2):
+        bytes_ = net.node("QuantizeLinear", net.node("Conv", net.last, weight, bias), *scale)
+        turned = net.node("Transpose", bytes_, perm=(0, 2, 3, 1))
+        rows.append(net.node("Reshape", turned, shape=(1, 20, 24)))
+    net.last = net.node("DequantizeLinear", net.node("Concat", *rows, axis=1), *scale)
+    graph = net.graph()
+    x = np.random.default_rng(5).normal(0, 1.5, (1, 16, 5, 4)).astype(np.float32)
+    want = run_reference(quantised_form(graph), {"x": x})[net.last]
+    plan = native.Plan(*lower(graph, {"x": x.shape}).arguments(), isa=instructions)
+    np.testing.assert_array_equal(plan.run([x])[0], want)

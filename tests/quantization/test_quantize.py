@@ -207,3 +207,8 @@ def test_missing_file_is_refused(folder, tmp_path):
 def test_the_same_network_gives_the_same_bytes(make_network, folder, tmp_path):
     first, second = (quantize(make_network(), folder, tmp_path / f"{i}.onnx") for i in range(2))
     assert to_onnx(read_onnx(first)) == to_onnx(read_onnx(second))
+
+
+def test_without_a_layer_that_is_left_there_is_nothing_to_quantise(make_network, folder, tmp_path):
+    with pytest.raises(BadValue, match=r"none of \d+ layers is left to quantise; keep fewer in float32"):
+        quantize(make_network(), folder, tmp_path / "none.onnx", keep=1000)

@@ -120,9 +120,12 @@ def test_every_recipe_takes_a_step_in_its_smoke_form(areas, name):
 
 def test_the_pictures_and_masks_of_a_batch_are_what_the_network_is_taught(areas, quick):
     task = task_of(areas, quick, photometric=0.0)
-    sample = task.sampler(Stage(until=1, size=65))(open_mask_splits(areas).train, 0, 0)
-    red = (sample.image[0] > 250) & (sample.image[1] < 90) & (sample.image[2] < 90)
-    assert (sample.target[red] == 3).float().mean() > 0.95 or not red.any()
+    pictures, sample = open_mask_splits(areas).train, task.sampler(Stage(until=1, size=65))
+    taught = [sample(pictures, index, 0) for index in range(len(pictures))]
+    red = [(one.image[0] > 250) & (one.image[1] < 90) & (one.image[2] < 90) for one in taught]
+    found = torch.cat([one.target[where] for one, where in zip(taught, red, strict=True)])
+    assert len(found) > 100
+    assert (found == 3).float().mean() > 0.95
 
 
 def test_classes_weigh_by_their_share(areas, quick):
@@ -149,7 +152,10 @@ def test_the_test_sees_another_size_than_training(areas, quick):
             {"model": "mobilenet_v2_035"},
             "mobilenet_v2_035 does not segment; a model such as deeplabv3_mobilenet_v2_035",
         ),
-        ({"batch": 8, "accumulate": 8}, "batch=8 in accumulate=8 parts; 2 pictures or more in each are required"),
+        (
+            {"batch": 8, "accumulate": 8},
+            "batch=8, processes=1, accumulate=8; 2 pictures or more in each part are required",
+        ),
     ],
 )
 def test_values_that_do_not_fit_are_refused(areas, quick, changes, message):
@@ -169,3 +175,16 @@ def test_folded_weights_are_refused(areas, quick, tmp_path):
     given = {"model": "deeplabv3light_mobilenet_v2_035", "weights": str(tmp_path / "folded.safetensors")}
     with pytest.raises(BadValue, match="holds a folded network, which cannot be trained"):
         task_of(areas, quick | given, head_channels=None, separable=None)
+
+
+def test_the_smallest_batch_of_a_process_is_counted(areas, quick, monkeypatch):
+    monkeypatch.setattr("torch.distributed.is_initialized", lambda: True)
+    monkeypatch.setattr("torch.distributed.get_world_size", lambda: 8)
+    with pytest.raises(BadValue, match="batch=8, processes=8, accumulate=1; 2 pictures or more"):
+        task_of(areas, quick, batch=8)
+
+
+def test_a_batch_that_parts_do_not_divide_is_trained_on(areas, quick, tmp_path):
+    changes = {"epochs": 1, "batch": 7, "accumulate": 3}
+    result = train("finetune_segmentation", areas, tmp_path / "run", workers=0, **(quick | changes))
+    assert math.isfinite(result.validation.miou)

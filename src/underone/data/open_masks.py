@@ -20,7 +20,7 @@ _VOID = ("void", "ignore", "ignored", "unlabeled", "unlabelled")  # such a class
 _FOLDERS = ((is_ade20k, list_ade20k), (is_cityscapes, list_cityscapes))  # otherwise images/ and masks/
 MASK_PARTS = {
     "train": ("trainaug", *TRAIN),
-    "validation": VALIDATION,
+    "val": VALIDATION,
     "test": TEST,
 }  # names of each, the first wins
 
@@ -69,7 +69,7 @@ def open_mask_splits(root: str | PathLike[str]) -> Splits[MaskedPictures]:
     """
     root = Path(root)
     train = open_masks(_required(root, MASK_PARTS["train"]))
-    validation = open_masks(_required(root, MASK_PARTS["validation"]), train.classes)
+    validation = open_masks(_required(root, MASK_PARTS["val"]), train.classes)
     test = find_mask_part(root, MASK_PARTS["test"])
     return Splits(train, validation, open_masks(test, train.classes) if test else None)
 

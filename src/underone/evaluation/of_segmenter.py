@@ -19,6 +19,7 @@ from .segmentation import Mask, Segment
 Size = tuple[int, int]
 
 _STRIDE = 32  # sizes of other scales are a multiple of it and 1, so that corner points lie on corner pixels
+_LARGEST_SCALE = 8
 
 
 def with_size(spec: ModelSpec) -> ModelSpec:
@@ -52,15 +53,15 @@ def averaging_segmenter(run: Run, spec: ModelSpec, scales: Sequence[float], flip
     Args:
         run: the network; takes pictures of any size where there are other scales than 1.
         spec: of the network, with the size that a scale of 1 has.
-        scales: factors of that size, each above 0.
+        scales: factors of that size, each above 0, at most 8.
         flip: whether each is looked at in the mirror too.
 
     Raises:
-        BadValue: a scale is not above 0, or the network gives classes alone.
+        BadValue: a scale is none of these, or the network gives classes alone.
     """
     output = next((o for o in spec.outputs if o.meaning in ("logits", "probabilities")), None)
-    if not scales or min(scales) <= 0:
-        raise BadValue(f"scales={list(scales)}; one or more, each above 0, are required")
+    if not scales or not all(0 < scale <= _LARGEST_SCALE for scale in scales):  # NaN too
+        raise BadValue(f"scales={list(scales)}; one or more, each above 0 and at most {_LARGEST_SCALE}, are required")
     if output is None:
         raise BadValue(f"{spec.name!r} gives classes, not how likely each is; leave out the scales and the mirror")
     sizes = [_scaled(spec, scale) for scale in scales]

@@ -4,7 +4,6 @@ import re
 from dataclasses import replace
 
 from ..graph import Graph
-from ..graph.graph import unused_name
 
 
 def with_plain_names(graph: Graph) -> Graph:
@@ -14,9 +13,14 @@ def with_plain_names(graph: Graph) -> Graph:
     """
     borders = [v.name for v in (*graph.inputs, *graph.outputs)]
     plain: dict[str, str] = {}
+    taken = set[str]()
     for name in (*borders, *graph.constants, *(o for node in graph.nodes for o in node.outputs)):
         if name not in plain:
-            plain[name] = unused_name(plain_name(name), plain.values()).replace(".", "_")
+            made, number = plain_name(name), 1
+            while made in taken:
+                made, number = f"{plain_name(name)}_{number}", number + 1
+            plain[name] = made
+            taken.add(made)
     nodes = tuple(
         replace(n, inputs=tuple(plain.get(i, i) for i in n.inputs), outputs=tuple(plain[o] for o in n.outputs))
         for n in graph.nodes

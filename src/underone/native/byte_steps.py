@@ -27,7 +27,7 @@ def quantize(t: Tensors, node: Node) -> bool:
     while maker is not None and maker.op in ("Relu", "Clip"):
         maker = t.producers.get(maker.inputs[0])
     attempt = _COMPUTED.get(maker.op) if maker is not None else None
-    if maker is not None and attempt is not None and attempt(t, maker, node):
+    if maker is not None and attempt is not None and not t.fuser.is_apart(maker) and attempt(t, maker, node):
         return True
     source = t.as_plain(node.inputs[0])
     t.step("cells.quantize", label(node), {"quantum": scale.numbers()}, [source], [t.new_map(node.outputs[0])], [node])

@@ -71,7 +71,7 @@ class Fuser(Readers):
         """Describe a convolution that runs on maps, or None."""
         if node is None or node.op not in ("Conv", "QLinearConv") or len(node.inputs) < 2 or self.is_apart(node):
             return None
-        whole = self._whole(node) if node.op == "QLinearConv" else None
+        whole = whole_of(self.graph.constants, node) if node.op == "QLinearConv" else None
         x, w = self.types[node.inputs[0]], self.types[node.inputs[weight_operand(node)]]
         fixed = whole is not None or all(name in self.graph.constants for name in node.inputs[1:] if name)
         if not fixed or len(x.shape) != 4 or x.shape[0] != 1 or 0 in x.shape:
@@ -89,14 +89,15 @@ class Fuser(Readers):
         if min(top, left, bottom, right) < 0 or max(top, left, bottom, right) > 4096:
             return None
         groups = 1 if depthwise else attrs["group"]
-        if whole is not None and groups > 1:
+        if whole is not None and (
+            groups > 1 or (any((top, left, bottom, right)) and not self._borders_fit(node, whole))
+        ):
             return None
         return Convolution(node, attrs, (top, left, bottom, right), (rows, columns), depthwise, groups, whole=whole)
 
-    def _whole(self, node: Node) -> Whole | None:
-        """Read a convolution of bytes; the border of its map must hold its own zero."""
-        found = whole_of(self.graph.constants, node)
-        return found if found is not None and zero_of(self, node.inputs[0]) in (None, found.x_zero) else None
+    def _borders_fit(self, node: Node, whole: Whole) -> bool:
+        """Whether the border of a map of bytes holds the zero of its reader; where nothing says a zero, it is 0."""
+        return (zero_of(self, node.inputs[0]) or 0) == whole.x_zero
 
     def finished(self, name: str) -> tuple[Finish, str, tuple[Node, ...]]:
         """Take the function behind a tensor with it, if nothing else reads in between.

@@ -162,8 +162,9 @@ class _Lowering:
         if conv.whole is not None:
             rounding = t.producers[source]
             scale = scale_of(t.graph.constants, rounding.inputs)
+            assert scale is not None, "`_is_quantised_image` has looked"
             op, source = "cells.bytes_stem", rounding.inputs[0]
-            attrs |= {"image": scale.numbers() if scale is not None else []}
+            attrs |= {"image": scale.numbers()}
         inputs = [t.as_plain(source), *self._weights(conv)]
         t.step(op, label(conv.node), attrs, inputs, [t.new_map(chain.result)], chain.nodes)
 
@@ -172,8 +173,14 @@ class _Lowering:
         t = self.tensors
         maker = t.producers.get(chain.source)
         plain = maker is not None and maker.op == "QuantizeLinear" and not t.on_map(maker.inputs[0])
+        if maker is None or not plain or scale_of(t.graph.constants, maker.inputs) is None:
+            return False
         window = (conv.kernel, conv.attrs["strides"], conv.attrs["dilations"], t.types[chain.source].shape[1])
-        return plain and window == ((3, 3), (2, 2), (1, 1), 3) and max(conv.pads[:2]) < 3
+        return (
+            t.types[maker.inputs[0]].dtype == "float32"
+            and window == ((3, 3), (2, 2), (1, 1), 3)
+            and max(conv.pads[:2]) < 3
+        )
 
     def _weights(self, conv: Convolution | None) -> list[int]:
         if conv is None:

@@ -26,4 +26,6 @@ def _turned(t: Tensors, name: str) -> tuple[Node, Node] | None:
     turned = t.producers.get(reshape.inputs[0]) if reshape is not None and reshape.op == "Reshape" else None
     if reshape is None or turned is None or turned.op != "Transpose" or not t.on_map(turned.inputs[0]):
         return None
+    if t.is_bytes(turned.inputs[0]) or t.fuser.is_apart(turned) or t.fuser.is_apart(reshape):
+        return None
     return (turned, reshape) if t.attributes(turned)["perm"] == (0, 2, 3, 1) else None

@@ -70,7 +70,7 @@ def whole_of(constants: Mapping[str, Array], node: Node) -> Whole | None:
     """Read a QLinearConv on bytes whose weights less their zero points fit into int8, and whose sums into int32."""
     _, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero, *rest = node.inputs
     names = (x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero, *rest)
-    if any(n not in constants for n in names):
+    if any(n not in constants for n in names) or constants[w].ndim != 4:
         return None
     one = (constants[n] for n in (x_scale, x_zero, y_scale, y_zero))
     if any(v.size != 1 for v in one) or any(constants[n].dtype.name not in BYTES for n in (x_zero, y_zero)):

@@ -78,9 +78,10 @@ def _product(graph: Graph, node: Node) -> _Product | None:
     attrs, constants = attributes("Gemm", node.attrs, []), graph.constants
     if (attrs["alpha"], attrs["beta"], attrs["transA"]) != (1.0, 1.0, 0) or _uses(graph)[node.outputs[0]] != 1:
         return None
+    if not (x.op == weight.op == "DequantizeLinear" and len(x.inputs) == len(weight.inputs) == 3):
+        return None
     matrix, scale = (constants.get(n) for n in weight.inputs[:2])
-    dequantised = x.op == weight.op == "DequantizeLinear" and len(x.inputs) == len(weight.inputs) == 3
-    if not dequantised or matrix is None or scale is None or matrix.ndim != 2:
+    if matrix is None or scale is None or matrix.ndim != 2:
         return None
     outputs = 0 if attrs["transB"] else 1  # its axis
     if scale.size > 1 and weight.attrs.get("axis", 1) % 2 != outputs:

@@ -121,10 +121,12 @@ def _factors(joint: Joint, seen: Mapping[str, Observed], constants: Mapping[str,
     """Give what each channel is multiplied by, (C,)."""
     spans = [np.maximum(seen[n].high, -seen[n].low) for n in joint.tensors if n in seen]
     span = np.maximum.reduce(spans).astype(np.float64)  # (C,)
+    if not span.any():
+        return np.ones_like(span)  # nothing was seen there: nothing is known
     alive = span > span.max() / _MOST**2
     wanted = np.where(alive, span.max() / np.maximum(span, span.max() / _MOST), 1.0)
     columns = [c for c in (_columns(layer, constants) for layer in joint.readers) if c is not None]
-    if columns:
+    if columns and np.any(columns):
         column = np.maximum.reduce(columns)
         column = np.maximum(column, column.max() / _MOST)
         wanted = np.where(alive, np.sqrt(wanted * column / column.max()), 1.0)

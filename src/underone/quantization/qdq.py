@@ -10,6 +10,8 @@ from ..graph.passes import drop_unused
 from .layers import Layer, layers_of, readers_of
 from .scheme import Scheme, Weights
 
+_BIAS = 2**31 - 256  # the largest whole number of a bias; float32 steps are off by a part in 2^24
+
 
 def to_qdq(graph: Graph, scheme: Scheme) -> Graph:
     """Write the scheme into the network; inputs and outputs stay float32.
@@ -62,11 +64,15 @@ class _Writing:
     def unpacked(self, layer: Layer, weights: Weights) -> tuple[str, ...]:
         """Store weight and bias as constants of whole numbers; return the names of what comes out of them."""
         source = self.scheme.ranges[layer.node.inputs[0]].scale
-        steps = (source * weights.scales).astype(np.float32)  # (O,)
-        limits = np.iinfo(np.int32)
-        bias = np.clip(np.rint(weights.bias.astype(np.float64) / steps), limits.min, limits.max).astype(np.int32)
+        least = np.abs(weights.bias.astype(np.float64)) / (
+            float(source) * _BIAS
+        )  # with less it would not fit into int32
+        scales = np.maximum(weights.scales, least).astype(np.float32)  # (O,)
+        column = np.reshape(weights.scales / scales, [-1 if a == layer.axis else 1 for a in range(weights.whole.ndim)])
+        steps = (source * scales).astype(np.float32)
+        bias = np.rint(weights.bias.astype(np.float64) / steps).astype(np.int32)
         name = layer.node.inputs[1].removesuffix(".weight")
-        whole = self.dequantized(f"{name}.weight", weights.whole, weights.scales, layer.axis)
+        whole = self.dequantized(f"{name}.weight", np.rint(weights.whole * column).astype(np.int8), scales, layer.axis)
         if layer.node.op == "MatMul":
             return (whole,)
         return whole, self.dequantized(f"{name}.bias", bias, steps, 0)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..errors import UnknownName
+from ..errors import BadValue, UnknownName
 from ..graph import Graph
 from .calibrate import Observed, observe
 from .equalization import equalize
@@ -77,6 +77,7 @@ class Quantizer:
                 raise UnknownName("remedy", name, REMEDIES)
         if self.calibration not in METHODS:
             raise UnknownName("calibration", self.calibration, METHODS)
+        chosen_layers(self.graph, keep)  # says what is wrong before any picture is looked at
         even = "equalization" in remedies
         graph = self.even_graph() if even else self.graph
         layers = chosen_layers(graph, keep)
@@ -118,10 +119,14 @@ def chosen_layers(graph: Graph, keep: Collection[str]) -> list[Layer]:
 
     Raises:
         UnknownName: a layer that is to stay in float32 does not exist.
+        BadValue: no layer is left.
     """
     gates = gate_nodes(graph)
     layers = [layer for layer in layers_of(graph) if layer.output not in gates]
     for name in keep:
         if name not in {layer.name for layer in layers}:
             raise UnknownName("layer", name, [layer.name for layer in layers])
-    return [layer for layer in layers if layer.name not in keep]
+    left = [layer for layer in layers if layer.name not in keep]
+    if not left:
+        raise BadValue(f"{graph.spec.name!r}: none of {len(layers)} layers is left to quantise; keep fewer in float32")
+    return left

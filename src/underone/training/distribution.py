@@ -102,7 +102,13 @@ def _store(world: int) -> Store | None:
 
 
 def kind_of_device(wanted: str) -> str:
-    """Return ``cpu``, ``cuda`` or ``mps``; for ``auto`` the best that this machine has."""
+    """Return ``cpu``, ``cuda`` or ``mps``; for ``auto`` the best that this machine has.
+
+    Raises:
+        BadValue: another device.
+    """
+    if wanted not in ("auto", "cpu", "cuda", "mps"):
+        raise BadValue(f"device={wanted!r}; auto, cpu, cuda or mps is required")
     if wanted != "auto":
         return wanted
     return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"

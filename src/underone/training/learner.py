@@ -60,7 +60,8 @@ class Learner:
         if self.recipe.channels_last:
             images = images.contiguous(memory_format=torch.channels_last)
         parts = self.recipe.accumulate
-        pieces = list(zip(images.chunk(parts), targets.chunk(parts), strict=True))
+        halves = zip(images.tensor_split(parts), targets.tensor_split(parts), strict=True)  # as even as can be
+        pieces = [pair for pair in halves if len(pair[0])]
         found = []
         for index, (part, wanted) in enumerate(pieces):
             with self._without_exchange(index < len(pieces) - 1):

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -42,10 +43,11 @@ class Segmentation:
     metric = "miou"
 
     def __init__(self, recipe: Recipe, pictures: MaskedPictures, device: torch.device) -> None:
-        if recipe.batch < 2 * recipe.accumulate:
+        world = dist.get_world_size() if dist.is_initialized() and not recipe.sync_norms else 1
+        if recipe.batch // world < 2 * recipe.accumulate:
             raise BadValue(
-                f"batch={recipe.batch} in accumulate={recipe.accumulate} parts; 2 pictures or more in each are "
-                "required, for the mean of a whole map has no statistics in one"
+                f"batch={recipe.batch}, processes={world}, accumulate={recipe.accumulate}; 2 pictures or more in each "
+                "part are required, for the mean of a whole map has no statistics in one"
             )
         self.recipe, self.device = recipe, device
         self.model = _build(recipe, pictures.classes).to(device)

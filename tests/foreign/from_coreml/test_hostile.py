@@ -12,6 +12,7 @@ from coremltools.proto import MIL_pb2, Model_pb2
 from underone.errors import BadFile, UnderOneError, UnknownName, Unsupported
 from underone.foreign import read_foreign
 from underone.foreign.from_coreml import program as programs
+from underone.foreign.from_coreml.constexpr import EXPANDED
 from underone.graph import Graph, Node, Value, run_reference
 from underone.spec import InputSpec, ModelSpec, Preparation
 
@@ -175,6 +176,14 @@ CHANGES = {
     "cast": (
         lambda m: (setattr(operation(m, "gelu"), "type", "cast"), given(m, "cast", "dtype", text("odd"))),
         Unsupported, "dtype 'odd' is not read",
+    ),
+    "batches of gather": (
+        lambda m: (setattr(operation(m, "gelu"), "type", "gather"), given(m, "gather", "batch_dims", tensor([1]))),
+        Unsupported, "batch_dims is not read",
+    ),
+    "a class without probabilities": (
+        lambda m: setattr(operation(m, "gelu"), "type", "classify"), BadFile,
+        "a label and probabilities are required",
     ),
     "no table": (
         lambda m: setattr(operation(m, "gelu"), "type", "constexpr_lut_to_dense"), BadFile,
@@ -340,3 +349,21 @@ def test_picture_that_cannot_be_prepared_is_named(good):
     )
     with pytest.raises(Unsupported, match=r"is no picture in \(N, C, H, W\) that can be prepared"):
         on_pictures(of_graph(graph), "RGB")
+
+
+SHAPES = {
+    "constexpr_affine_dequantize": {
+        "quantized_data": np.zeros((1000, 1), np.uint8), "scale": np.ones(1000), "zero_point": np.zeros(1000),
+        "axis": np.array(1),
+    },
+    "constexpr_blockwise_shift_scale": {
+        "data": np.zeros((4, 4), np.int8), "scale": np.ones((2, 2)), "offset": np.ones((4, 4)),
+    },
+    "constexpr_blockwise_shift_scale of nothing": {"data": np.zeros((4, 4), np.int8), "scale": np.ones((0, 4))},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_scales_of_another_shape_make_no_weights(name):
+    with pytest.raises(ValueError, match=r"scale \(.*\) for \("):
+        EXPANDED[name.split()[0]](SHAPES[name], lambda count: None)

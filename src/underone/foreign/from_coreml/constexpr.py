@@ -29,7 +29,7 @@ def expand(call: Call, spend: Spend) -> Array:
     where = f"{call.builder.where}: {call.operation.kind} {call.name!r}"
     try:
         return EXPANDED[call.operation.kind](settings, lambda n: spend(call.name, n))
-    except (KeyError, ValueError, TypeError, IndexError) as error:
+    except (KeyError, ValueError, TypeError, IndexError, ArithmeticError) as error:
         if isinstance(error, BadFile):
             raise
         raise BadFile(f"{where}: its parameters do not fit together: {type(error).__name__} {error}") from error
@@ -41,6 +41,8 @@ def _affine(given: Mapping[str, Array], spend: Callable[[int], None]) -> Array:
     axis = int(given.get("axis", np.zeros(())))
     column = [-1 if i == axis else 1 for i in range(data.ndim)]
     scale, zero = (a.reshape(column) if a.ndim else a for a in (scale, zero))
+    if np.broadcast_shapes(data.shape, scale.shape, zero.shape) != data.shape:
+        raise ValueError(f"scale {scale.shape}, zero point {zero.shape} for {data.shape}")
     return np.asarray((data.astype(np.float32) - zero.astype(np.float32)) * scale.astype(np.float32), scale.dtype)
 
 
@@ -60,6 +62,8 @@ def _blockwise(given: Mapping[str, Array], spend: Callable[[int], None]) -> Arra
     data, scale = given["data"], given["scale"]
     offset = given.get("offset", np.zeros_like(scale))
     spend(data.size)
+    if offset.shape != scale.shape or any(m < 1 or n % m for n, m in zip(data.shape, scale.shape, strict=True)):
+        raise ValueError(f"scale {scale.shape}, offset {offset.shape} for {data.shape}")
     for axis, (n, m) in enumerate(zip(data.shape, scale.shape, strict=True)):
         scale, offset = (np.repeat(a, n // m, axis) for a in (scale, offset))
     return np.asarray((data.astype(np.float32) - offset.astype(np.float32)) * scale.astype(np.float32), scale.dtype)

@@ -97,8 +97,10 @@ class _Walk:
 
     def _classify(self, call: Call, results: Sequence[str]) -> None:
         """Keep the probabilities, as a tensor, and the labels."""
-        label, scores = (*results, "")[:2]
-        given = call.operation.inputs.get("classes", [()])[0]
+        if len(results) != 2:
+            raise BadFile(f"{self.where}: classify gives {list(results)}; a label and probabilities are required")
+        label, scores = results
+        given = (call.operation.inputs.get("classes") or [()])[0]
         classes = self.values.get(given, ()) if isinstance(given, str) else given
         self.labels.add(label)
         self.names[scores] = self.builder.add("Identity", [call.x("probabilities")], scores)

@@ -180,6 +180,12 @@ def _transpose(c: Call) -> str:
     return c.add("Transpose", [c.x()], perm=tuple(p % len(perm) for p in perm))
 
 
+def _gather(c: Call) -> str:
+    if c.number("batch_dims", 0):
+        raise c.unsupported("batch_dims")
+    return c.add("Gather", [c.x(), c.x("indices")], axis=int(c.number("axis", 0)))
+
+
 def _squeeze(c: Call) -> str:
     x = c.x()
     axes = c.numbers("axes") or [i for i, d in enumerate(c.builder.shape(x)) if d == 1]
@@ -383,13 +389,11 @@ RULES: Mapping[str, Rule] = {
     "reshape": _reshape,
     "squeeze": _squeeze,
     "expand_dims": lambda c: c.add("Unsqueeze", [c.x()], axes=tuple(c.numbers("axes"))),
-    "transpose": lambda c: c.add(
-        "Transpose", [c.x()], perm=tuple(p % len(c.numbers("perm")) for p in c.numbers("perm"))
-    ),
+    "transpose": _transpose,
     "concat": _concat,
     "split": _split,
     "slice_by_index": _slice,
-    "gather": lambda c: c.add("Gather", [c.x(), c.x("indices")], axis=int(c.number("axis", 0))),
+    "gather": _gather,
     "tile": lambda c: c.add("Tile", [c.x()], repeats=tuple(c.numbers("reps"))),
     "pad": _pad,
     "crop": _crop,
