@@ -16,7 +16,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ import onnxruntime
 import torch
 from PIL import Image
 from torchvision import transforms
-from turns import clocked, in_turns
+from turns import clocked, in_turns, over
 
 import underone as uo
 from underone.bench import Record, ratio, write_records
@@ -87,14 +87,6 @@ def check(net: uo.Engine, peer: Peer, pictures: Sequence[np.ndarray]) -> None:
         print(f"picture {number}, {picture.shape[1]} x {picture.shape[0]}: {differ:.2e} of the pixels differ")
         if differ > TIES:
             raise ParityFailed(f"onnxruntime gives other classes on picture {number}")
-
-
-def over(given: Sequence[Any], call: Callable[[Any], object]) -> Callable[[], None]:
-    def run() -> None:
-        for one in given:
-            call(one)
-
-    return run
 
 
 def whole(path: Path, rounds: int) -> None:

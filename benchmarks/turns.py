@@ -21,12 +21,12 @@ def clocked(call: Callable[[], object], share: int = 1) -> Callable[[], float]:
     return run
 
 
-def over(files: Sequence[bytes], call: Callable[[bytes], object]) -> Callable[[], None]:
-    """Give a pass over a folder."""
+def over(given: Sequence[Any], call: Callable[[Any], object]) -> Callable[[], None]:
+    """Give a pass over files, pictures or tensors."""
 
     def run() -> None:
-        for content in files:
-            call(content)
+        for one in given:
+            call(one)
 
     return run
 

@@ -88,7 +88,8 @@ def memory(clip: str, net: uo.Engine) -> list[float]:
 def measure(clip: str, model: str, rounds: int, folder: Path) -> list[Record]:
     net = uo.load(model, threads=1)
     ask = getattr(net, net.spec.task or "")
-    pictures = [frame.picture for frame in VideoSource(clip)]
+    with VideoSource(clip) as source:
+        pictures = [frame.picture for frame in source]
     answers = [ask(picture) for picture in pictures]
     for seen, wanted in zip(stream(clip, net), answers, strict=True):
         if seen.answer.to_json(3).split('"speed')[0] != wanted.to_json(3).split('"speed')[0]:
@@ -99,7 +100,7 @@ def measure(clip: str, model: str, rounds: int, folder: Path) -> list[Record]:
         "draw": partial(draw, answers, folder),
     }  # fmt: skip
     timed = {name: clocked(call, len(pictures)) for name, call in stages.items()}
-    protocol = Protocol(input=Path(clip).name, batch=1, size=pictures[0].shape[:2])
+    protocol = Protocol(input=Path(clip).name, batch=1, size=pictures[0].shape[:2], warmup=1)
     records = in_turns(timed, protocol, rounds, packages=("av", "pillow"), model=net.spec.name, threads=1)
     ms = {record.engine: record.median_ms for record in records}
     busy = cpu_ms(stages["stream"], len(pictures))

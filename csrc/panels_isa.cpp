@@ -53,21 +53,7 @@ void multiply(const Tile& t) {
     for (int v = 0; v < kVectors; v++) sum[p][v] = load(t.start + v * kLanes / 16 * t.start_block + v * kLanes % 16 + p * t.start_pixel);
   const float *operand = t.operand, *weight = t.weight;
   const char* ahead = t.ahead;
-  for (int k = 0; k < t.depth; k++, operand += t.stride * 16) {
-    for (int l = 0; l < t.lines; l++, ahead += 64) __builtin_prefetch(ahead, 0, 2);
-    for (int i = 0; i < 16; i++, weight += kChannels) {
-      Register w[kVectors];
-#pragma GCC unroll 4
-      for (int v = 0; v < kVectors; v++) w[v] = load(weight + v * kLanes);
-#pragma GCC unroll 16
-      for (int p = 0; p < kPixels; p++) {
-        const float x = operand[p * 16 + i];
-#pragma GCC unroll 4
-        for (int v = 0; v < kVectors; v++) sum[p][v] += x * w[v];
-      }
-    }
-  }
-  for (int i = 0; i < t.rest; i++, weight += kChannels) {  // written again: one loop of 16 or fewer takes 6 % longer
+  const auto add = [&](int i) __attribute__((always_inline)) {  // input channel i of the block
     Register w[kVectors];
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; v++) w[v] = load(weight + v * kLanes);
@@ -77,7 +63,12 @@ void multiply(const Tile& t) {
 #pragma GCC unroll 4
       for (int v = 0; v < kVectors; v++) sum[p][v] += x * w[v];
     }
+  };
+  for (int k = 0; k < t.depth; k++, operand += t.stride * 16) {
+    for (int l = 0; l < t.lines; l++, ahead += 64) __builtin_prefetch(ahead, 0, 2);
+    for (int i = 0; i < 16; i++, weight += kChannels) add(i);
   }
+  for (int i = 0; i < t.rest; i++, weight += kChannels) add(i);  // apart: one loop of 16 or fewer takes 6 % longer
   // Copies: as far as the compiler knows, every store may change the tile.
   const int* const place = t.place;
   float* const out = t.out;
