@@ -21,7 +21,7 @@ DEFINES = {
     "CMAKE_SYSTEM_PROCESSOR": "aarch64",
     "CMAKE_CXX_COMPILER": COMPILER,
 }
-# what is left out tests checks that stand in the bindings of Python, which are not there
+# left out: checks that stand in the bindings of Python, which are not there, and plans that name an x86 instruction set
 OTHERS = "not does_not_fit and not of_one_step and not behind_the_picture and not slow"
 # everything that there is; the first of them, with nothing beyond ARMv8.0
 PROCESSORS = {"max": [*KERNELS, *OPERATORS], "cortex-a53": KERNELS}
