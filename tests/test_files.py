@@ -8,7 +8,7 @@ import pytest
 
 from underone import files
 from underone.errors import BadFile, FetchFailed
-from underone.files import PinnedFile, atomic_folder, atomic_write, fetch
+from underone.files import PinnedFile, atomic_folder, atomic_pair, atomic_write, fetch
 from underone.sources import AssetsFolder, Https
 
 CONTENT = b"weights"
@@ -205,3 +205,20 @@ def test_folder_in_a_place_that_is_not_there_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(BadFile, match=r"does not exist; create it first"), atomic_folder(tmp_path / "file" / "net"):
         pass
+
+
+def write_pair(folder, first, second):
+    with atomic_pair(folder / "net.xml", folder / "net.bin") as (one, two):
+        assert (one.name, two.name) == ("net.xml", "net.bin")  # formats name the second after the first
+        one.write_text(first)
+        if second is not None:
+            two.write_text(second)
+
+
+def test_pair_is_written_together_or_not_at_all(tmp_path):
+    write_pair(tmp_path, "network", "weights")
+    with pytest.raises(BadFile, match=r"net\.xml was not written, the old file is untouched: No such file"):
+        write_pair(tmp_path, "new", None)
+    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"net.xml": "network", "net.bin": "weights"}
+    with pytest.raises(BadFile, match="does not exist; create it first"):
+        write_pair(tmp_path / "none", "network", "weights")

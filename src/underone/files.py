@@ -79,6 +79,20 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(around, ignore_errors=True)
 
 
+@contextmanager
+def atomic_pair(path: Path, beside: Path) -> Iterator[tuple[Path, Path]]:
+    """Give paths of the same names in a new folder; move both files to their places when the block ends well.
+
+    Raises:
+        BadFile: as `atomic_write`, or one of the two was not written.
+    """
+    with atomic_write(beside) as second, atomic_write(path) as first, tempfile.TemporaryDirectory() as folder:
+        new = Path(folder) / path.name, Path(folder) / beside.name
+        yield new
+        for made, temporary in zip(new, (first, second), strict=True):
+            shutil.copyfile(made, temporary)
+
+
 def make_folder(path: Path) -> Path:
     """Make a folder and its parents if need be; return it.
 

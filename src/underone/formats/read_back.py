@@ -1,14 +1,16 @@
-"""Formats that are proven by reading the written file again with a reader of our own."""
+"""Formats other than ONNX: each is written, run again from what was written, compared, and only then kept."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from ..compare import Verdict
 from ..errors import MissingExtra, ParityFailed, Unsupported
-from ..files import atomic_folder, atomic_write, sha256_of
+from ..files import atomic_folder, atomic_pair, atomic_write, sha256_of
 from ..foreign import read_foreign
 from ..graph import Graph, count
 from ..spec import ModelSpec
@@ -18,7 +20,8 @@ from .forms import Form, of_graph
 from .parity import compare_forms, versions
 from .pictures import on_common_inputs
 
-Write = Callable[[Graph, Path, Dtype, bool], None]
+Write = Callable[[Graph, Path, Dtype], None]
+Run = Callable[[Path, ModelSpec], AbstractContextManager[Sequence[Form]]]
 
 
 @dataclass(frozen=True)
@@ -26,43 +29,93 @@ class Format:
     """One row of the table of formats.
 
     Attributes:
-        write: makes the file, or folder, of a graph, a path, a dtype, and whether overlaps are suppressed.
+        title: its name for people.
+        write: makes the file, or folder, of a graph, a path and a dtype.
+        run: gives what runs it, from its path and the network's spec; the first says where it differs, if it can.
         package: that it needs.
         extra: of this project that installs the package.
-        place: gives a path to write to, and moves what was written to its place.
-        run: engines beside our own interpreter that run what was written, given its path and the network's spec.
+        write_nms: likewise makes one with suppression inside; None: the format has none.
+        folder: whether it is a folder.
+        weights: names the file beside that holds the weights; None: there is none.
     """
 
+    title: str
     write: Write
+    run: Run
     package: str
     extra: str
-    place: Callable[[Path], AbstractContextManager[Path]]
-    run: Callable[[Path, ModelSpec], Sequence[Form]] = lambda *_: ()
+    write_nms: Write | None = None
+    folder: bool = False
+    weights: Callable[[Path], Path] | None = None
+
+    @contextmanager
+    def place(self, path: Path) -> Iterator[Path]:
+        """Give a path to write to; move what was written to its place when the block ends well."""
+        if self.weights:
+            with atomic_pair(path, self.weights(path)) as (new, _):
+                yield new
+        else:
+            with (atomic_folder if self.folder else atomic_write)(path) as new:
+                yield new
+
+    def files(self, path: Path) -> list[Path]:
+        """List the files that stand for a network at `path`."""
+        if self.folder:
+            return sorted(file for file in path.rglob("*") if file.is_file())
+        return [path, self.weights(path)] if self.weights else [path]
 
 
-def _coreml(graph: Graph, path: Path, dtype: Dtype, nms: bool) -> None:
+def _coreml(graph: Graph, path: Path, dtype: Dtype) -> None:
     from .coreml import write_package
 
-    write_package(graph, path, dtype, nms)
+    write_package(graph, path, dtype)
 
 
-def _tflite(graph: Graph, path: Path, dtype: Dtype, nms: bool) -> None:
+def _coreml_nms(graph: Graph, path: Path, dtype: Dtype) -> None:
+    from .coreml import write_package
+
+    write_package(graph, path, dtype, nms=True)
+
+
+def _tflite(graph: Graph, path: Path, dtype: Dtype) -> None:
     from .litert import write_tflite
 
-    if nms:
-        raise Unsupported("nms=True: a .tflite is written without suppression; its spec says how boxes are found")
     write_tflite(graph, path, dtype)
 
 
-def _by_litert(path: Path, spec: ModelSpec) -> Sequence[Form]:
+def _openvino(graph: Graph, path: Path, dtype: Dtype) -> None:
+    from .openvino_ir import write_ir
+
+    write_ir(graph, path, dtype)
+
+
+@contextmanager
+def _by_our_reader(path: Path, _: ModelSpec) -> Iterator[Sequence[Form]]:
+    yield (of_graph(read_foreign(path).graph()),)
+
+
+@contextmanager
+def _by_litert(path: Path, spec: ModelSpec) -> Iterator[Sequence[Form]]:
     from .litert import of_tflite
 
-    return (of_tflite(path, spec),)
+    yield of_graph(read_foreign(path).graph()), of_tflite(path, spec)
+
+
+@contextmanager
+def _by_openvino(path: Path, spec: ModelSpec) -> Iterator[Sequence[Form]]:
+    from .openvino_ir import of_ir
+
+    yield (of_ir(path, spec),)
 
 
 FORMATS: Mapping[str, Format] = {
-    ".mlpackage": Format(_coreml, "coremltools", "coreml", atomic_folder),
-    ".tflite": Format(_tflite, "ai_edge_litert", "litert", atomic_write, _by_litert),
+    ".mlpackage": Format(
+        "Core ML", _coreml, _by_our_reader, "coremltools", "coreml", write_nms=_coreml_nms, folder=True
+    ),
+    ".tflite": Format("LiteRT", _tflite, _by_litert, "ai_edge_litert", "litert"),
+    ".xml": Format(
+        "OpenVINO", _openvino, _by_openvino, "openvino", "openvino", weights=lambda path: path.with_suffix(".bin")
+    ),
 }
 
 
@@ -76,10 +129,14 @@ def write_and_read(graph: Graph, reference: Form, path: Path, dtype: Dtype, nms:
         ParityFailed: what was written computes something else; nothing is kept.
     """
     row = FORMATS[path.suffix]
+    write = row.write_nms if nms else row.write
+    if write is None:
+        able = ", ".join([".onnx", *(suffix for suffix, other in FORMATS.items() if other.write_nms)])
+        raise Unsupported(f"nms=True: a {path.suffix} is written without suppression; {able} can hold it")
     if find_spec(row.package) is None:
         raise MissingExtra(f"export to {path.suffix}", row.package, row.extra)
     with row.place(path) as new, atomic_write(path.with_name(path.name + ".verdict.json")) as proof:
-        row.write(graph, new, dtype, nms)
+        write(graph, new, dtype)
         verdict = _proven(new, path.name, decoded(reference) if nms else reference, dtype, row)
         proof.write_text(verdict.to_json())
     return verdict
@@ -87,7 +144,7 @@ def write_and_read(graph: Graph, reference: Form, path: Path, dtype: Dtype, nms:
 
 def _proven(written: Path, name: str, reference: Form, dtype: Dtype, row: Format) -> Verdict:
     try:
-        verdict = _verdict(written, name, reference, dtype, row)
+        verdict = judge(written, name, reference, dtype, row)
     except ParityFailed as error:
         raise ParityFailed(f"{name} was not written: {error}") from error
     if not verdict.passed:
@@ -95,32 +152,36 @@ def _proven(written: Path, name: str, reference: Form, dtype: Dtype, row: Format
     return verdict
 
 
-def _verdict(path: Path, name: str, reference: Form, dtype: Dtype, row: Format) -> Verdict:
-    graph = read_foreign(path).graph()
-    got, want, inputs = on_common_inputs(of_graph(graph), reference, name)
-    rows, notes, facts = compare_and_explain(got, want, inputs, dtype)
-    others = row.run(path, reference.spec)
-    for form in others:
-        more, said = compare_forms(*on_common_inputs(form, reference), dtype)
-        rows, notes = rows + more, notes + said
-    one = inputs["zeros"].shape
-    cost = count(graph, sizes={graph.inputs[0].name: one})
-    files = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else [path]
+def judge(path: Path, name: str, reference: Form, dtype: Dtype, row: Format) -> Verdict:
+    """Run what stands at a path on everything that runs it, and compare it with the network that it was made from."""
+    with row.run(path, reference.spec) as (first, *others):
+        got, want, inputs = on_common_inputs(first, reference, name)
+        rows, notes, facts = compare_and_explain(got, want, inputs, dtype)
+        for form in others:
+            more, said = compare_forms(*on_common_inputs(form, reference), dtype)
+            rows, notes = rows + more, notes + said
     return Verdict(
         kind="export",
         subject=f"{name} ({dtype})",
         reference=f"{reference.spec.name} by {reference.by}",
         comparisons=tuple(rows),
         facts={
-            "sha256": {str(f.relative_to(path)) if f != path else name: sha256_of(f) for f in files},
-            "bytes": sum(f.stat().st_size for f in files),
+            "sha256": {str(f.relative_to(path)) if row.folder else f.name: sha256_of(f) for f in row.files(path)},
+            "bytes": sum(f.stat().st_size for f in row.files(path)),
             "form": reference.spec.form,
             "dtype": dtype,
-            "params": cost.params,
-            "macs": cost.macs,
-            "input_shape": list(one),
+            **_cost(got if got.graph else want, inputs["zeros"].shape),
             **facts,
         },
         notes=tuple(dict.fromkeys(notes)),
         versions=versions([got, want, *others]),
     )
+
+
+def _cost(form: Form, shape: tuple[int, ...]) -> dict[str, JsonValue]:
+    """Count what one picture costs."""
+    if form.graph is None:
+        return {}
+    graph = form.graph()
+    cost = count(graph, sizes={graph.inputs[0].name: shape})
+    return {"params": cost.params, "macs": cost.macs, "input_shape": list(shape)}

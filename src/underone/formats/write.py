@@ -49,7 +49,8 @@ def export(
     Args:
         model: a torch module with float32 parameters, a Graph, or the path of an ONNX file. What is in training form
             is written in training form, with a warning; `reparameterize` it first to ship it.
-        path: the suffix names the format: ``.onnx``, ``.mlpackage`` (Core ML) or ``.tflite`` (LiteRT).
+        path: the suffix names the format: ``.onnx``, ``.mlpackage`` (Core ML), ``.tflite`` (LiteRT) or ``.xml``
+            (OpenVINO, with the weights beside it as ``.bin``).
         dtype: of the weights and of the arithmetic, or torch's or numpy's name of it; inputs and outputs stay float32.
         size: (height, width) of the pictures that the file takes, None for any; default: as the model's spec says.
         input_shape: (channels, height, width), for a torch module that has no spec.

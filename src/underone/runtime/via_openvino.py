@@ -41,7 +41,7 @@ class OpenVino:
             # inputs are read in place; outputs live in the request and are copied out of it
             results = self.request.infer(dict(inputs), share_inputs=True, share_outputs=True)
         except RuntimeError as error:
-            raise BadFile(f"{self.name}: openvino cannot run it: {_reason(error)}") from error
+            raise BadFile(f"{self.name}: openvino cannot run it: {reason_of(error)}") from error
         return {name: np.array(results[i]) for i, name in enumerate(self.outputs)}
 
     def clone(self) -> "OpenVino":
@@ -84,14 +84,14 @@ def open_model(file: ModelFile, threads: int, precision: str) -> OpenVino:
         else:
             model = core.read_model(model=bytes(file.content), weights=b"")
     except RuntimeError as error:
-        raise BadFile(f"{file.name}: openvino refuses it: {_reason(error)}") from error
+        raise BadFile(f"{file.name}: openvino refuses it: {reason_of(error)}") from error
     return OpenVino(model, config, file.name, [output.name for output in file.spec.outputs])
 
 
 _NO_REASON = ("Exception from", "Check ", "FrontEnd API", "Model wasn't", "Summary:", "-- Conversion", "To facilitate")
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """Return the last line that says why; the others say where in OpenVINO's sources, or whom to ask."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reasons = [line.removeprefix("-- ") for line in lines if not line.startswith(_NO_REASON)]

@@ -125,7 +125,7 @@ def test_old_package_stays_until_the_new_one_is_proven(tmp_path, monkeypatch):
     path = uo.export(segmenter(), tmp_path / "bands.mlpackage")
     before = (path / "Manifest.json").read_bytes()
 
-    def wrong(graph, new, dtype, nms):
+    def wrong(graph, new, dtype):
         coreml.write_package(swapped(graph), new, dtype)
 
     row = replace(read_back.FORMATS[".mlpackage"], write=wrong)

@@ -15,8 +15,8 @@ from underone.foreign import read_foreign
 from underone.formats import litert, read_back
 from underone.formats.litert import of_tflite, write_tflite
 from underone.formats.litert.operators import OPERATORS
-from underone.graph import Graph, Node, Value, infer_shapes, run_reference, to_onnx
-from underone.spec import IMAGENET_PREPARATION, InputSpec, ModelSpec, OutputSpec
+from underone.graph import Graph, Node, Value, run_reference, to_onnx
+from underone.spec import IMAGENET_PREPARATION
 
 RNG = np.random.default_rng(0)
 PICTURE = (1, 4, 7, 6)
@@ -65,20 +65,8 @@ CASES = [
 ]  # fmt: skip
 
 
-def one_node(op, others, attrs, shape):
-    constants = {f"constant{i}": value for i, value in enumerate(others) if value is not None}
-    names = ["image" if value is None else f"constant{i}" for i, value in enumerate(others)]
-    node = Node(op, ("image", *names), ("result",), attrs, "result")
-    graph = Graph((node,), (Value("image", shape),), (), constants)
-    kind = infer_shapes(graph)["result"]
-    spec = ModelSpec(
-        inputs=(InputSpec(name="image", shape=shape),), outputs=(OutputSpec(name="result", shape=kind.shape),)
-    )
-    return Graph((node,), (Value("image", shape),), (Value("result", kind.shape),), constants, spec)
-
-
 @pytest.mark.parametrize(("op", "others", "attrs", "shape"), CASES, ids=lambda v: v if isinstance(v, str) else "")
-def test_operator_computes_the_same_in_litert(tmp_path, op, others, attrs, shape):
+def test_operator_computes_the_same_in_litert(tmp_path, one_node, op, others, attrs, shape):
     graph, path = one_node(op, others, attrs, shape), tmp_path / "net.tflite"
     write_tflite(graph, path, "float32")
     image = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
@@ -90,43 +78,10 @@ def test_every_operator_of_the_table_has_a_case():
     assert set(OPERATORS) == {case[0] for case in CASES}
 
 
-def detector(size=65, padding="SAME_UPPER"):
-    """TensorFlow's padding, a residual, a gate, heads that are reshaped, and a map that is resized."""
-    rng = np.random.default_rng(0)
-    shapes = {"stem": (8, 3, 3, 3), "depthwise": (8, 1, 3, 3), "gate": (8, 8, 1, 1), "codes": (8, 8, 3, 3),
-              "map": (5, 8, 1, 1)}  # fmt: skip
-    constants = {n: (rng.standard_normal(s) / np.sqrt(np.prod(s[1:]))).astype(np.float32) for n, s in shapes.items()}
-    side = -(-size // 2)
-    nodes = (
-        Node("Conv", ("image", "stem"), ("a/1",), {"strides": (2, 2), "auto_pad": padding}, "a/1"),
-        Node("Clip", ("a/1",), ("a",), {"min": 0.0, "max": 6.0}, "a"),
-        Node("Conv", ("a", "depthwise"), ("b",), {"group": 8, "auto_pad": padding}, "b"),
-        Node("GlobalAveragePool", ("b",), ("mean",), {}, "mean"),
-        Node("Conv", ("mean", "gate"), ("wide",), {}, "wide"),
-        Node("Sigmoid", ("wide",), ("open",), {}, "open"),
-        Node("Mul", ("b", "open"), ("gated",), {}, "gated"),
-        Node("Add", ("gated", "a"), ("c",), {}, "c"),
-        Node("Conv", ("c", "codes"), ("d",), {"strides": (2, 2), "auto_pad": padding}, "d"),
-        Node("Transpose", ("d",), ("last",), {"perm": (0, 2, 3, 1)}, "last"),
-        Node("Reshape", ("last",), ("codes_out",), {"shape": (-1, 2 * (-(-side // 2)) ** 2, 4)}, "codes_out"),
-        Node("Conv", ("c", "map"), ("small",), {}, "small"),
-        Node("Resize", ("small",), ("logits",), {"sizes": (0, 0, size, size), "mode": "linear",
-             "coordinate_transformation_mode": "align_corners"}, "logits"),
-    )  # fmt: skip
-    outputs = (
-        OutputSpec(name="codes_out", shape=(None, 2 * (-(-side // 2)) ** 2, 4)),
-        OutputSpec(name="logits", shape=(None, 5, size, size), meaning="logits"),
-    )
-    image = InputSpec(shape=(None, 3, size, size), preparation=IMAGENET_PREPARATION)
-    spec = ModelSpec(name="both", task="segment", inputs=(image,), outputs=outputs, labels=("a", "b", "c", "d", "e"))
-    values = tuple(Value(o.name, o.shape) for o in outputs)
-    return Graph(nodes, (Value("image", (None, 3, size, size)),), values, constants, spec)
-
-
 @pytest.mark.parametrize("size", [64, 65, 33])
 @pytest.mark.parametrize(("dtype", "limit"), [("float32", 1e-11), ("float16", 1e-5)])
-def test_network_is_proven_by_litert_and_by_our_reader(tmp_path, size, dtype, limit):
-    path = uo.export(detector(size), tmp_path / "both.tflite", dtype)
+def test_network_is_proven_by_litert_and_by_our_reader(tmp_path, two_heads, size, dtype, limit):
+    path = uo.export(two_heads(size), tmp_path / "both.tflite", dtype)
     verdict = Verdict.from_json(path.with_name("both.tflite.verdict.json").read_text())
     assert {row.on.split(", ")[1] for row in verdict.comparisons} == {"reference", "litert"}
     assert {row.output for row in verdict.comparisons} == {"codes_out", "logits"}
@@ -134,16 +89,16 @@ def test_network_is_proven_by_litert_and_by_our_reader(tmp_path, size, dtype, li
     assert "first" not in verdict.subject
     assert verdict.subject == f"both.tflite ({dtype})"
     source = tmp_path / "both.onnx"
-    source.write_bytes(to_onnx(detector(size)))
+    source.write_bytes(to_onnx(two_heads(size)))
     assert uo.verify(path, source).passed
 
 
-def test_activations_are_fused_and_padding_is_tensorflows(tmp_path):
+def test_activations_are_fused_and_padding_is_tensorflows(tmp_path, two_heads):
     from underone.foreign.bounded import open_file
     from underone.foreign.from_tflite.model_file import parse
 
     path = tmp_path / "both.tflite"
-    write_tflite(detector(), path, "float32")
+    write_tflite(two_heads(), path, "float32")
     operators = parse(open_file(path)).operators
     kinds = [operator.op for operator in operators]
     assert "RELU6" not in kinds
@@ -152,14 +107,14 @@ def test_activations_are_fused_and_padding_is_tensorflows(tmp_path):
     assert next(o.option(3, "<b") for o in operators if o.op == "CONV_2D") == 3  # RELU6
 
 
-def test_float16_halves_the_weights(tmp_path):
-    sizes = [uo.export(detector(), tmp_path / f"{d}.tflite", d).stat().st_size for d in ("float32", "float16")]
-    weights = 4 * detector().params
+def test_float16_halves_the_weights(tmp_path, two_heads):
+    sizes = [uo.export(two_heads(), tmp_path / f"{d}.tflite", d).stat().st_size for d in ("float32", "float16")]
+    weights = 4 * two_heads().params
     assert sizes[0] - sizes[1] > weights / 2 - 4000
 
 
-def test_labels_and_preparation_travel_in_the_file(tmp_path):
-    path = uo.export(detector(), tmp_path / "both.tflite")
+def test_labels_and_preparation_travel_in_the_file(tmp_path, two_heads):
+    path = uo.export(two_heads(), tmp_path / "both.tflite")
     with zipfile.ZipFile(path) as archive:
         assert archive.read("labels.txt").decode().split() == ["a", "b", "c", "d", "e"]
     file = read_foreign(path)
@@ -169,16 +124,16 @@ def test_labels_and_preparation_travel_in_the_file(tmp_path):
     np.testing.assert_allclose(how.std, np.multiply(IMAGENET_PREPARATION.std, 255), rtol=1e-6)
 
 
-def test_fault_is_found_by_litert_and_nothing_is_kept(tmp_path, monkeypatch):
-    def wrong(graph, path, dtype, nms):
-        litert.write_tflite(detector(64, padding="SAME_LOWER"), path, dtype)
+def test_fault_is_found_by_litert_and_nothing_is_kept(tmp_path, two_heads, monkeypatch):
+    def wrong(graph, path, dtype):
+        litert.write_tflite(two_heads(64, padding="SAME_LOWER"), path, dtype)
 
     row = replace(read_back.FORMATS[".tflite"], write=wrong)
     monkeypatch.setattr(read_back, "FORMATS", {".tflite": row})
     with pytest.raises(
         ParityFailed, match=r"both\.tflite was not written: export FAILED.*first tensor that differs is '"
     ):
-        uo.export(detector(64), tmp_path / "both.tflite")
+        uo.export(two_heads(64), tmp_path / "both.tflite")
     assert not list(tmp_path.iterdir())
 
 
@@ -193,7 +148,7 @@ def test_fault_is_found_by_litert_and_nothing_is_kept(tmp_path, monkeypatch):
     ("Gemm", [None], {}, (4, 4), "a product of two tensors"),
     ("Conv", [None], {}, PICTURE, "a weight or bias that is computed"),
 ])  # fmt: skip
-def test_what_has_no_form_is_refused_in_one_line(tmp_path, op, others, attrs, shape, text):
+def test_what_has_no_form_is_refused_in_one_line(tmp_path, one_node, op, others, attrs, shape, text):
     with pytest.raises(Unsupported, match=rf"^node 'result' \({op}\): .*{text}.* cannot be written for LiteRT$"):
         write_tflite(one_node(op, others, attrs, shape), tmp_path / "net.tflite", "float32")
     assert not list(tmp_path.iterdir())
@@ -209,7 +164,7 @@ def test_computed_operand_of_fewer_axes_is_refused(tmp_path):
         write_tflite(graph, tmp_path / "net.tflite", "float32")
 
 
-def test_operators_sizes_and_orders_that_have_no_form_are_named(tmp_path):
+def test_operators_sizes_and_orders_that_have_no_form_are_named(tmp_path, one_node, two_heads):
     node, open_shape = Node("Mish", ("image",), ("result",), {}, "result"), (None, 3, None, None)
     with pytest.raises(Unsupported, match="operators that cannot be written for LiteRT: Mish"):
         write_tflite(one_node("Mish", [], {}, PICTURE), tmp_path / "a.tflite", "float32")
@@ -217,9 +172,9 @@ def test_operators_sizes_and_orders_that_have_no_form_are_named(tmp_path):
     with pytest.raises(Unsupported, match=r"'image' .* is open; LiteRT is written for fixed sizes: give size=\(H, W\)"):
         write_tflite(graph, tmp_path / "a.tflite", "float32")
     with pytest.raises(Unsupported, match=r"nms=True: a \.tflite is written without suppression"):
-        uo.export(detector(), tmp_path / "a.tflite", nms=True)
+        uo.export(two_heads(), tmp_path / "a.tflite", nms=True)
     other = IMAGENET_PREPARATION.model_copy(update={"color": "BGR"})
-    graph = detector()
+    graph = two_heads()
     image = graph.spec.input.model_copy(update={"preparation": other})
     with pytest.raises(Unsupported, match=r"pictures in BGR: LiteRT's metadata has RGB and grey only"):
         uo.export(replace(graph, spec=graph.spec.model_copy(update={"inputs": (image,)})), tmp_path / "a.tflite")

@@ -1,0 +1,40 @@
+"""A Graph as OpenVINO IR, converted from our ONNX by OpenVINO itself, and run by it again."""
+
+from pathlib import Path
+
+import openvino
+
+from ..errors import Unsupported
+from ..graph import Graph, to_onnx
+from ..graph.onnx_file import SPEC_KEY
+from ..runtime.via_openvino import OpenVino, reason_of
+from ..spec import ModelSpec
+from .forms import Form
+
+_ONE_THREAD = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": "f32"}
+
+
+def write_ir(graph: Graph, path: Path, dtype: str) -> None:
+    """Write a network as ``.xml``, its weights beside it as ``.bin``, the spec in its runtime information.
+
+    Args:
+        graph: a network.
+        path: of the ``.xml``.
+        dtype: float16: weights are stored so; OpenVINO calculates in what the processor is best at.
+
+    Raises:
+        Unsupported: OpenVINO cannot take it.
+    """
+    try:
+        model = openvino.Core().read_model(model=to_onnx(graph), weights=b"")
+    except RuntimeError as error:
+        raise Unsupported(f"{graph.spec.name} cannot be written for OpenVINO: {reason_of(error)}") from error
+    model.set_rt_info(graph.spec.to_json(), [SPEC_KEY])
+    openvino.save_model(model, path, compress_to_fp16=dtype == "float16")
+
+
+def of_ir(path: Path, spec: ModelSpec) -> Form:
+    """Run a file on one thread, in float32; `spec` says what its outputs are called."""
+    model = openvino.Core().read_model(path)
+    adapter = OpenVino(model, _ONE_THREAD, path.name, [output.name for output in spec.outputs])
+    return Form("openvino", spec, adapter.run)
