@@ -17,7 +17,7 @@ from ..spec import ModelSpec
 from .decoding import decoded
 from .explain import Dtype, compare_and_explain
 from .forms import Form, of_graph
-from .parity import compare_forms, versions
+from .parity import Precision, compare_forms, precision_of, versions
 from .pictures import on_common_inputs
 
 Write = Callable[[Graph, Path, Dtype], None]
@@ -89,16 +89,28 @@ def _openvino(graph: Graph, path: Path, dtype: Dtype) -> None:
     write_ir(graph, path, dtype)
 
 
+def _ncnn(graph: Graph, path: Path, dtype: Dtype) -> None:
+    from .ncnn import write_ncnn
+
+    write_ncnn(graph, path, dtype)
+
+
+def _ncnn_weights(path: Path) -> Path:
+    from .ncnn import weights_path
+
+    return weights_path(path)
+
+
 @contextmanager
 def _by_our_reader(path: Path, _: ModelSpec) -> Iterator[Sequence[Form]]:
-    yield (of_graph(read_foreign(path).graph()),)
+    yield (of_graph(read_foreign(path).graph(quantised="kept")),)
 
 
 @contextmanager
 def _by_litert(path: Path, spec: ModelSpec) -> Iterator[Sequence[Form]]:
     from .litert import of_tflite
 
-    yield of_graph(read_foreign(path).graph()), of_tflite(path, spec)
+    yield of_graph(read_foreign(path).graph(quantised="kept")), of_tflite(path, spec)
 
 
 @contextmanager
@@ -106,6 +118,13 @@ def _by_openvino(path: Path, spec: ModelSpec) -> Iterator[Sequence[Form]]:
     from .openvino_ir import of_ir
 
     yield (of_ir(path, spec),)
+
+
+@contextmanager
+def _by_ncnn(path: Path, spec: ModelSpec) -> Iterator[Sequence[Form]]:
+    from .ncnn import of_ncnn
+
+    yield (of_ncnn(path, spec),)
 
 
 FORMATS: Mapping[str, Format] = {
@@ -116,6 +135,7 @@ FORMATS: Mapping[str, Format] = {
     ".xml": Format(
         "OpenVINO", _openvino, _by_openvino, "openvino", "openvino", weights=lambda path: path.with_suffix(".bin")
     ),
+    ".param": Format("ncnn", _ncnn, _by_ncnn, "ncnn", "ncnn", weights=_ncnn_weights),
 }
 
 
@@ -137,12 +157,12 @@ def write_and_read(graph: Graph, reference: Form, path: Path, dtype: Dtype, nms:
         raise MissingExtra(f"export to {path.suffix}", row.package, row.extra)
     with row.place(path) as new, atomic_write(path.with_name(path.name + ".verdict.json")) as proof:
         write(graph, new, dtype)
-        verdict = _proven(new, path.name, decoded(reference) if nms else reference, dtype, row)
+        verdict = _proven(new, path.name, decoded(reference) if nms else reference, precision_of(graph, dtype), row)
         proof.write_text(verdict.to_json())
     return verdict
 
 
-def _proven(written: Path, name: str, reference: Form, dtype: Dtype, row: Format) -> Verdict:
+def _proven(written: Path, name: str, reference: Form, dtype: Precision, row: Format) -> Verdict:
     try:
         verdict = judge(written, name, reference, dtype, row)
     except ParityFailed as error:
@@ -152,7 +172,7 @@ def _proven(written: Path, name: str, reference: Form, dtype: Dtype, row: Format
     return verdict
 
 
-def judge(path: Path, name: str, reference: Form, dtype: Dtype, row: Format) -> Verdict:
+def judge(path: Path, name: str, reference: Form, dtype: Precision, row: Format) -> Verdict:
     """Run what stands at a path on everything that runs it, and compare it with the network that it was made from."""
     with row.run(path, reference.spec) as (first, *others):
         got, want, inputs = on_common_inputs(first, reference, name)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 import onnx
 
@@ -14,6 +14,7 @@ from ..compare import Verdict
 from ..errors import ParityFailed, UnknownName, Unsupported
 from ..files import atomic_write
 from ..graph import Graph, count, read_onnx, to_float16, to_onnx
+from ..graph.integer_form import integer_convolutions
 from ..graph.onnx_file import SHA256, with_verdict
 from ..runtime import Engine, installed_backends
 from ..runtime.engine import open_engine
@@ -21,7 +22,7 @@ from ..runtime.model_file import open_model
 from ..spec import ModelSpec
 from .explain import Dtype
 from .forms import Form, of_engine, of_graph
-from .parity import LIMITS, compare_forms, versions
+from .parity import Precision, compare_forms, precision_of, versions
 from .probes import FURTHER_SIZE, probes
 from .read_back import FORMATS, write_and_read
 from .source import read_network
@@ -49,8 +50,8 @@ def export(
     Args:
         model: a torch module with float32 parameters, a Graph, or the path of an ONNX file. What is in training form
             is written in training form, with a warning; `reparameterize` it first to ship it.
-        path: the suffix names the format: ``.onnx``, ``.mlpackage`` (Core ML), ``.tflite`` (LiteRT) or ``.xml``
-            (OpenVINO, with the weights beside it as ``.bin``).
+        path: the suffix names the format: ``.onnx``, ``.mlpackage`` (Core ML), ``.tflite`` (LiteRT), ``.xml``
+            (OpenVINO, with the weights beside it as ``.bin``) or ``.param`` (ncnn, with ``.ncnn.bin``).
         dtype: of the weights and of the arithmetic, or torch's or numpy's name of it; inputs and outputs stay float32.
         size: (height, width) of the pictures that the file takes, None for any; default: as the model's spec says.
         input_shape: (channels, height, width), for a torch module that has no spec.
@@ -84,7 +85,7 @@ def export(
         require_standard(graph.spec)
     content = to_onnx(graph if dtype == "float32" else to_float16(graph))
     try:
-        verdict = _judge(content, path.name, reference, dtype)
+        verdict = _judge(content, path.name, reference, precision_of(graph, dtype))
         verdict.require()
     except ParityFailed as error:
         cure = "; float16 has 11 bits and ends at 65504: write float32" if dtype == "float16" else ""
@@ -108,19 +109,19 @@ def _with_nms(content: bytes, verdict: Verdict, spec: ModelSpec) -> tuple[bytes,
 def _dtype(given: Any) -> Dtype:
     """Return the name of a number format: ``float16``, torch.float16, numpy.float16 and its dtype are the same."""
     name = given.__name__ if isinstance(given, type) else str(given).removeprefix("torch.")
-    for known in LIMITS:
+    for known in get_args(Dtype):
         if name == known:
-            return known
-    raise UnknownName("dtype", given, LIMITS)
+            return cast(Dtype, known)
+    raise UnknownName("dtype", given, get_args(Dtype))
 
 
-def _judge(content: bytes, name: str, reference: Form, dtype: Dtype) -> Verdict:
+def _judge(content: bytes, name: str, reference: Form, dtype: Precision) -> Verdict:
     """Compare the bytes of a file with the network that they were made from."""
     graph = read_onnx(content, name)
     inputs = probes(reference.spec.input, further_size=FURTHER_SIZE if reference.by == "torch" else None)
     with ExitStack() as stack:
         engines = [stack.enter_context(engine) for engine in judges(content)]
-        forms = [of_graph(graph), *(of_engine(engine) for engine in engines)]
+        forms = [of_graph(integer_convolutions(graph)), *(of_engine(engine) for engine in engines)]
         results = [compare_forms(form, reference, inputs, dtype) for form in forms]
     one = inputs["zeros"].shape
     cost = count(graph, sizes={reference.spec.input.name: one})

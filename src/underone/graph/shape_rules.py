@@ -199,6 +199,17 @@ def window_pads(sizes: Dims, kernel: Dims, attrs: Attrs) -> list[tuple[int, int]
     return pairs
 
 
+def reached_pads(sizes: Dims, kernel: Dims, attrs: Attrs) -> list[tuple[int, int]]:
+    """Give the padding (before, after) of each spatial axis, as far behind as ceil_mode lets the last window reach."""
+    return [
+        (before, max(after, (count - 1) * s + d * (k - 1) + 1 - i - before))
+        for i, k, s, d, count, (before, after) in zip(
+            sizes, kernel, attrs["strides"], attrs["dilations"], window_sizes(sizes, kernel, attrs),
+            window_pads(sizes, kernel, attrs), strict=True,
+        )
+    ]  # fmt: skip
+
+
 def pad_pairs(pads: Sequence[int]) -> list[tuple[int, int]]:
     """Turn ONNX's order (all befores, then all afters) into pairs."""
     half = len(pads) // 2
