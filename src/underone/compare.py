@@ -68,6 +68,9 @@ ROUNDING = {
     "float32": Limits(nmse=1e-9, peak=1e-4, unequal=1e-4),
     "float16": Limits(nmse=2e-4, peak=8e-2, unequal=1e-2),
     "bfloat16": Limits(nmse=1.3e-2, peak=6e-1, unequal=8e-2),
+    # the same whole numbers: an engine that sums in another order rounds single values to the other side. MobileNet V2,
+    # every convolution summed in float32 and in whole numbers: nmse 1.4e-4, peak 0.02
+    "int8": Limits(nmse=1e-3, peak=3e-1, unequal=2e-2),
 }
 # The worst of some 300,000 outputs of a detector, some of them behind ten layers more, whose maps of a few pixels have
 # amplified it: against float64, torch, onnxruntime and our engine have peak up to 8e-4 on fresh SSDLites, nmse 5e-10;

@@ -11,14 +11,14 @@ from ..errors import ParityFailed
 from ..graph import Array, Graph
 from .drift import first_difference, measure_drift
 from .forms import Form
-from .parity import LIMITS, compare_forms
+from .parity import LIMITS, Precision, compare_forms
 
 Dtype = Literal["float32", "float16"]
 _MOST_NAMES = 5  # of tensors in one sentence
 
 
 def compare_and_explain(
-    got: Form, want: Form, inputs: Mapping[str, Array], dtype: Dtype
+    got: Form, want: Form, inputs: Mapping[str, Array], dtype: Precision
 ) -> tuple[list[Comparison], list[str], dict[str, JsonValue]]:
     """Do what `compare_forms` does; say what float16 does to `got`, and which tensor is the first that differs.
 
@@ -54,7 +54,7 @@ def _half_drift(graph: Graph, probe: str, array: Array) -> tuple[dict[str, JsonV
     return facts, [f"on {probe!r} {len(drift.overflows)} tensors overflow in float16: {_listed(drift.overflows)}"]
 
 
-def _parting(graph: Graph | None, want: Form, probe: str, array: Array, dtype: Dtype) -> list[str]:
+def _parting(graph: Graph | None, want: Form, probe: str, array: Array, dtype: Precision) -> list[str]:
     if graph is None or want.graph is None:
         return []
     first = first_difference(graph, want.graph(), array, LIMITS[dtype])

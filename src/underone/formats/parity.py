@@ -21,22 +21,31 @@ from ..compare import (
 from ..errors import BadFile, ParityFailed, ShapeError, Unsupported
 from ..graph import Graph, run_reference
 from ..graph.graph import Array
+from ..graph.integer_form import is_quantised
 from .forms import Form
 
-LIMITS: dict[Literal["float32", "float16"], Limits] = {
+Precision = Literal["float32", "float16", "int8"]
+LIMITS: dict[Precision, Limits] = {
     "float32": ROUNDING["float32"],
     "float16": ROUNDING["float16"],
+    "int8": ROUNDING["int8"],
 }
 # A picture of one colour leaves little signal beside that rounding. Against float64, float32 gives 8e-10, peak 1e-4 on
 # TensorFlow's MobileNet V1, by our interpreter and torch alike (photographs: 3e-12); float16 gives 1.5e-3, peak 0.14 on
 # the trained MobileNet V2, by our interpreter, onnxruntime and openvino alike.
-_LIMITS_ON_ZEROS: dict[Literal["float32", "float16"], Limits] = {
+_LIMITS_ON_ZEROS: dict[Precision, Limits] = {
     "float32": Limits(nmse=1e-8, peak=5e-4),
     "float16": Limits(nmse=5e-3, peak=0.4),
+    "int8": Limits(nmse=5e-3, peak=0.4),
 }
 
 
-def limits_on(probe: str, dtype: Literal["float32", "float16"], task: str | None = None) -> Limits:
+def precision_of(graph: Graph, dtype: Literal["float32", "float16"]) -> Precision:
+    """Say what the files of a graph calculate in: what is quantised stays so, whatever dtype the rest gets."""
+    return "int8" if is_quantised(graph) else dtype
+
+
+def limits_on(probe: str, dtype: Precision, task: str | None = None) -> Limits:
     """Say what rounding may do to a network of a task on one of the inputs of `probes`."""
     limits = rounding(dtype, task)
     zeros = _LIMITS_ON_ZEROS[dtype]
@@ -86,7 +95,7 @@ def with_own_rounding(
 
 
 def compare_forms(
-    got: Form, want: Form, inputs: Mapping[str, Array], dtype: Literal["float32", "float16"]
+    got: Form, want: Form, inputs: Mapping[str, Array], dtype: Precision
 ) -> tuple[list[Comparison], list[str]]:
     """Run both forms on every input and compare all outputs.
 
@@ -94,7 +103,7 @@ def compare_forms(
         got: form under test; its outputs are matched with those of `want` by name, else by position.
         want: reference.
         inputs: arrays by the name of the probe.
-        dtype: number format of the arithmetic, ``float32`` or ``float16``; it sets what passes.
+        dtype: number format of the arithmetic, ``int8`` for a quantised network; it sets what passes.
 
     Returns:
         One comparison per input and output, and notes on outputs where the comparison shows little or nothing.

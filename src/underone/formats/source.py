@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BadValue, Unsupported
 from ..graph import Graph, read_onnx
+from ..graph.integer_form import integer_convolutions
 from ..spec import ModelSpec, Shape
 from .forms import Form, of_graph, of_module
 
@@ -28,7 +29,7 @@ def read_network(model: Any, size: Any = None, input_shape: Any = None) -> tuple
         raise BadValue(f"size and input_shape are for torch modules; the sizes of a {type(model).__name__} are its own")
     else:
         graph = model if isinstance(model, Graph) else read_onnx(_onnx_path(model))
-        form = of_graph(graph)
+        form = of_graph(integer_convolutions(graph))
     _require_labels_fit(graph.spec)
     return graph, form
 

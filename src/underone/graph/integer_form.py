@@ -13,6 +13,11 @@ from .graph import Array, Graph, Node, unused_name
 from .passes import drop_unused
 
 
+def is_quantised(graph: Graph) -> bool:
+    """Say whether a graph rounds tensors to whole numbers."""
+    return any(node.op == "QuantizeLinear" for node in graph.nodes)
+
+
 def integer_convolutions(graph: Graph) -> Graph:
     """Write every convolution of quantised tensors that is rounded at once as QLinearConv.
 

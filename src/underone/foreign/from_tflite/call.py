@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...errors import BadFile, Unsupported
+from ...graph import Array
 from ..builder import Builder
 from .model_file import Operator, Tensor
+from .real_values import real_values
 from .translation import Translation
 
 Made = str | list[str]  # the names of an operator's results
@@ -68,6 +70,14 @@ class Call:
                 f"{self.builder.where}: operand {position} of {self.operator.op} {self.name!r} is {found.dtype}"
             )
         return [int(v) for v in found.ravel()]
+
+    def real(self, position: int) -> Array:
+        """Give the real values of an operand that must be constant."""
+        tensor = self.translation.file.tensors[self.number(position)]
+        if tensor.value is not None and tensor.scaled is not None:
+            self.translation.budget.spend(4 * tensor.value.size, f"constant {tensor.name!r}")
+            return real_values(tensor.value, tensor.scaled)
+        return self.builder.fixed_value(self.x(position), f"operand {position} of {self.operator.op} {self.name!r}")
 
     def option(self, slot: int, form: str = "<i", default: Any = 0) -> Any:
         """Give a number of the operator's options."""

@@ -46,9 +46,7 @@ def padded(call: Call) -> Made:
     """PAD and PADV2: (axes, 2) numbers, and a value."""
     flat = call.fixed(1)
     pairs = list(zip(flat[::2], flat[1::2], strict=False))
-    value = 0.0
-    if call.has(2):
-        value = float(call.builder.fixed_value(call.x(2), f"the value of PADV2 {call.name!r}").ravel()[0])
+    value = float(call.real(2).ravel()[0]) if call.has(2) else 0.0
     return pad(call.builder, call.x(), pairs, call.name, value)
 
 

@@ -8,7 +8,7 @@ Source: tensorflow/compiler/mlir/lite/schema/schema.fbs (version 3), as generate
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import ai_edge_litert.schema_py_generated as schema
 import flatbuffers
@@ -19,16 +19,38 @@ from ...graph import Array, TensorType
 
 Order = tuple[int, ...]
 NHWC: Order = (0, 2, 3, 1)
-_TYPES = {"float32": 0, "float16": 1, "int32": 2, "uint8": 3, "int64": 4, "bool": 6}
+_TYPES = {"float32": 0, "float16": 1, "int32": 2, "uint8": 3, "int64": 4, "bool": 6, "int8": 9}
 _LEAST_HALF = 2  # elements; single numbers stay float32
+
+
+class Scale(NamedTuple):
+    """What whole numbers stand for: (whole - zero) * step; one step for the tensor, or one for each index of `axis`."""
+
+    steps: tuple[float, ...]
+    zero: int = 0
+    axis: int = 0
+
+
+class Packed(NamedTuple):
+    """A constant of whole numbers, in the graph's order of axes."""
+
+    whole: Array
+    scale: Scale
 
 
 @dataclass(frozen=True)
 class Stored:
-    """Where a tensor of the graph is: its number in the model, and the order of its axes there."""
+    """Where a tensor of the graph is.
+
+    Attributes:
+        number: in the model.
+        order: of its axes there.
+        scale: of the int8 numbers that it holds; None: it holds the graph's own.
+    """
 
     number: int
     order: Order
+    scale: Scale | None = None
 
 
 class Model:
@@ -51,9 +73,12 @@ class Model:
         self.codes: list[int] = []
         self.buffers: list[Any] = [schema.BufferT()]  # the first one is empty by convention
         self.stored: dict[str, Stored] = {}
+        self.packed: dict[str, Packed] = {}
         self.makers: dict[int, Any] = {}
 
-    def tensor(self, name: str, shape: Sequence[int], dtype: str, value: Array | None = None) -> int:
+    def tensor(
+        self, name: str, shape: Sequence[int], dtype: str, value: Array | None = None, scale: Scale | None = None
+    ) -> int:
         """Add a tensor; give its number."""
         if dtype not in _TYPES:
             raise Unsupported(f"tensor {name!r} is {dtype}; LiteRT files hold {', '.join(_TYPES)}")
@@ -64,6 +89,10 @@ class Model:
             buffer.data = np.frombuffer(np.ascontiguousarray(value).tobytes(), np.uint8)
             made.buffer = len(self.buffers)
             self.buffers.append(buffer)
+        if scale is not None:
+            made.quantization = how = schema.QuantizationParametersT()
+            how.scale, how.quantizedDimension = np.array(scale.steps, np.float32), scale.axis
+            how.zeroPoint = np.full(len(scale.steps), scale.zero, np.int64)
         self.tensors.append(made)
         return len(self.tensors) - 1
 
@@ -93,27 +122,72 @@ class Model:
         self.operators.append(made)
         self.makers |= dict.fromkeys(outputs, made)
 
-    def given(self, name: str, order: Order) -> int:
-        """Give the number of a tensor of the graph with its axes in an order; moves them where need be."""
+    def given(self, name: str, order: Order, whole: bool = False) -> int:
+        """Give the number of a tensor of the graph with its axes in an order; moves them where need be.
+
+        Args:
+            name: of the tensor.
+            order: of its axes.
+            whole: as the int8 numbers that it is stored in; False: as what they stand for.
+        """
         if name in self.constants:
             return self.constant(name, np.ascontiguousarray(self.constants[name].transpose(order)))
         at = self.stored[name]
+        return self.turned(name, at if whole or at.scale is None else self.real(name), order)
+
+    def turned(self, name: str, at: Stored, order: Order) -> int:
+        """Give the number of a tensor that lies somewhere, its axes in an order."""
         if at.order == order:
             return at.number
-        perm = [at.order.index(axis) for axis in order]
-        kind = self.types[name]
-        moved = self.tensor(f"{name}_moved", [kind.shape[axis] for axis in order], kind.dtype)
+        kind, perm = self.types[name], [at.order.index(axis) for axis in order]
+        dtype = "int8" if at.scale else kind.dtype
+        moved = self.tensor(f"{name}_moved", [kind.shape[axis] for axis in order], dtype, scale=at.scale)
         self.operator(
             "TRANSPOSE", [at.number, self.constant(f"{name}_perm", np.array(perm, np.int32))], [moved],
             "TransposeOptions",
         )  # fmt: skip
         return moved
 
-    def made(self, name: str, order: Order) -> int:
+    def made(self, name: str, order: Order, scale: Scale | None = None) -> int:
         """Add the result of a node, with its axes in an order; give its number."""
         kind = self.types[name]
-        number = self.tensor(name, [kind.shape[axis] for axis in order], _narrow(kind.dtype))
-        self.stored[name] = Stored(number, order)
+        dtype = "int8" if scale else _narrow(kind.dtype)
+        number = self.tensor(name, [kind.shape[axis] for axis in order], dtype, scale=scale)
+        self.stored[name] = Stored(number, order, scale)
+        return number
+
+    def real(self, name: str) -> Stored:
+        """Give what the int8 numbers of a tensor stand for, its axes where they are."""
+        at = self.stored[name]
+        number = self.tensor(f"{name}_real", [self.types[name].shape[axis] for axis in at.order], "float32")
+        self.operator("DEQUANTIZE", [at.number], [number])
+        return Stored(number, at.order)
+
+    def rounded(self, name: str, scale: Scale) -> Stored:
+        """Give a tensor in the int8 numbers of a scale, its axes where they are."""
+        at = self.stored[name]
+        if at.scale == scale:
+            return at
+        shape = [self.types[name].shape[axis] for axis in at.order]
+        number = self.tensor(f"{name}_int8", shape, "int8", scale=scale)
+        self.operator("QUANTIZE", [at.number], [number])
+        return Stored(number, at.order, scale)
+
+    def fixed(self, name: str) -> Array | None:
+        """Give the values of a constant, or what its whole numbers stand for; None: it is computed."""
+        if name not in self.packed:
+            return self.constants.get(name)
+        whole, scale = self.packed[name]
+        column = [-1 if a == scale.axis else 1 for a in range(whole.ndim)] if len(scale.steps) > 1 else []
+        return np.asarray((whole - float(scale.zero)) * np.reshape(scale.steps, column), np.float32)
+
+    def kernel(self, name: str, value: Array, scale: Scale, whole: bool) -> int:
+        """Add a weight of whole numbers as it is, or as what it stands for: it is unpacked when the file is loaded."""
+        packed = self.tensor(f"{name}_{value.dtype}", value.shape, value.dtype.name, value, scale)
+        if whole:
+            return packed
+        number = self.tensor(name, value.shape, "float32")
+        self.operator("DEQUANTIZE", [packed], [number])
         return number
 
     def to_bytes(self, inputs: Mapping[str, int], outputs: Mapping[str, int], about: Mapping[str, bytes]) -> bytes:

@@ -4,19 +4,20 @@ Source: tensorflow/compiler/mlir/lite/schema/schema.fbs (version 3), and the sha
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ...errors import Unsupported
-from ...graph import Node
+from ...graph import Array, Node
 from ...graph.layout_rules import slice_parts
 from ...graph.shape_rules import Dims, pad_pairs, window_pads, window_sizes
-from .model import NHWC, Model, Order
+from .model import NHWC, Model, Order, Scale
 
 _SAME, _VALID = 0, 1
 _NONE, _RELU, _RELU6 = 0, 1, 3
+_LARGEST_BIAS = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Call:
 
     model: Model
     node: Node
+    scale: Scale | None = None  # of the result, where it is computed in whole numbers
 
     def __getitem__(self, attr: str) -> Any:
         return self.node.attrs[attr]
@@ -52,7 +54,7 @@ class Call:
 
     def x(self, order: Order, position: int = 0) -> int:
         """Give an operand with its axes in an order."""
-        return self.model.given(self.node.inputs[position], order)
+        return self.model.given(self.node.inputs[position], order, self.scale is not None)
 
     def numbers(self, what: str, values: Any) -> int:
         """Add whole numbers as a constant."""
@@ -60,7 +62,14 @@ class Call:
 
     def add(self, op: str, inputs: list[int], order: Order, options: str = "", **settings: Any) -> None:
         """Add an operator whose result is that of the node."""
-        self.model.operator(op, inputs, [self.model.made(self.name, order)], options, **settings)
+        self.model.operator(op, inputs, [self.model.made(self.name, order, self.scale)], options, **settings)
+
+    def fill(self, value: float) -> tuple[str, Array]:
+        """Give the dtype of the first operand as it is stored, and a number in it."""
+        at = self.model.stored[self.node.inputs[0]]
+        if self.scale is None or at.scale is None:
+            return "float32", np.array([value], np.float32)
+        return "int8", np.clip(np.rint(np.array([value]) / at.scale.steps) + at.scale.zero, -128, 127).astype(np.int8)
 
     def unsupported(self, what: str) -> Unsupported:
         """Give the error for something that the format cannot say."""
@@ -102,14 +111,21 @@ def _broadcast(c: Call) -> list[int]:
             lifted = value.reshape((1,) * (len(order) - value.ndim) + value.shape).transpose(order)
             numbers.append(c.model.constant(name, np.ascontiguousarray(lifted)))
         elif rank == len(order):
-            numbers.append(c.model.given(name, order))
+            numbers.append(c.model.given(name, order, c.scale is not None))
         else:
             raise c.unsupported("a computed operand of fewer axes")
     return numbers
 
 
-def _windows(c: Call, kernel: Dims, fill: float = 0.0) -> tuple[int, dict[str, Any]]:
-    """Give the operand, padded where neither SAME nor VALID says so, and the settings of strides and padding."""
+def _windows(c: Call, kernel: Dims, fill: float = 0.0, counted: bool = False) -> tuple[int, dict[str, Any]]:
+    """Give the operand, padded where neither SAME nor VALID says so, and the settings of strides and padding.
+
+    Args:
+        c: the node.
+        kernel: (height, width) of the window.
+        fill: of the padding.
+        counted: the padding is part of a mean, which that of SAME is not.
+    """
     if len(c.shape) != 4:
         raise c.unsupported(f"a tensor of {len(c.shape)} axes")
     sizes, attrs = c.shape[2:], c.node.attrs
@@ -122,36 +138,72 @@ def _windows(c: Call, kernel: Dims, fill: float = 0.0) -> tuple[int, dict[str, A
     ]  # fmt: skip
     how = {"strideH": attrs["strides"][0], "strideW": attrs["strides"][1], "padding": _VALID}
     x = c.x(NHWC)
-    if pads == window_pads(sizes, kernel, {**attrs, "auto_pad": "SAME_UPPER"}):
+    if not any(map(any, pads)):
+        return x, how
+    if not counted and pads == window_pads(sizes, kernel, {**attrs, "auto_pad": "SAME_UPPER"}):
         return x, how | {"padding": _SAME}
-    if any(map(any, pads)):
-        pairs = [(0, 0), *pads, (0, 0)]
-        shape = [c.shape[a] + sum(pair) for a, pair in zip(NHWC, pairs, strict=True)]
-        padded = c.model.tensor(f"{c.name}_padded", shape, "float32")
-        value = c.model.constant(f"{c.name}_fill", np.array([fill], np.float32))
-        c.model.operator("PADV2", [x, c.numbers("pads", pairs), value], [padded], "PadV2Options")
-        return padded, how
-    return x, how
+    return _padded(c, x, [(0, 0), *pads, (0, 0)], fill), how
+
+
+def _padded(c: Call, x: int, pairs: list[tuple[int, int]], fill: float) -> int:
+    """Put a border of a number around the map, in the form that it is stored in."""
+    shape = [c.shape[a] + sum(pair) for a, pair in zip(NHWC, pairs, strict=True)]
+    scale = c.model.stored[c.node.inputs[0]].scale if c.scale else None
+    dtype, value = c.fill(fill)
+    padded = c.model.tensor(f"{c.name}_padded", shape, dtype, scale=scale)
+    border = c.model.tensor(f"{c.name}_fill", (1,), dtype, value, scale)
+    c.model.operator("PADV2", [x, c.numbers("pads", pairs), border], [padded], "PadV2Options")
+    return padded
+
+
+@dataclass(frozen=True)
+class _Weight:
+    """The fixed weight of a product, in float32, or in whole numbers with their scale."""
+
+    call: Call
+    value: Array
+    scale: Scale | None
+
+    def add(self, order: Order) -> int:
+        """Add it with its axes in an order; give its number."""
+        c, turned = self.call, np.ascontiguousarray(self.value.transpose(order))
+        if self.scale is None:
+            return c.model.constant(f"{c.name}_weight", turned)
+        scale = self.scale._replace(axis=order.index(self.scale.axis))
+        return c.model.kernel(f"{c.name}_weight", turned, scale, c.scale is not None)
+
+
+def _weights(c: Call) -> tuple[_Weight, int]:
+    """Give the weight, and the number of the bias, which is int32 where the product is computed in whole numbers."""
+    _, name, *rest = c.node.inputs
+    packed = c.model.packed.get(name)
+    weight = _Weight(c, *packed) if packed else _Weight(c, c.model.constants.get(name, np.zeros(0)), None)
+    bias = c.model.fixed(rest[0]) if rest else np.zeros(c.result[1], np.float32)
+    if not weight.value.size or bias is None:
+        raise c.unsupported("a weight or bias that is computed")
+    full = np.broadcast_to(c.node.attrs.get("beta", 1.0) * bias, c.result[1:2]).astype(np.float32)
+    at = c.model.stored[c.node.inputs[0]].scale
+    if c.scale is None or at is None or weight.scale is None:
+        return weight, c.model.constant(f"{c.name}_bias", full)
+    steps = np.array(weight.scale.steps) * at.steps[0]
+    whole = np.clip(np.rint(full / steps), -_LARGEST_BIAS, _LARGEST_BIAS).astype(np.int32)
+    return weight, c.model.tensor(f"{c.name}_bias", whole.shape, "int32", whole, Scale(tuple(steps.tolist())))
 
 
 def _conv(c: Call) -> None:
-    fixed = [c.model.constants.get(name) for name in c.node.inputs[1:]]
-    weight, given = (*fixed, np.zeros(c.result[1], np.float32))[:2]
-    if weight is None or given is None:
-        raise c.unsupported("a weight or bias that is computed")
-    outputs, group = weight.shape[0], c["group"]
-    x, how = _windows(c, weight.shape[2:])
-    how |= {"dilationHFactor": c["dilations"][0], "dilationWFactor": c["dilations"][1]}
-    bias = c.model.constant(f"{c.name}_bias", given)
-    if group == 1:
-        kernel = c.model.constant(f"{c.name}_weight", np.ascontiguousarray(weight.transpose(0, 2, 3, 1)))
-        c.add("CONV_2D", [x, kernel, bias], NHWC, "Conv2DOptions", **_shortened(how))
-    elif weight.shape[1] == 1:
-        kernel = c.model.constant(f"{c.name}_weight", np.ascontiguousarray(weight.transpose(1, 2, 3, 0)))
-        how["depthMultiplier"] = outputs // group
-        c.add("DEPTHWISE_CONV_2D", [x, kernel, bias], NHWC, "DepthwiseConv2DOptions", **_shortened(how))
-    else:
+    weight, bias = _weights(c)
+    shape, group = weight.value.shape, c["group"]
+    if group > 1 and shape[1] != 1:
         raise c.unsupported(f"a convolution in {group} groups of several channels")
+    x, how = _windows(c, shape[2:])
+    how |= {"dilationHFactor": c["dilations"][0], "dilationWFactor": c["dilations"][1]}
+    if group == 1:
+        numbers = [x, weight.add((0, 2, 3, 1)), bias]
+        c.add("CONV_2D", numbers, NHWC, "Conv2DOptions", **_shortened(how))
+    else:
+        numbers = [x, weight.add((1, 2, 3, 0)), bias]
+        how["depthMultiplier"] = shape[0] // group
+        c.add("DEPTHWISE_CONV_2D", numbers, NHWC, "DepthwiseConv2DOptions", **_shortened(how))
 
 
 def _shortened(how: Mapping[str, Any]) -> dict[str, Any]:
@@ -162,14 +214,12 @@ def _shortened(how: Mapping[str, Any]) -> dict[str, Any]:
 def _pool(op: str, fill: float) -> Operator:
     def add(c: Call) -> None:
         kernel = c["kernel_shape"]
-        if set(c["dilations"]) != {1} or c.node.attrs.get("count_include_pad"):
-            raise c.unsupported("a pool with dilations, or one that counts its padding,")
-        x, how = _windows(c, kernel, fill)
-        if (
-            op == "AVERAGE_POOL_2D"
-            and how["padding"] == _VALID
-            and any(map(any, window_pads(c.shape[2:], kernel, c.node.attrs)))
-        ):
+        counted = bool(c.node.attrs.get("count_include_pad"))
+        if set(c["dilations"]) != {1} or (counted and c["ceil_mode"]):
+            raise c.unsupported("a pool with dilations, or one that counts its padding with ceil_mode,")
+        x, how = _windows(c, kernel, fill, counted)
+        padded = how["padding"] == _VALID and any(map(any, window_pads(c.shape[2:], kernel, c.node.attrs)))
+        if op == "AVERAGE_POOL_2D" and padded and not counted:
             raise c.unsupported("a mean with padding other than TensorFlow's SAME")
         c.add(op, [x], NHWC, "Pool2DOptions", **how, filterHeight=kernel[0], filterWidth=kernel[1])
 
@@ -177,13 +227,10 @@ def _pool(op: str, fill: float) -> Operator:
 
 
 def _gemm(c: Call) -> None:
-    weight = c.model.constants.get(c.node.inputs[1])
-    bias = c.model.constants.get(c.node.inputs[2]) if len(c.node.inputs) > 2 else np.zeros(c.result[1], np.float32)
-    if weight is None or bias is None or c["transA"] or c["alpha"] != 1:
-        raise c.unsupported("a product of two tensors that are computed, or scaled,")
-    turned = weight if c["transB"] else np.ascontiguousarray(weight.T)
-    full = np.broadcast_to(c["beta"] * bias, c.result[1:]).astype(np.float32)
-    numbers = [c.x((0, 1)), c.model.constant(f"{c.name}_weight", turned), c.model.constant(f"{c.name}_bias", full)]
+    if c["transA"] or c["alpha"] != 1:
+        raise c.unsupported("a product that is scaled, or whose first operand is turned,")
+    weight, bias = _weights(c)
+    numbers = [c.x((0, 1)), weight.add((0, 1) if c["transB"] else (1, 0)), bias]
     c.add("FULLY_CONNECTED", numbers, (0, 1), "FullyConnectedOptions")
 
 
@@ -235,13 +282,15 @@ def _reshape(c: Call) -> None:
 
 def _transpose(c: Call) -> None:
     at = c.model.stored[c.node.inputs[0]]
-    order = tuple(c["perm"].index(axis) for axis in at.order)
-    c.model.stored[c.name] = type(at)(at.number, order)
+    c.model.stored[c.name] = replace(at, order=tuple(c["perm"].index(axis) for axis in at.order))
 
 
 def _concat(c: Call) -> None:
     order = _leading(c)
-    numbers = [c.model.given(n, order) for n in c.node.inputs]
+    if c.scale is None:
+        numbers = [c.model.given(n, order) for n in c.node.inputs]
+    else:  # LiteRT joins int8 numbers of one scale
+        numbers = [c.model.turned(n, c.model.rounded(n, c.scale), order) for n in c.node.inputs]
     c.add("CONCATENATION", numbers, order, "ConcatenationOptions", axis=order.index(c["axis"]))
 
 

@@ -12,10 +12,13 @@ from ..plain_names import with_plain_names
 from .metadata import NAME, append_labels, metadata_of
 from .model import NHWC, Model, Stored
 from .operators import OPERATORS, Call
+from .whole import ROUNDING, landings, result_scale
 
 
 def write_tflite(graph: Graph, path: Path, dtype: str) -> None:
     """Write a file; pictures and maps are channels last in it.
+
+    What a quantised graph rounds is int8 in it, with the graph's own scales; inputs and outputs stay float32.
 
     Args:
         graph: a network; an open batch becomes 1.
@@ -26,7 +29,7 @@ def write_tflite(graph: Graph, path: Path, dtype: str) -> None:
         Unsupported: operators, dtypes or sizes that have no form there; unknown operators are all named at once.
     """
     graph = with_plain_names(graph)
-    unknown = Counter(node.op for node in graph.nodes if node.op not in OPERATORS)
+    unknown = Counter(node.op for node in graph.nodes if node.op not in OPERATORS and node.op not in ROUNDING)
     if unknown:
         raise Unsupported(f"operators that cannot be written for LiteRT: {counted(unknown)}")
     open_sizes = [f"{v.name!r} {v.shape}" for v in graph.inputs if None in v.shape[1:]]
@@ -41,9 +44,13 @@ def write_tflite(graph: Graph, path: Path, dtype: str) -> None:
         order = NHWC if len(shape) == 4 else tuple(range(len(shape)))
         inputs[value.name] = model.tensor(value.name, [shape[a] for a in order], value.dtype)
         model.stored[value.name] = Stored(inputs[value.name], order)
+    landed = landings(graph, model.alone)
     for node in graph.nodes:
-        full = attributes(node.op, node.attrs, [types[n].shape for n in node.inputs if n])
-        OPERATORS[node.op](Call(model, replace(node, attrs=full)))
+        full = replace(node, attrs=attributes(node.op, node.attrs, [types[n].shape for n in node.inputs if n]))
+        if node.op in ROUNDING:
+            ROUNDING[node.op](model, full)
+        else:
+            OPERATORS[node.op](Call(model, full, result_scale(model, full, landed)))
     outputs = {}
     for value in graph.outputs:
         rank = len(types[value.name].shape)
