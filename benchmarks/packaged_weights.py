@@ -2,10 +2,11 @@
 
     python benchmarks/packaged_weights.py score MODEL DATA          the table of the card, from the packaged file
     python benchmarks/packaged_weights.py pack RUN "SOURCE"         folds, writes file and recipe into the package
+    python benchmarks/packaged_weights.py quantize MODEL DATA       writes the file in 8 bits into the package
 
 DATA is the folder of the data set's parts (train, validation, test). SOURCE says where the training began. `pack`
-prints the figures of the row in `underone.weights.hub`; the card is written by hand. Its row
-"training form" is the score on the test pictures that the run wrote into its result.json.
+prints the figures of the row in `underone.weights.hub`, `quantize` those in `underone.runtime.packaged`; the card is
+written by hand. Its row "training form" is the score on the test pictures that the run wrote into its result.json.
 """
 
 import sys
@@ -53,6 +54,8 @@ def forms(model: str, test: Path, folder: Path) -> Iterator[tuple[str, ClassScor
         for engine, precision in engines:
             name = f"ONNX of {dtype}, {engine}" + (f", {precision}" if precision else "")
             yield name, refusal or uo.evaluate(path, test, backend=engine, precision=precision)
+    for engine in ("native", "onnxruntime"):
+        yield f"ONNX of int8, {engine}", uo.evaluate(quantized_file(model), test, backend=engine)
 
 
 def exported(net: nn.Module, path: Path, dtype: str) -> tuple[Path, str]:
@@ -61,6 +64,18 @@ def exported(net: nn.Module, path: Path, dtype: str) -> tuple[Path, str]:
         return uo.export(net, path, dtype=dtype), ""
     except ParityFailed as refusal:
         return path, str(refusal).splitlines()[0].removeprefix(f"{path} was ")
+
+
+def quantized_file(model: str) -> Path:
+    return PACKAGED / f"{model}.clothing10_int8.onnx"
+
+
+def quantize(model: str, data: Path) -> None:
+    """Write the packaged weights in 8 bits, by pictures of the training part and the default remedies."""
+    net, file = uo.create_model(model, weights="clothing10"), quantized_file(model)
+    uo.quantize(net, data / "train", file)
+    file.with_name(f"{file.name}.verdict.json").unlink()  # stands in the file too
+    print(f"{file.name}: {file.stat().st_size:_} bytes, sha256 {sha256_of(file)}")
 
 
 def score(model: str, data: Path) -> None:
@@ -79,4 +94,7 @@ def score(model: str, data: Path) -> None:
 
 if __name__ == "__main__":
     verb, first, second = sys.argv[1:]
-    pack(Path(first), second) if verb == "pack" else score(first, Path(second))
+    if verb == "pack":
+        pack(Path(first), second)
+    else:
+        {"score": score, "quantize": quantize}[verb](first, Path(second))

@@ -55,6 +55,7 @@ def test_clothing_with_pictures_is_scored_on_them(tmp_path, monkeypatch):
     net = clothing.clothing_networks(tmp_path, lambda _: None)[0]
     assert (net.score.pictures, len(net.shown)) == (2, 2)
     assert net.score.top1 <= 50
+    assert (net.int8.pictures, net.int8.top1) == (2, net.score.top1)
     assert [one.target for one in net.shown] == ["dress", "hat"]
     assert net.shown[0].answer.top(1) == net.shown[1].answer.top(1)
 

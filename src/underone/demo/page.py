@@ -119,6 +119,8 @@ def _clothing_section(net: Clothing) -> Section:
         for number, (name, said, share) in enumerate(zip(found.classes, found.confusion, found.by_class, strict=True))
     ]
     right = f"{found.top1:.1f} % of {found.pictures} test pictures are right, {found.balanced:.1f} % class by class."
+    if net.int8:
+        right = f"{right} The same network in 8 bits has {net.int8.top1:.1f} % and {net.int8.balanced:.1f} %."
     return Section(
         title=title,
         text=(f"{text} {right} The exported file answered, on the engine that runs it by default.",),

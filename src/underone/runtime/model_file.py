@@ -12,9 +12,10 @@ import onnx
 
 from ..compare import Verdict
 from ..errors import BadFile, BadValue, Unsupported
-from ..files import MappedFile, map_file
+from ..files import MappedFile, fetch, map_file
 from ..graph.onnx_file import LARGEST_FILE, SPEC_KEY, Content, metadata_of, parse, verdict_of
 from ..spec import InputSpec, ModelSpec, OutputSpec, Shape
+from .packaged import NETWORKS
 
 T = TypeVar("T", InputSpec, OutputSpec)
 Source = str | PathLike[str] | bytes | bytearray | memoryview | IO[bytes]
@@ -54,10 +55,11 @@ def open_model(source: Source) -> ModelFile:
     """Read a file, check that it is ONNX, and describe it.
 
     Args:
-        source: a path, the bytes of a file, or an open binary file.
+        source: a path, the name of a packaged network, the bytes of a file, or an open binary file.
 
     Raises:
         BadValue: `source` is something else.
+        FetchFailed: the packaged file is damaged.
         BadFile: no such file, not ONNX, cut short, without inputs or outputs, with a spec that does not fit,
             or with weights outside its own folder.
         Unsupported: an input or output is no tensor.
@@ -86,7 +88,8 @@ def _path_or_bytes(source: Any) -> Path | bytes:
     if isinstance(source, bytes | bytearray | memoryview):
         return bytes(source)
     if isinstance(source, PathLike) or (isinstance(source, str) and source):
-        return Path(source)
+        pinned = NETWORKS.get(str(source))
+        return fetch(pinned) if pinned else Path(source)
     if hasattr(source, "read"):
         content = source.read()
         if isinstance(content, bytes):
