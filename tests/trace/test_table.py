@@ -81,6 +81,7 @@ CASES = {
     "aten.mul.Tensor": case(lambda x, w: x * w * 0.3, IMAGE, (6, 1)),
     "aten.div.Tensor": case(lambda x, w: x / w / 0.3, IMAGE, (6, 1)),
     "aten.pow.Tensor_Scalar": case(lambda x: x**2),
+    "aten.maximum.default": case(lambda x: torch.maximum(x, 0.5 - x)),
     "aten.relu.default": case(lambda x: F.relu(x, inplace=True) + x),
     "aten.relu6.default": case(lambda x: torch.ops.aten.relu6(5 * x)),
     "aten.hardtanh.default": case(lambda x: F.hardtanh(x, -0.5, 0.7)),

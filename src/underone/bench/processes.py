@@ -39,7 +39,8 @@ class Job(Frozen):
     seconds: float
     rounds: int
     size: tuple[int, int] | None
-    answer: str  # path of the file that the process writes
+    batch: int
+    answer: str = ""  # path of the file that the process writes
 
 
 def compare_engines(
@@ -51,6 +52,7 @@ def compare_engines(
     processes: int = 3,
     progress: Callable[[str, int, int], None] | None = None,
     size: tuple[int, int] | None = None,
+    batch: int = 1,
 ) -> list[Record]:
     """Measure engines in turns, in fresh processes; contestants with the same number of threads meet in one run.
 
@@ -62,6 +64,7 @@ def compare_engines(
         processes: fresh processes, one after the other.
         progress: told (what, processes done, processes in all).
         size: (height, width) of what is fed to networks that take any; None: what each one says.
+        batch: pictures a call.
 
     Returns:
         One Record for each contestant, in their order. An engine that cannot be loaded gives a Record with the error.
@@ -70,7 +73,9 @@ def compare_engines(
         ParityFailed: an engine's outputs differ from the reference's; the run is worthless.
         BadValue: no contestants, a number that is not positive, or a network of another size.
     """
-    check_positive(contestants=len(contestants), runs=runs, rounds=rounds, processes=processes, seconds=seconds)
+    check_positive(
+        contestants=len(contestants), runs=runs, rounds=rounds, processes=processes, seconds=seconds, batch=batch
+    )
     found: dict[int, Record] = {}
     groups = [
         [i for i, c in enumerate(contestants) if c.threads == n] for n in sorted({c.threads for c in contestants})
@@ -80,8 +85,11 @@ def compare_engines(
         if progress:
             what = f"{len(group)} engines, {members[0].threads} threads, process {part + 1}"
             progress(what, done, len(groups) * processes)
-        shares = (_share(runs, part, processes), seconds / processes, _share(rounds, part, processes))
-        for i, record in zip(group, _in_process(members, *shares, size), strict=True):
+        job = Job(
+            contestants=tuple(members), runs=_share(runs, part, processes), seconds=seconds / processes,
+            rounds=_share(rounds, part, processes), size=size, batch=batch,
+        )  # fmt: skip
+        for i, record in zip(group, _in_process(job), strict=True):
             found[i] = _join(found[i], record) if i in found else record
     return [found[i] for i in range(len(contestants))]
 
@@ -91,12 +99,11 @@ def _share(whole: int, part: int, parts: int) -> int:
     return max(1, whole // parts + (part < whole % parts))
 
 
-def _in_process(
-    group: Sequence[Contestant], runs: int, seconds: float, rounds: int, size: tuple[int, int] | None
-) -> list[Record]:
+def _in_process(job: Job) -> list[Record]:
+    group = job.contestants
     with tempfile.TemporaryDirectory(prefix="underone-") as folder:
         answer = Path(folder) / "records.json"
-        job = Job(contestants=tuple(group), runs=runs, seconds=seconds, rounds=rounds, size=size, answer=str(answer))
+        job = job.model_copy(update={"answer": str(answer)})
         done = subprocess.run(
             [sys.executable, "-c", "from underone.bench.processes import main; main()"],
             input=job.model_dump_json(),
@@ -160,8 +167,8 @@ def _mean_share(first: Record, more: Record) -> float | None:
 def _run_job(job: Job) -> list[Record]:
     opened = [_open(c) for c in job.contestants]
     nets = [net for net in opened if isinstance(net, Engine)]
-    records = interleave(nets, runs=job.runs, seconds=job.seconds, rounds=job.rounds, size=job.size) if nets else []
-    timed = iter(records)
+    how = {"runs": job.runs, "seconds": job.seconds, "rounds": job.rounds, "size": job.size, "batch": job.batch}
+    timed = iter(interleave(nets, **how) if nets else [])
     return [next(timed) if isinstance(net, Engine) else net for net in opened]
 
 
@@ -169,16 +176,21 @@ def _open(contestant: Contestant) -> Engine | Record:
     try:
         return load(contestant.path, contestant.backend, threads=contestant.threads, precision=contestant.precision)
     except (MissingExtra, Unsupported) as error:
-        return Record(
-            model=Path(contestant.path).stem,
-            engine=contestant.backend,
-            threads=contestant.threads,
-            precision=contestant.precision or "float32",
-            machine=describe(),
-            protocol=Protocol(name="interleaved"),
-            error=str(error),
-            date=datetime.now(UTC).isoformat(timespec="seconds"),
-        )
+        return failed(contestant, error)
+
+
+def failed(contestant: Contestant, error: UnderOneError) -> Record:
+    """Make the Record of a contestant that could not be measured."""
+    return Record(
+        model=Path(contestant.path).stem,
+        engine=contestant.backend,
+        threads=contestant.threads,
+        precision=contestant.precision or "float32",
+        machine=describe(),
+        protocol=Protocol(name="interleaved"),
+        error=str(error),
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
 
 
 def main() -> None:

@@ -67,19 +67,21 @@ def interleave(
     reference: Engine | None = None,
     progress: Progress | None = None,
     size: Size | None = None,
+    batch: int = 1,
 ) -> list[Record]:
     """Measure several engines in turns, so that a change of the machine's speed meets all of them.
 
     Every round starts with another engine. The arguments are those of `measure`; `runs` and `seconds` hold for each
-    engine, and each is fed its own prepared photograph, or noise, of `size` (height, width) where it takes any.
+    engine, and each is fed its own prepared photograph, or noise, of `size` (height, width) where it takes any, `batch`
+    pictures a call.
 
     Raises:
         ParityFailed: an engine's outputs differ from the reference; nothing was timed.
         BadValue: an argument is not positive, no engine was given, or one has another size.
     """
-    check_positive(engines=len(nets), runs=runs, seconds=seconds, rounds=rounds)
+    check_positive(engines=len(nets), runs=runs, seconds=seconds, rounds=rounds, batch=batch)
     before = describe()
-    whats, inputs = zip(*(example(net, size) for net in nets), strict=True)
+    whats, inputs = zip(*(example(net, size, batch) for net in nets), strict=True)
     verdicts = [check_outputs(*case, reference) for case in zip(nets, inputs, whats, strict=True)]
     warm = [_warm_up(*case) for case in zip(nets, inputs, strict=True)]
     sizes = [round_sizes(last_ms, runs, seconds, rounds) for _, last_ms, _ in warm]
@@ -134,24 +136,28 @@ def round_sizes(call_ms: float, runs: int, seconds: float, rounds: int) -> tuple
     return tuple(total // rounds + (turn < total % rounds) for turn in range(rounds))
 
 
-def example(net: Engine, size: Size | None = None) -> tuple[str, dict[str, NDArray[Any]]]:
+def example(net: Engine, size: Size | None = None, batch: int = 1) -> tuple[str, dict[str, NDArray[Any]]]:
     """Return what is fed while measuring: the prepared photograph, or noise where the file says no preparation.
 
     Args:
         net: the engine.
         size: (height, width), for a network that takes any.
+        batch: pictures, for a network that takes any number.
 
     Returns:
-        ("photo" or "noise", the inputs by name); a size that the file leaves open is 1 for the batch, 224 elsewhere.
+        ("photo" or "noise", the inputs by name); a size that the file leaves open is `batch` first, 224 elsewhere.
 
     Raises:
-        BadValue: the network has another size.
+        BadValue: the network has another size, or takes another number of pictures.
     """
     first = net.spec.input
+    fixed = [i.shape[0] for i in net.spec.inputs if i.shape and i.shape[0] not in (None, batch)]
+    if fixed and batch > 1:
+        raise BadValue(f"{net.spec.name} takes {fixed[0]} pictures a call; batch={batch} was given; leave it out")
     if first.preparation is not None and len(net.spec.inputs) == 1:
-        return "photo", {first.name: prepare(photograph(), first, size)}
+        return "photo", {first.name: np.repeat(prepare(photograph(), first, size), batch, 0)}
     rng = np.random.default_rng(0)
-    return "noise", {i.name: rng.standard_normal(_shape(i, size)).astype(i.dtype) for i in net.spec.inputs}
+    return "noise", {i.name: rng.standard_normal(_shape(i, size, batch)).astype(i.dtype) for i in net.spec.inputs}
 
 
 def check_outputs(net: Engine, inputs: Inputs, what: str, reference: Engine | None = None) -> Verdict:
@@ -174,12 +180,12 @@ def check_outputs(net: Engine, inputs: Inputs, what: str, reference: Engine | No
     return verdict
 
 
-def _shape(value: InputSpec, size: Size | None) -> list[int]:
-    """Fill the open sizes of an input: one picture, and `size` for the rest, which are height and width, in order."""
+def _shape(value: InputSpec, size: Size | None, batch: int) -> list[int]:
+    """Fill the open sizes of an input: the batch, and `size` for the rest, which are height and width, in order."""
     if size is not None and sum(n is None for n in value.shape[1:]) not in (0, 2):
         raise BadValue(f"input {value.name!r} has the shape {value.shape}; size={size} says nothing about it")
     rest = list(size or (224, 224)) + [224] * len(value.shape)
-    shape = [n if n is not None else 1 if axis == 0 else rest.pop(0) for axis, n in enumerate(value.shape)]
+    shape = [n if n is not None else batch if axis == 0 else rest.pop(0) for axis, n in enumerate(value.shape)]
     if size is not None and len(shape) == 4 and not {*size} <= {*shape[1:]}:
         raise BadValue(f"input {value.name!r} has the shape {value.shape}; size={size} was given; leave it out")
     return shape

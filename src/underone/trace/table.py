@@ -36,6 +36,7 @@ TABLE: dict[str, Translation] = {
     "aten.mul.Tensor": el.binary("Mul"),
     "aten.div.Tensor": el.binary("Div"),
     "aten.pow.Tensor_Scalar": el.binary("Pow"),
+    "aten.maximum.default": el.binary("Max"),
     # one operand
     "aten.relu.default": el.unary("Relu"),
     "aten.relu6.default": el.relu6,

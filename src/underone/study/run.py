@@ -1,0 +1,161 @@
+"""Run studies: every case in turns with the sentinel, in fresh processes; what was measured before is kept."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..bench import Contestant, Record, compare_engines, describe
+from ..bench.processes import failed
+from ..errors import BadValue, UnderOneError, UnknownName
+from ..files import make_folder, sha256_of
+from ..graph import read_onnx
+from ..runtime import BACKENDS
+from .cases import STUDIES, Case
+from .trial import SENTINEL, Trial, count_facts, trial_path, write_trial
+
+Progress = Callable[[str, int, int], None]  # (what, done, total)
+Builder = Callable[[Case, Path], Path]
+ENGINES = ("native", "onnxruntime", "openvino")
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long each contestant is measured: calls at the most, seconds at the most, rounds, fresh processes."""
+
+    runs: int
+    seconds: float
+    rounds: int
+    processes: int
+
+
+FULL = Effort(1000, 6.0, 15, 3)
+QUICK = Effort(1000, 0.5, 8, 1)
+
+
+def cases_of(studies: Sequence[str], precision: str = "float32") -> list[Case]:
+    """List what the studies measure, each case once.
+
+    Args:
+        studies: names of `STUDIES`, or ``all``.
+        precision: of every case.
+
+    Raises:
+        UnknownName: no such study.
+    """
+    for name in studies:
+        if name not in (*STUDIES, "all"):
+            raise UnknownName("study", name, (*STUDIES, "all"))
+    wanted = list(STUDIES) if "all" in studies else studies
+    return [c.model_copy(update={"precision": precision}) for c in dict.fromkeys(c for n in wanted for c in STUDIES[n])]
+
+
+def run_studies(
+    cases: Sequence[Case],
+    folder: Path,
+    models: Path,
+    *,
+    engines: Sequence[str] = ENGINES,
+    effort: Effort = FULL,
+    again: bool = False,
+    progress: Progress | None = None,
+    build: Builder | None = None,
+) -> list[Trial]:
+    """Measure cases; each is written when it is done, so that an interrupted run goes on where it was.
+
+    Args:
+        cases: what to measure, as `cases_of` lists it.
+        folder: for the trials; is made if need be. A trial that stands there for this machine, this file and these
+            engines is not measured again.
+        models: folder of the ONNX files; is made if need be, missing files are built, which needs torch.
+        engines: names of backends; the first one runs the sentinel.
+        effort: `FULL` or `QUICK`.
+        again: whether to measure what was measured before.
+        progress: told (what, cases done, cases in all).
+        build: makes the file of a case; None: `underone.study.networks.build`.
+
+    Returns:
+        One trial for each case, in their order. What cannot be built or run is a trial or a Record that says why.
+
+    Raises:
+        BadValue: no engines.
+        UnknownName: no such engine.
+        BadFile: a folder cannot be written.
+    """
+    if not engines:
+        raise BadValue("no engines; name one at the least, for example native")
+    for name in engines:
+        if name not in BACKENDS:
+            raise UnknownName("backend", name, BACKENDS)
+    make, fingerprint = build or _builder(), describe().fingerprint
+    make_folder(folder), make_folder(models)
+    sentinel = make(SENTINEL, models)
+    trials = []
+    for done, case in enumerate(cases):
+        if progress:
+            progress(f"{case.source} {case.size} px, {case.threads} threads", done, len(cases))
+        path = trial_path(case, folder, fingerprint)
+        before = Trial.from_json(path.read_bytes(), str(path)) if path.exists() and not again else None
+        trial = _tried(case, sentinel, models, make, engines, effort, before)
+        if trial is not before:
+            write_trial(trial, path)
+        trials.append(trial)
+    return trials
+
+
+def _builder() -> Builder:
+    from .networks.build import build
+
+    return build
+
+
+def _tried(
+    case: Case,
+    sentinel: Path,
+    models: Path,
+    make: Builder,
+    engines: Sequence[str],
+    effort: Effort,
+    before: Trial | None,
+) -> Trial:
+    try:
+        path = make(case, models)
+    except UnderOneError as error:
+        return Trial(case=case, error=str(error))
+    digest = sha256_of(path)
+    if before is not None and before.sha256 == digest and {*engines} <= {*before.engines}:
+        return before
+    facts = count_facts(read_onnx(path), case.batch)
+    return Trial(case=case, sha256=digest, facts=facts, records=measured(case, path, sentinel, engines, effort))
+
+
+def measured(case: Case, path: Path, sentinel: Path, engines: Sequence[str], effort: Effort) -> tuple[Record, ...]:
+    """Measure a file on the engines in turns with the sentinel; return the sentinel's Record first.
+
+    Where the whole group fails, because an engine refuses the file or answers wrongly, each engine is tried alone.
+    """
+    arithmetic = "float32" if case.precision == "int8" else case.precision
+    first = Contestant(path=str(sentinel), backend=engines[0], threads=case.threads)
+    others = [
+        Contestant(path=str(path), backend=name, threads=case.threads, precision=arithmetic) for name in engines
+    ]  # fmt: skip
+    try:
+        return tuple(_compared([first, *others], case.batch, effort))
+    except UnderOneError:
+        pairs = [_alone(first, contestant, case.batch, effort) for contestant in others]
+    watches = [watch for watch, _ in pairs if watch.samples_ms]
+    return (*(watches or [pairs[0][0]])[:1], *(record for _, record in pairs))
+
+
+def _alone(first: Contestant, contestant: Contestant, batch: int, effort: Effort) -> tuple[Record, Record]:
+    try:
+        watch, record = _compared([first, contestant], batch, effort)
+    except UnderOneError as error:
+        return failed(first, error), failed(contestant, error)
+    return watch, record
+
+
+def _compared(contestants: Sequence[Contestant], batch: int, effort: Effort) -> list[Record]:
+    return compare_engines(
+        contestants, runs=effort.runs, seconds=effort.seconds, rounds=effort.rounds, processes=effort.processes,
+        batch=batch,
+    )  # fmt: skip
