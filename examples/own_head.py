@@ -1,6 +1,6 @@
-"""Train a head of your own on a backbone that stays as it is: each picture goes through the backbone once.
+"""Train a head of your own on a network that stays as it is: each picture goes through the network once.
 
-python examples/own_head.py PHOTOS, a folder with train/CLASS/*.jpg and test/CLASS/*.jpg
+python examples/own_head.py PHOTOS MODEL.onnx LAYER; PHOTOS is a folder with train/CLASS/*.jpg and test/CLASS/*.jpg
 """
 
 import sys
@@ -10,31 +10,30 @@ import torch
 from torch import nn
 
 import underone as uo
-from underone.image import prepare
+from underone.runtime import extract
 
 
-def embed(backbone: nn.Module, spec: uo.ModelSpec, folder: Path, names: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
-    files = [(path, label) for label, name in enumerate(names) for path in sorted((folder / name).glob("*.jpg"))]
-    with torch.inference_mode():
-        maps = [[*backbone(torch.from_numpy(prepare(path, spec.input))).values()][-1] for path, _ in files]
-    return torch.cat([m.mean((2, 3)) for m in maps]), torch.tensor([label for _, label in files])
+def read(net: uo.Engine, folder: Path) -> tuple[torch.Tensor, list[str]]:
+    photos = {str(path): path for path in sorted(folder.glob("*/*.jpg"))}
+    features = extract(net, photos, pool=True)
+    return torch.from_numpy(features.vectors), [Path(file).parent.name for file in features.files]
 
 
-def main(photos: str, name: str = "mobilenet_v2_100", weights: str = "clothing10") -> float:
+def main(photos: str, model: str, layer: str) -> float:
+    with uo.load(model, layers=[layer]) as net:
+        (x, classes), (test_x, test_classes) = (read(net, Path(photos) / part) for part in ("train", "test"))
+    names = sorted(set(classes))
     torch.manual_seed(0)
-    spec = uo.create_model(name, weights=weights).spec
-    backbone = uo.create_model(name, weights=weights, features_only=True).eval()
-    names = sorted(path.name for path in (Path(photos) / "train").iterdir() if path.is_dir())
-    x, y = embed(backbone, spec, Path(photos) / "train", names)
     head = nn.Linear(x.shape[1], len(names))
-    optimizer = torch.optim.AdamW(head.parameters(), lr=1e-2, weight_decay=1e-2)
+    y = torch.tensor([names.index(name) for name in classes])
+    optimizer = torch.optim.AdamW(head.parameters(), lr=0.1, weight_decay=1e-2)
     for _ in range(200):
         optimizer.zero_grad()
         nn.functional.cross_entropy(head(x), y).backward()
         optimizer.step()
-    x, y = embed(backbone, spec, Path(photos) / "test", names)
-    right = (head(x).argmax(1) == y).float().mean().item()
-    print(f"{right:.1%} of {len(y)} test pictures are named right")
+    answers = [names[index] for index in head(test_x).argmax(1).tolist()]
+    right = sum(a == b for a, b in zip(answers, test_classes, strict=True)) / len(answers)
+    print(f"{right:.1%} of {len(answers)} test pictures are named right")
     return right
 
 

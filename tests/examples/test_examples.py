@@ -26,7 +26,7 @@ def load_example(name):
 
 def small(name, path, **options):
     torch.manual_seed(0)
-    model = uo.create_model(name, size=96, **options)
+    model = uo.create_model(name, **options)
     randomize_statistics(model, torch.randn(2, 3, 96, 96))
     return str(uo.export(uo.reparameterize(model), path))
 
@@ -47,7 +47,7 @@ def test_photos_to_csv(tmp_path, capsys):
 
 def test_camera_detector(tmp_path, capsys):
     av = pytest.importorskip("av", reason="pip install 'underone[video]'")
-    model = small("ssdlite320_mobilenet_v2_035", tmp_path / "d.onnx", num_classes=2, labels=("cat", "dog"))
+    model = small("ssdlite320_mobilenet_v2_035", tmp_path / "d.onnx", size=96, num_classes=2, labels=("cat", "dog"))
     clip = tmp_path / "clip.mp4"
     with av.open(str(clip), "w") as file:
         stream = file.add_stream("libx264", rate=10)
@@ -67,7 +67,7 @@ def test_camera_detector(tmp_path, capsys):
 
 
 def test_blur_background(tmp_path):
-    model = small("deeplabv3light_mobilenet_v2_035", tmp_path / "s.onnx", num_classes=3)
+    model = small("deeplabv3light_mobilenet_v2_035", tmp_path / "s.onnx", size=96, num_classes=3)
     photo = photographs()[0]
     (tmp_path / "photo.jpg").write_bytes(photo.content)
     load_example("blur_background").main(str(tmp_path / "photo.jpg"), model, str(tmp_path / "out.png"))
@@ -88,6 +88,7 @@ def test_own_head(tmp_path, capsys):
             for index in range(count):
                 pixels = np.clip(colour + rng.normal(0, 25, (64, 64, 3)), 0, 255).astype(np.uint8)
                 Image.fromarray(pixels).save(folder / f"{index}.jpg")
-    right = load_example("own_head").main(str(tmp_path), "mobileone_s0")
+    model = small("mobilenet_v2_035", tmp_path / "net.onnx")
+    right = load_example("own_head").main(str(tmp_path), model, "block5")
     assert right == 1.0
     assert "100.0% of 6 test pictures are named right" in capsys.readouterr().out

@@ -65,16 +65,21 @@ def list_(pattern: str = "*", /, *, json: Json = False) -> None:
 
 
 @app.command
-def info(name: str, /, *, json: Json = False) -> None:
+def info(name: str, /, *, layers: Annotated[bool, Flag] = False, json: Json = False) -> None:
     """Tell everything about a network of the zoo, or about an ONNX file.
 
     `underone info mobileone_s0`
 
     Args:
         name: name in the zoo, or path of an ONNX or .safetensors file.
+        layers: list the layers inside that `features` takes instead, with their shapes.
         json: print JSON.
     """
-    if name.lower().endswith(".onnx") or Path(name).is_file():
+    if layers:
+        from .features import describe_layers, show_layers
+
+        show.result(describe_layers(name), json, show_layers)
+    elif name.lower().endswith(".onnx") or Path(name).is_file():
         from .describe import describe_file
 
         show.result(describe_file(Path(name)), json, show.mapping)
@@ -258,7 +263,7 @@ def predict(
             addresses are latest, files every, when left out.
         top: number of answers for each picture; 5 classes or all objects when left out.
         threshold: score from which on an object counts, for a detector; as its spec says when left out.
-        backend: engine: auto, native, onnxruntime, openvino, torch, reference.
+        backend: engine: auto, native, onnxruntime, openvino, mlx, torch, reference.
         threads: threads of the engine.
         labels: text file with the name of one class a line; a file that says no preparation is then fed as ImageNet's
             networks are.
@@ -280,6 +285,74 @@ def predict(
 
 
 @app.command
+def features(
+    sources: list[str],
+    /,
+    *,
+    model: str,
+    output: Output,
+    layers: str = "",
+    pool: Annotated[bool, Flag] = False,
+    backend: str = "auto",
+    threads: int | None = None,
+    json: Json = False,
+) -> None:
+    """Write what layers inside a network say of pictures, for a head of your own or for `neighbours`.
+
+    `underone features photos --model mobilenet.onnx -o photos.npz`
+
+    `underone features photo.jpg --model mobileone_s0 --layers stage2,stage4 -o maps.npz`
+
+    Args:
+        sources: pictures, folders, or shell patterns.
+        model: an .onnx file with its spec inside, a name of the zoo (with `.tag` for trained weights), or a checkpoint.
+        output: .npz file: `files`, and an array with a row for each picture for each layer.
+        layers: names, separated by commas, as `underone info MODEL --layers` lists them; when left out, the layer that
+            the network itself averages last, averaged.
+        pool: average each map over its places: one vector for a picture and a layer.
+        backend: engine: auto, native, onnxruntime, openvino, mlx, torch, reference.
+        threads: threads of the engine.
+        json: print what was written as JSON.
+    """
+    from .features import Engines, write_features
+
+    show.result(write_features(sources, Engines(model, backend, threads), layers, pool, output), json, show.mapping)
+
+
+@app.command
+def neighbours(
+    picture: Path,
+    /,
+    *,
+    index: Path,
+    model: str,
+    top: int = 5,
+    sheet: Path | None = None,
+    backend: str = "auto",
+    threads: int | None = None,
+    json: Json = False,
+) -> None:
+    """Find the pictures that look most like one, among those whose features were written.
+
+    `underone neighbours photo.jpg --index photos.npz --model mobilenet.onnx --sheet alike.jpg`
+
+    Args:
+        picture: to compare with.
+        index: .npz file that `underone features` wrote with the same model and one layer.
+        model: as for `features`.
+        top: number of answers.
+        sheet: JPEG file for the picture and its neighbours side by side.
+        backend: engine: auto, native, onnxruntime, openvino, mlx, torch, reference.
+        threads: threads of the engine.
+        json: print files and similarities as JSON.
+    """
+    from .features import Engines, find_neighbours, show_neighbours
+
+    found = find_neighbours(picture, index, Engines(model, backend, threads), top, sheet)
+    show.result([neighbour._asdict() for neighbour in found] if json else found, json, show_neighbours)
+
+
+@app.command
 def bench(
     files: list[Path],
     /,
@@ -288,6 +361,7 @@ def bench(
     threads: str = "1",
     precision: str = "float32",
     size: int | None = None,
+    batch: int = 1,
     runs: int = 1000,
     seconds: float = 10.0,
     processes: int = 3,
@@ -308,11 +382,13 @@ def bench(
         threads: numbers of threads, separated by commas.
         precision: number formats to calculate in, separated by commas: float32, bfloat16, float16.
         size: side of the pictures in pixels, for networks that take any size.
+        batch: pictures a call, for networks that take any number.
         runs: calls of each engine at the most; 1000 gives the paper's figure.
         seconds: time for each engine at the most.
         processes: fresh processes that the rounds are spread over.
         figures: what published protocols make of the samples, with 95 % intervals, separated by commas: paper (minimum
-            of 1000), modelbench (20 x 50, trimmed), xcode (median), trimmed-mean-20 (ExecuTorch's).
+            of 1000), modelbench (20 x 50, trimmed), xcode (median), trimmed-mean-20 (ExecuTorch's), throughput (mean
+            of a picture), sustained (last quarter of half an hour: --seconds 1800 --runs 1000000).
         profile: time every layer on our own engine instead, and print what it costs.
         output: folder that the Records are written to; of a profile, the plot, or a folder for plots.
         json: print the Records, or the profiles, as JSON.
@@ -324,7 +400,7 @@ def bench(
         show.result(profile_files(files, threads, precision, size, min(runs, 100), output), json, timings.profiles)
         return
     with progress.bar() as tell:
-        records = bench_files(files, backends, threads, precision, size, runs, seconds, processes, output, tell)
+        records = bench_files(files, backends, threads, precision, size, batch, runs, seconds, processes, output, tell)
     show.result(records, json, partial(timings.records, stated=stated))
 
 
@@ -418,7 +494,7 @@ def evaluate(
         model: .onnx file with its spec inside, or weights of ours or any known layout.
         data: folder of class folders, CSV table, or tar shards; for a detector a COCO file, a VOC list, a CSV table of
             boxes or a YOLO folder; for a segmenter a list of pairs, or a folder with images and masks.
-        backend: engine: auto, native, onnxruntime, openvino, torch, reference.
+        backend: engine: auto, native, onnxruntime, openvino, mlx, torch, reference.
         threads: threads of the engine.
         precision: number format that the engine calculates in: float32, bfloat16.
         scales: factors of a segmenter's size, separated by commas, whose answers are averaged.

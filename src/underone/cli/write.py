@@ -9,7 +9,11 @@ from ..spec import ModelSpec
 
 
 def export_source(
-    source: str, output: Path, dtype: Literal["float32", "float16"], form: Literal["folded", "training"], nms: bool
+    source: str,
+    output: Path,
+    dtype: Literal["float32", "float16"] = "float32",
+    form: Literal["folded", "training"] = "folded",
+    nms: bool = False,
 ) -> Verdict:
     """Export what the source stands for; return the verdict that was written with it."""
     if source.lower().endswith(".onnx"):

@@ -15,11 +15,10 @@ from ..graph import OPS, Array, Graph, Node, TensorType, Value
 from ..graph.graph import unused_name
 from ..graph.passes import drop_identities, drop_unused
 from ..graph.reference import run_node
-from ..graph.shapes import node_types
+from ..graph.shapes import PROBES, node_types
 from ..graph.transposes import move_transposes
 from ..spec import InputSpec, ModelSpec, OutputSpec, Preparation, Shape
 
-_PROBES = ((2, 192), (3, 320))  # two readings of open sizes: of the first axis, and of the others
 _LARGEST_TENSOR = 1 << 28  # elements of one tensor
 _LARGEST_CONSTANTS = 1 << 26  # elements of all constants that are computed
 _MOST_MACS = 1 << 30  # for the same
@@ -101,7 +100,7 @@ class Builder:
         is_picture = len(shape) == 4 and shape[3] in _PICTURE_CHANNELS
         value = Value(name, tuple(shape[p] for p in TO_FIRST) if is_picture else tuple(shape), dtype)
         self.inputs.append(value)
-        first, second = (tuple(p[i > 0] if d is None else d for i, d in enumerate(value.shape)) for p in _PROBES)
+        first, second = (tuple(p[i > 0] if d is None else d for i, d in enumerate(value.shape)) for p in PROBES)
         self._types[name] = (TensorType(first, dtype), TensorType(second, dtype))
         return self.add("Transpose", [name], f"{name}/channels_last", perm=TO_LAST) if is_picture else name
 

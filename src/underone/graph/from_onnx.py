@@ -22,10 +22,7 @@ from .onnx_tensor import tensor_array
 from .open_sizes import Reading, join
 from .ops import OPS
 from .reference import run_node
-from .shapes import TensorType, unnamed_types
-
-# Values of open sizes in the two readings: of the first axis, and of the others (multiples of 32, as strides want)
-_PROBES = ((2, 192), (3, 320))
+from .shapes import PROBES, TensorType, unnamed_types
 
 _LARGEST_CONSTANT = 1 << 26  # elements of all constants that reading may compute
 _MOST_MACS = 1 << 30  # for the same
@@ -59,7 +56,7 @@ def read_onnx(
     _refuse_unknown(nodes, file.where)
     inputs = _inputs(file, input_shapes or {})
     is_open = any(d is None for v in inputs for d in v.shape)
-    readings = [_resolve(file, nodes, inputs, probe) for probe in _PROBES[: 2 if is_open else 1]]
+    readings = [_resolve(file, nodes, inputs, probe) for probe in PROBES[: 2 if is_open else 1]]
     try:
         return join(file, inputs, readings[0], readings[-1])
     except Unsupported as error:

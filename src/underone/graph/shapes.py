@@ -8,6 +8,9 @@ from .graph import Graph, Node
 from .ops import attributes, op_of, typed
 from .shape_rules import Dims, elements
 
+# Two readings of a graph of open sizes: of the first axis, and of the others (multiples of 32, as strides want)
+PROBES = ((2, 192), (3, 320))
+
 
 class TensorType(NamedTuple):
     """What is known of a tensor before anything runs."""

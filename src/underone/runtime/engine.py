@@ -1,10 +1,12 @@
 """Engine: one network, ready to run."""
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, cast
 
@@ -12,6 +14,7 @@ import numpy as np
 
 from ..compare import Verdict
 from ..errors import BadValue, ShapeError, Unsupported
+from ..files import sha256_of
 from ..image import Picture, prepare, read_image
 from ..image.prepare import prepared_size
 from ..post import (
@@ -62,6 +65,12 @@ class Engine:
     def verdict(self) -> Verdict | None:
         """What was proven of the file when it was written; None: nothing, or the file was changed since."""
         return self._file.verdict
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of the file that runs, in hexadecimal digits; of the cut one where `load` was told layers."""
+        content = self._file.content
+        return sha256_of(content) if isinstance(content, Path) else hashlib.sha256(content).hexdigest()
 
     def run(self, inputs: Array | Mapping[str, Array], out: Array | Mapping[str, Array] | None = None) -> Outputs:
         """Calculate the outputs for a prepared tensor.
@@ -140,6 +149,25 @@ class Engine:
         """
         _check_segments(self.spec)
         return self._in_tiles(image, size) if tiled else self._answer(image, size, decode_segmentation)
+
+    def features(self, image: Picture, size: tuple[int, int] | None = None) -> Outputs:
+        """Prepare a picture as the network was trained for, and give the maps of the layers that `load` was told.
+
+        Args:
+            image: a path, the bytes of a file, an open binary file, a PIL picture, or a uint8 array (H, W, 3) in RGB.
+            size: (height, width) to prepare it in, for a network that takes any size; None: what its spec says.
+
+        Returns:
+            By layer, what it gives for this one picture: maps (C, H, W), or a vector (C,) behind a pooling.
+
+        Raises:
+            BadValue: the outputs are no features, the file does not say how a picture becomes its input, `size` is not
+                its own, or the engine was closed.
+            BadFile, ShapeError: the picture cannot be read.
+        """
+        _check_features(self.spec)
+        outputs = self.run(prepare(image, self.spec.input, size))
+        return {name: array[0] for name, array in outputs.items()}
 
     def _in_tiles(self, image: Picture, size: tuple[int, int] | None) -> Segmentation:
         pixels, speed = read_image(image), dict[str, float]()
@@ -365,6 +393,15 @@ def _check_detects(spec: ModelSpec) -> None:
 def _check_segments(spec: ModelSpec) -> None:
     lacking = "" if spec.task == "segment" else "what classes its outputs give each pixel"
     _check_answers(spec, lacking, "segmenters that export or convert wrote segment pictures")
+
+
+def _check_features(spec: ModelSpec) -> None:
+    if spec.task != "features":
+        raise BadValue(f"{spec.name!r} gives no features; name layers: load(file, layers=[...])")
+    if len(spec.inputs) != 1 or spec.input.preparation is None:
+        raise BadValue(
+            f"{spec.name!r} does not say how a picture becomes its input; prepare it and call net.run(tensor)"
+        )
 
 
 def _check_answers(spec: ModelSpec, lacking: str, who: str) -> None:
