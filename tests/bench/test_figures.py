@@ -8,10 +8,10 @@ from underone.bench.record import Protocol
 from underone.errors import BadValue, UnknownName
 
 
-def record(samples, rounds=20, sizes=None):
+def record(samples, rounds=20, sizes=None, batch=1):
     sizes = sizes or (len(samples) // rounds,) * rounds
     return Record(
-        model="m", engine="e", threads=1, precision="float32", machine=describe(), protocol=Protocol(),
+        model="m", engine="e", threads=1, precision="float32", machine=describe(), protocol=Protocol(batch=batch),
         samples_ms=tuple(map(float, samples)), round_sizes=sizes,
     )  # fmt: skip
 
@@ -41,15 +41,32 @@ def test_the_trimmed_mean_leaves_out_a_tenth_at_each_end(samples):
     assert figure(record(samples), "trimmed-mean-20").value == pytest.approx(sum(kept) / 960)
 
 
+def test_throughput_is_the_mean_of_all_calls_by_pictures(samples):
+    assert figure(record(samples, batch=8), "throughput").value == pytest.approx(samples.mean() / 8)
+
+
+def test_sustained_is_the_median_of_the_last_quarter_and_its_drift(samples):
+    slowing = samples * np.repeat((1.0, 1.2, 1.4, 1.5), 300) * 1000  # 32 minutes
+    found = figure(record(slowing), "sustained")
+    assert found.value == np.median(slowing[900:])
+    assert found.drift == pytest.approx(np.median(slowing[900:]) / np.median(slowing[:300]))
+    assert str(found).endswith(f"{found.drift:.2f}× the time of the first quarter")
+
+
+def test_sustained_takes_half_an_hour(samples):
+    assert figure(record(samples * 100), "sustained") is None
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_the_interval_holds_the_figure_and_grows_with_the_spread_of_rounds(samples, protocol):
+    samples = samples * 2000 if protocol == "sustained" else samples
     even = figure(record(samples), protocol)
     spread = samples * np.repeat(np.linspace(1, 2, 20), 60)
     wide = figure(record(spread), protocol)
     for found in (even, wide):
         assert found.low <= found.value <= found.high
     assert wide.high - wide.low > even.high - even.low
-    assert str(even) == f"{even.value:.3f} ({even.low:.3f}-{even.high:.3f})"
+    assert str(even).startswith(f"{even.value:.3f} ({even.low:.3f}-{even.high:.3f})")
 
 
 def test_too_few_samples_give_no_figure(samples):

@@ -154,3 +154,29 @@ def test_a_size_is_for_networks_that_take_any():
         example(net(1, 3, 64, 64), (96, 96))
     with pytest.raises(BadValue, match=r"'x' has the shape \(1, None\); size=\(96, 96\) says nothing about it"):
         example(net(1, "n"), (96, 96))
+
+
+def test_a_batch_is_fed_as_one_call_and_stands_in_the_record(file, tmp_path):
+    (record,) = compare_engines(
+        [Contestant(path=file, backend="onnxruntime")], runs=3, rounds=3, processes=1, seconds=1, batch=4
+    )
+    assert record.protocol.batch == 4
+    assert example(uo.load(tiny_network()), batch=4)[1]["x"].shape == (4, 3, 32, 32)
+
+
+def test_a_batch_is_for_networks_that_take_any_number():
+    one = uo.load(tiny_network(), "onnxruntime")
+    fixed = helper.make_model(
+        helper.make_graph(
+            [helper.make_node("Relu", ["x"], ["y"])],
+            "one",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 8, 8])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 3, 8, 8])],
+        ),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=8,
+    )
+    with pytest.raises(BadValue, match="takes 1 pictures a call; batch=2 was given"):
+        example(uo.load(fixed.SerializeToString()), batch=2)
+    with pytest.raises(BadValue, match="batch=0; more than 0 is required"):
+        interleave([one], batch=0)

@@ -15,6 +15,7 @@ def bench_files(
     threads: str,
     precision: str,
     size: int | None,
+    batch: int,
     runs: int,
     seconds: float,
     processes: int,
@@ -42,7 +43,7 @@ def bench_files(
         if backends != "auto" or kind in BACKENDS[name].precisions
     ]
     records = compare_engines(
-        cases, runs=runs, seconds=seconds, processes=processes, progress=progress, size=_square(size)
+        cases, runs=runs, seconds=seconds, processes=processes, progress=progress, size=_square(size), batch=batch
     )
     if folder is not None:
         write_records(records, folder)
