@@ -15,7 +15,7 @@ from underone.image import photograph, prepare
 from underone.runtime import load
 from underone.spec import InputSpec, Preparation
 
-BACKENDS = ["native", "onnxruntime", "openvino", "torch", "reference"]
+BACKENDS = ["native", "onnxruntime", "openvino", "mlx", "torch", "reference"]
 ULTRAFACE = Preparation(resize="squeeze", range=(0, 255), mean=(127,) * 3, std=(128,) * 3)
 
 

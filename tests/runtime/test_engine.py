@@ -14,7 +14,7 @@ from underone.post import softmax
 from underone.runtime import load
 from underone.spec import IMAGENET_PREPARATION
 
-BACKENDS = ["native", "onnxruntime", "openvino", "torch", "reference"]
+BACKENDS = ["native", "onnxruntime", "openvino", "mlx", "torch", "reference"]
 
 
 @pytest.fixture(params=BACKENDS)

@@ -92,7 +92,7 @@ def test_unknown_backends_are_refused(foreign):
 
 
 def test_backends_that_are_no_text_are_refused(foreign):
-    with pytest.raises(UnknownName, match=r"unknown backend None. Known: auto, native, onnxruntime"):
+    with pytest.raises(UnknownName, match=r"unknown backend None. Known: auto, mlx, native, onnxruntime"):
         load(foreign, backend=None)
 
 

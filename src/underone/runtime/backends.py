@@ -51,6 +51,7 @@ BACKENDS = {
     "native": Backend("via_native", ("float32", "bfloat16"), True, "underone._native"),
     "onnxruntime": Backend("via_onnxruntime", package="onnxruntime", extra="onnxruntime"),
     "openvino": Backend("via_openvino", ("float32", "bfloat16", "float16"), package="openvino", extra="openvino"),
+    "mlx": Backend("via_mlx", ("float32", "float16"), package="mlx", extra="mlx"),
     "torch": Backend("via_torch", package="torch", extra="train"),
     "reference": Backend("via_reference"),
 }
