@@ -41,12 +41,13 @@ class Picture:
 
 @dataclass(frozen=True)
 class Section:
-    """One numbered part of a report, in the order of its fields."""
+    """One numbered part of a report, in the order of its fields; plots stand beside each other where they fit."""
 
     title: str
     text: Sequence[str] = ()
     pictures: Sequence[Picture] = ()
     plots: Sequence[str] = ()
+    side_by_side: bool = False
     tables: Sequence[Table] = ()
     code: str = ""
     notes: Sequence[str] = ()

@@ -240,6 +240,7 @@ def predict(
     *,
     model: Path,
     save: Annotated[Path | None, Parameter(name=["--save", "-s"])] = None,
+    show_: Annotated[bool, Parameter(name="--show", negative="")] = False,
     policy: Literal["every", "latest"] | None = None,
     top: int | None = None,
     threshold: float | None = None,
@@ -259,6 +260,7 @@ def predict(
         sources: pictures, folders, or shell patterns; or one video: a file, an address (rtsp://…), or camera:0.
         model: an .onnx file with its spec inside; one without needs `labels`.
         save: file or folder for the pictures with the answers drawn on them; of a video, an .mp4, .mkv or .mov.
+        show_: of a video: a window with the answers drawn; closing it ends the work.
         policy: of a video: answer `every` frame, or the `latest` and drop those that have become old; cameras and
             addresses are latest, files every, when left out.
         top: number of answers for each picture; 5 classes or all objects when left out.
@@ -275,10 +277,11 @@ def predict(
 
     asked = Asked(model, top, backend, threads, labels, size, threshold)
     if len(sources) == 1 and names_video(sources[0]):
-        predict_video(sources[0], asked, save, policy, json)
+        predict_video(sources[0], asked, save, policy, json, show_)
         return
-    if policy is not None:
-        raise BadValue(f"--policy {policy} is for one video; {', '.join(sources)} was given")
+    if policy is not None or show_:
+        given = "--show" if show_ else f"--policy {policy}"
+        raise BadValue(f"{given} is for one video; {', '.join(sources)} was given")
     failed = predict_pictures(sources, asked, save, json)
     if failed:
         raise SystemExit(1)
@@ -402,6 +405,61 @@ def bench(
     with progress.bar() as tell:
         records = bench_files(files, backends, threads, precision, size, batch, runs, seconds, processes, output, tell)
     show.result(records, json, partial(timings.records, stated=stated))
+
+
+@app.command
+def study(
+    name: Literal["correlation", "activations", "blocks", "scaling", "imagenet", "metalnet", "all"],
+    /,
+    *,
+    output: Output = Path("runs/study"),
+    quick: Annotated[bool, Flag] = False,
+    again: Annotated[bool, Flag] = False,
+    engines: str = "native,onnxruntime,openvino",
+    precision: Literal["float32", "bfloat16", "int8"] = "float32",
+    models: Path | None = None,
+    json: Json = False,
+) -> None:
+    """Measure what latency depends on, over many networks, in turns with one that shows how steady the machine is.
+
+    `underone study all --quick -o runs/study`
+
+    Stopped and called again, it goes on where it was; `--again` begins anew.
+
+    Args:
+        name: correlation (latency against MACs, parameters, bytes, depth), activations, blocks (skips, squeeze and
+            excitation, branches), scaling (width, depth, resolution, batch, threads), imagenet (the table of
+            MobileOne's paper), metalnet (frames a second beside the Metal library's), or all.
+        output: folder for the trials and the page, report.html.
+        quick: half a second for each engine and network instead of six.
+        again: measure also what was measured on this machine before.
+        engines: separated by commas; the first one is set against the paper.
+        precision: number format to calculate in; int8: files quantised by the packaged photographs.
+        models: folder of the networks' ONNX files, kept for the next time; in the cache when left out.
+        json: print the trials as JSON.
+    """
+    from .study import run
+
+    with progress.bar() as tell:
+        trials = run(name, output, engines, precision, models, tell, quick=quick, again=again)
+    show.result(trials, json, timings.trials)
+    if not json:
+        show.line(f"report: {output / 'report.html'}")
+
+
+@app.command
+def report(folder: Path, /, *, output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None) -> None:
+    """Draw the page of a study again from its trials, here or on another machine.
+
+    `underone report runs/study`
+
+    Args:
+        folder: that a study wrote.
+        output: folder for report.html and the plots; the same when left out.
+    """
+    from .study import draw
+
+    show.line(f"report: {draw(folder, output)}")
 
 
 @app.command

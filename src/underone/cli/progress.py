@@ -33,13 +33,14 @@ def steps() -> Iterator[Callable[[str], None]]:
 @contextmanager
 def bar() -> Iterator[Callable[[str, int, int], None]]:
     """Give a function (what, done, total) that moves a progress bar on standard error."""
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.completed}/{task.total}"),
         TimeElapsedColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
     )
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         task = progress.add_task("starting")

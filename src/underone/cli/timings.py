@@ -10,6 +10,7 @@ from .show import line, new_table, out
 if TYPE_CHECKING:
     from ..bench import Record
     from ..runtime import Layer, Profile
+    from ..study import Trial
 
 
 def records(value: "Sequence[Record]", stated: "Sequence[str]" = ()) -> None:
@@ -51,6 +52,24 @@ def _figures(timed: "Sequence[Record]", stated: "Sequence[str]") -> None:
             told = str(figure(r, name) or f"of {len(r.samples_ms)} calls: too few, or too short")
             table.add_row(escape(r.model), r.engine, str(r.threads), r.precision, name, told)
     out.print(table)
+
+
+def trials(value: "Sequence[Trial]") -> None:
+    """Print what a study found, one line a network; what was refused says why below."""
+    from ..study.columns import engines_of, peer_cell, reasons, sentinel_cell, time_cell
+
+    engines = engines_of(value)
+    table = new_table(None)
+    for name in ("network", "form", "px", "batch", "threads"):
+        table.add_column(name, no_wrap=True)
+    for name in (*engines, "by sentinel", "best peer by ours"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for t in value:
+        case = (t.case.form, str(t.case.size), str(t.case.batch), str(t.case.threads))
+        times = (time_cell(t.engines.get(engine)) for engine in engines)
+        table.add_row(escape(t.name), *case, *times, sentinel_cell(t, engines[0]) if engines else "–", peer_cell(t))
+    out.print(table)
+    line(*(f"  {text}" for t in value for text in reasons(t)))
 
 
 def profiles(value: "Sequence[Profile]") -> None:

@@ -13,7 +13,7 @@ class Case(Frozen):
     """One network in one form, fed and run in one way.
 
     Attributes:
-        source: where the network comes from, ``zoo:``, ``timm:``, ``torchvision:``, ``here:`` or ``layers:``, and a name.
+        source: ``zoo:``, ``timm:``, ``torchvision:``, ``here:`` or ``layers:`` and the name of a network there.
         form: ``folded``, or ``training`` with all branches.
         size: height and width of the picture.
         batch: pictures a call.

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..bench import Contestant, Record, compare_engines, describe
+from ..bench import Contestant, Machine, Record, compare_engines, describe
 from ..bench.processes import failed
 from ..errors import BadValue, UnderOneError, UnknownName
 from ..files import make_folder, sha256_of
@@ -86,46 +86,41 @@ def run_studies(
     for name in engines:
         if name not in BACKENDS:
             raise UnknownName("backend", name, BACKENDS)
-    make, fingerprint = build or _builder(), describe().fingerprint
+    make, machine = build or _builder(), describe()
     make_folder(folder), make_folder(models)
     sentinel = make(SENTINEL, models)
     trials = []
     for done, case in enumerate(cases):
         if progress:
             progress(f"{case.source} {case.size} px, {case.threads} threads", done, len(cases))
-        path = trial_path(case, folder, fingerprint)
+        path = trial_path(case, folder, machine.fingerprint)
         before = Trial.from_json(path.read_bytes(), str(path)) if path.exists() and not again else None
-        trial = _tried(case, sentinel, models, make, engines, effort, before)
+        trial = begun(case, models, make, machine)
+        if before is not None and before.sha256 == trial.sha256 and {*engines} <= {*before.engines}:
+            trial = before
+        elif trial.error is None:
+            records = measured(case, models / f"{case.file}.onnx", sentinel, engines, effort)
+            trial = trial.model_copy(update={"records": records})
         if trial is not before:
             write_trial(trial, path)
         trials.append(trial)
     return trials
 
 
+def begun(case: Case, models: Path, make: Builder, machine: Machine) -> Trial:
+    """Make the file of a case if need be, and count what it costs; nothing is measured yet."""
+    try:
+        path = make(case, models)
+        facts = count_facts(read_onnx(path), case.batch)
+    except UnderOneError as error:
+        return Trial(case=case, machine=machine, error=str(error))
+    return Trial(case=case, machine=machine, sha256=sha256_of(path), facts=facts)
+
+
 def _builder() -> Builder:
     from .networks.build import build
 
     return build
-
-
-def _tried(
-    case: Case,
-    sentinel: Path,
-    models: Path,
-    make: Builder,
-    engines: Sequence[str],
-    effort: Effort,
-    before: Trial | None,
-) -> Trial:
-    try:
-        path = make(case, models)
-    except UnderOneError as error:
-        return Trial(case=case, error=str(error))
-    digest = sha256_of(path)
-    if before is not None and before.sha256 == digest and {*engines} <= {*before.engines}:
-        return before
-    facts = count_facts(read_onnx(path), case.batch)
-    return Trial(case=case, sha256=digest, facts=facts, records=measured(case, path, sentinel, engines, effort))
 
 
 def measured(case: Case, path: Path, sentinel: Path, engines: Sequence[str], effort: Effort) -> tuple[Record, ...]:

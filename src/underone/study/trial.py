@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from ..bench import Ratio, Record, ratio
+from ..bench import Machine, Ratio, Record, ratio
 from ..errors import BadFile
 from ..files import atomic_write
 from ..graph import Graph, count
 from ..graph.passes import fold_batch_norm
 from ..spec import Frozen, read_record
 from .cases import Case
+from .table import BY_SOURCE
 
 TRIAL_VERSION = (1, 0)
 SENTINEL = Case(source="zoo:mobileone_s0")  # measured in turns with every case: its drift is the machine's
@@ -38,6 +39,7 @@ class Trial(Frozen):
 
     Attributes:
         case: what was measured.
+        machine: where.
         sha256: of the file.
         facts: None where the file could not be made.
         records: of the sentinel, then of each engine; an engine that refused has a Record with the error.
@@ -46,6 +48,7 @@ class Trial(Frozen):
 
     trial_version: str = "{}.{}".format(*TRIAL_VERSION)
     case: Case
+    machine: Machine
     sha256: str = ""
     facts: Facts | None = None
     records: tuple[Record, ...] = ()
@@ -65,6 +68,12 @@ class Trial(Frozen):
         """Give the median of an engine, None where it has none."""
         record = self.engines.get(engine)
         return record.median_ms if record is not None else None
+
+    @property
+    def name(self) -> str:
+        """The network as its source prints it, or else the name of the source."""
+        network = BY_SOURCE.get(self.case.source)
+        return network.name if network is not None else self.case.source.partition(":")[2]
 
     def against_sentinel(self, engine: str) -> Ratio | None:
         """Give how many times slower the case is than the sentinel in the same rounds."""

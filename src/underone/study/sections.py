@@ -1,0 +1,316 @@
+"""The sections of a study's page: tables, plots and sentences from trials of one machine and one precision."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from ..bench.report import Section, Table
+from .cases import SCALING, STUDIES, Case
+from .columns import deviation, digits, engines_of, peer_cell, reasons, sentinel_cell, time_cell
+from .published import ACTIVATIONS_MS, CORRELATIONS, DEVICES, METAL_FPS
+from .rank import Correlation, front, spearman
+from .scatter import Point, scatter, touchable
+from .table import BY_SOURCE, Network, score_of
+from .trial import Trial
+
+Draw = Callable[[str, Figure], None]  # keeps a plot as files, under a name
+
+METRICS: dict[str, Callable[[Trial], float]] = {
+    "MACs": lambda t: t.facts.macs if t.facts else 0,
+    "parameters": lambda t: t.facts.params if t.facts else 0,
+    "bytes moved": lambda t: t.facts.bytes_moved if t.facts else 0,
+    "depth": lambda t: t.facts.depth if t.facts else 0,
+}
+PUBLISHED: dict[str, Callable[[Network], float | None]] = {
+    "iPhone 12 (paper)": lambda n: n.phone_ms,
+    "Xeon 5118 (paper)": lambda n: n.cpu_ms,
+    "2080 Ti (paper)": lambda n: n.gpu_ms,
+}
+
+
+def chosen(trials: Sequence[Trial], cases: Sequence[Case]) -> list[Trial]:
+    """Pick the trials of cases, in the order of the cases, whatever their precision is."""
+    by_case = {trial.case.model_copy(update={"precision": "float32"}): trial for trial in trials}
+    return [by_case[case] for case in cases if case in by_case]
+
+
+def correlation(trials: Sequence[Trial], draw: Draw) -> Section | None:
+    """Set latency against what a network costs: rank correlations, and the paper's figure 2 with ours beside it."""
+    found = [t for t in chosen(trials, STUDIES["correlation"]) if t.facts is not None]
+    engines = [e for e in engines_of(found) if sum(t.milliseconds(e) is not None for t in found) >= 3]
+    if not engines:
+        return None
+    columns: dict[str, list[tuple[Trial, float]]] = {e: _measured(found, e) for e in engines}
+    columns |= {name: _printed(found, of) for name, of in PUBLISHED.items()}
+    columns = {name: pairs for name, pairs in columns.items() if len(pairs) >= 3}
+    rhos = {(name, m): _rho(pairs, of) for name, pairs in columns.items() for m, of in METRICS.items()}
+    rows = [(name, *(str(rhos[name, m]) for m in METRICS)) for name in columns]
+    plots = []
+    for metric, of in METRICS.items():
+        points = _points(columns[engines[0]], of, engines[0])
+        if metric in ("MACs", "parameters"):
+            points += _points(_printed(found, PUBLISHED["iPhone 12 (paper)"]), of, "iPhone 12 (paper)", named=False)
+        title = f"ρ = {rhos[engines[0], metric].rho:.2f} on {engines[0]}"
+        plot = scatter(points, title, f"{metric}, batch 1", "milliseconds")
+        draw(f"correlation-{metric.replace(' ', '-').lower()}", plot)
+        plots.append(touchable(plot, points))
+    return Section(
+        title="What latency goes with",
+        text=(
+            f"Spearman's rank correlation over {len(found)} networks, folded where they fold, with its 95 % interval "
+            "by drawing the networks again, and the share p of random orders that correlate as much. A row of the "
+            "paper is what its own table 9 gives on the same networks.",
+            *_compared(rhos, engines[0]),
+        ),
+        plots=plots,
+        side_by_side=True,
+        tables=[Table(("latency on", *METRICS), rows)],
+    )
+
+
+def imagenet(trials: Sequence[Trial], draw: Draw) -> Section | None:
+    """Set accuracy as published beside what was counted and measured; the front of the best; what folding is worth."""
+    found = chosen(trials, STUDIES["imagenet"])
+    engines = engines_of(found)
+    if not engines:
+        return None
+    timed = [
+        t for t in found if t.case.form == "folded" and t.milliseconds(engines[0]) and BY_SOURCE.get(t.case.source)
+    ]
+    pairs = [(t.milliseconds(engines[0]) or 0.0, BY_SOURCE[t.case.source].top1) for t in timed]
+    best = {timed[i].case.source for i in front(pairs)}
+    points = [
+        Point(t.name, x, y, _kind(t.name), t.case.source in best, _sure(t, engines[0]))
+        for t, (x, y) in zip(timed, pairs, strict=True)
+    ]
+    plots = []
+    if points:
+        plot = scatter(points, "names: nobody is faster and better", f"milliseconds, {engines[0]}", "top-1, %", False)
+        draw("imagenet-front", plot)
+        plots.append(touchable(plot, points))
+    header = ("network", "form", "front", "top-1 %", "MACs M", "params M", *engines, "by sentinel", "best peer by ours",
+              "iPhone 12", "Xeon 5118", "2080 Ti")  # fmt: skip
+    rows = [_imagenet_row(t, engines, best) for t in found]
+    counted = [deviation(BY_SOURCE[t.case.source], t.facts) for t in timed if t.facts]
+    notes = [text for text in counted if text] + [text for t in found for text in reasons(t)]
+    return Section(
+        title="Accuracy and latency",
+        text=(
+            "Accuracy as published, MACs and parameters counted from the file, milliseconds measured here (median, "
+            "95 % interval over rounds; ?: not stable). The last three columns are printed in the paper.",
+            *_unfolded(found, engines[0]),
+        ),
+        plots=plots,
+        tables=[Table(header, rows, frozenset(range(3, len(header))))],
+        notes=notes,
+    )
+
+
+def activations(trials: Sequence[Trial], draw: Draw) -> Section | None:  # noqa: ARG001
+    """Set activations beside each other, here and in the paper."""
+    found = chosen(trials, STUDIES["activations"])
+    engines = engines_of(found)
+    if not engines:
+        return None
+    paper = [(t, ACTIVATIONS_MS[t.name]) for t in found if t.name in ACTIVATIONS_MS]
+    rows = [
+        (t.name, *(time_cell(t.engines.get(e)) for e in engines), *_times_first(found, t, engines[0]),
+         digits(ACTIVATIONS_MS.get(t.name)), _paper_ratio(t.name))
+        for t in found
+    ]  # fmt: skip
+    header = ("activation", *engines, f"by ReLU, {engines[0]}", "iPhone 12 (paper)", "by ReLU (paper)")
+    both = [(ms, t.milliseconds(e)) for e in engines for t, ms in paper if e == engines[0] and t.milliseconds(e)]
+    agree = spearman(*zip(*both, strict=True)) if len(both) >= 3 else None
+    return Section(
+        title="What an activation costs",
+        text=(
+            "30 dense 3x3 convolutions in a layout of our own, because the paper prints none: only the order can be "
+            "compared with its figures.",
+            *([f"Both orders correlate with ρ = {agree.rho:.2f} (p {agree.p:.3f}, n {agree.pairs})."] if agree else []),
+        ),
+        tables=[Table(header, rows, frozenset(range(1, len(header))))],
+        notes=[text for t in found for text in reasons(t)],
+    )
+
+
+def blocks(trials: Sequence[Trial], draw: Draw) -> Section | None:  # noqa: ARG001
+    """Set skips, squeeze and excitation, and branches before and after folding beside the plain network."""
+    found = chosen(trials, STUDIES["blocks"])
+    engines = engines_of(found)
+    if not engines:
+        return None
+    rows = [
+        (t.name.replace("relu", "plain", 1) if t.name == "relu" else t.name, t.case.form, _millions(t, "params"),
+         _millions(t, "macs"), *(time_cell(t.engines.get(e)) for e in engines), *_times_first(found, t, engines[0]))
+        for t in found
+    ]  # fmt: skip
+    header = ("blocks", "form", "params M", "MACs M", *engines, f"by plain, {engines[0]}")
+    return Section(
+        title="What blocks cost",
+        text=("The network of the activations, with ReLU: branches are those of MobileOne, in both forms.",),
+        tables=[Table(header, rows, frozenset(range(2, len(header))))],
+        notes=[text for t in found for text in reasons(t)],
+    )
+
+
+def scaling(trials: Sequence[Trial], draw: Draw) -> Section | None:  # noqa: ARG001
+    """Tell how latency grows with width, depth, resolution, batch and threads."""
+    tables = []
+    engines = engines_of(chosen(trials, STUDIES["scaling"]))
+    for axis, cases in SCALING.items():
+        found = chosen(trials, cases)
+        header = (axis, "px", "batch", "threads", "MACs M", *engines, f"ns by MAC, {engines[0]}") if engines else ()
+        rows = [
+            (t.name, str(t.case.size), str(t.case.batch), str(t.case.threads), _millions(t, "macs"),
+             *(time_cell(t.engines.get(e)) for e in engines), _by_work(t, engines[0]))
+            for t in found
+        ]  # fmt: skip
+        if rows:
+            tables.append(Table(header, rows, frozenset(range(1, len(header))), axis))
+    if not tables:
+        return None
+    text = "MACs are those of the whole batch. A network scales well where the time for a MAC stays the same."
+    return Section(title="How latency grows", text=(text,), tables=tables)
+
+
+def metalnet(trials: Sequence[Trial], draw: Draw) -> Section | None:  # noqa: ARG001
+    """Set frames a second beside those of the Metal library of 2018."""
+    found = chosen(trials, STUDIES["metalnet"])
+    engines = engines_of(found)
+    if not engines:
+        return None
+    rows = [
+        (t.name, str(t.case.size), _millions(t, "params"), _millions(t, "macs"),
+         *(_rate(t, e) for e in engines), *map(digits, METAL_FPS[t.case.source]))
+        for t in found
+    ]  # fmt: skip
+    header = ("network", "px", "params M", "MACs M", *(f"{e}, fps" for e in engines), *DEVICES)
+    return Section(
+        title="Frames a second beside MetalNet",
+        text=(
+            "Ours: one picture after the other, no suppression, no preparation, one thread. MetalNet's, as published "
+            "in 2018: the GPU of the device, three pictures at a time, no suppression, resizing not counted.",
+        ),
+        tables=[Table(header, rows, frozenset(range(1, len(header))))],
+        notes=[text for t in found for text in reasons(t)],
+    )
+
+
+def drift(trials: Sequence[Trial]) -> Section | None:
+    """Tell how the sentinel fared, from the first trial to the last."""
+    seen = sorted(
+        ((t.sentinel.date, t.case.threads, t.sentinel) for t in trials if t.sentinel and t.sentinel.samples_ms),
+        key=lambda row: row[:2],
+    )
+    single = [record for _, threads, record in seen if threads == 1]
+    if len(single) < 2:
+        return None
+    medians = [record.median_ms or 0.0 for record in single]
+    stable = np.mean([record.verdict == "stable" for t in trials for record in t.engines.values()])
+    return Section(
+        title="How steady the machine was",
+        text=(
+            f"MobileOne-S0 was measured in turns with every network, {len(single)} times on one thread: "
+            f"{digits(medians[0])} ms first, {digits(medians[-1])} last, {digits(min(medians))} to "
+            f"{digits(max(medians))} in between. {100 * stable:.0f} % of the Records are stable. What is called `by "
+            "sentinel` is paired round by round, so that drift leaves it alone.",
+        ),
+    )
+
+
+SECTIONS = (correlation, imagenet, activations, blocks, scaling, metalnet)
+
+
+def _measured(trials: Sequence[Trial], engine: str) -> list[tuple[Trial, float]]:
+    return [(t, ms) for t in trials if (ms := t.milliseconds(engine)) is not None]
+
+
+def _printed(trials: Sequence[Trial], of: Callable[[Network], float | None]) -> list[tuple[Trial, float]]:
+    return [(t, ms) for t in trials if (ms := of(BY_SOURCE[t.case.source])) is not None]
+
+
+def _rho(pairs: Sequence[tuple[Trial, float]], of: Callable[[Trial], float]) -> Correlation:
+    return spearman([of(t) for t, _ in pairs], [ms for _, ms in pairs])
+
+
+def _points(
+    pairs: Sequence[tuple[Trial, float]], of: Callable[[Trial], float], group: str, named: bool = True
+) -> list[Point]:
+    return [
+        Point(t.name, of(t), ms, group, named and t.name.startswith("MobileOne"), _sure(t, group) if named else True)
+        for t, ms in pairs
+    ]
+
+
+def _sure(trial: Trial, engine: str) -> bool:
+    record = trial.engines.get(engine)
+    return record is not None and record.verdict == "stable"
+
+
+def _compared(rhos: dict[tuple[str, str], Correlation], engine: str) -> list[str]:
+    """Say of each correlation that the paper prints whether ours is another: whether its figure is in our interval."""
+    found = []
+    for (device, metric), (rho, p) in CORRELATIONS.items():
+        ours = rhos[engine, metric]
+        verdict = "agrees with" if ours.low <= rho <= ours.high else "disagrees with"
+        found.append(
+            f"{metric}: {ours.rho:.2f} on {engine} {verdict} the paper's {rho:.2f} (p {p:.2f}) for its {device}."
+        )  # fmt: skip
+    return found
+
+
+def _unfolded(trials: Sequence[Trial], engine: str) -> list[str]:
+    """Warn of training forms, with the price of measuring them by mistake."""
+    folded = {t.case.source: t for t in trials if t.case.form == "folded"}
+    found = []
+    for t in trials:
+        plain, ms = folded.get(t.case.source), t.milliseconds(engine)
+        before = plain.milliseconds(engine) if plain else None
+        if t.case.form == "training" and ms and before:
+            found.append(f"{t.name} {ms / before:.1f}×")
+    if not found:
+        return []
+    return [
+        f"Rows in training form are not what ships. Measured by mistake they cost, on {engine}: {', '.join(found)}."
+    ]
+
+
+def _imagenet_row(t: Trial, engines: Sequence[str], best: set[str]) -> tuple[str, ...]:
+    network = BY_SOURCE[t.case.source]
+    marked = "●" if t.case.source in best and t.case.form == "folded" else ""
+    return (
+        t.name, t.case.form, marked, digits(score_of(t.case.source, t.case.size)), _millions(t, "macs"),
+        _millions(t, "params"), *(time_cell(t.engines.get(e)) for e in engines), sentinel_cell(t, engines[0]),
+        peer_cell(t), *(digits(of(network)) for of in PUBLISHED.values()),
+    )  # fmt: skip
+
+
+def _millions(t: Trial, field: str) -> str:
+    return "–" if t.facts is None else digits(getattr(t.facts, field) / 1e6)
+
+
+def _times_first(trials: Sequence[Trial], t: Trial, engine: str) -> tuple[str]:
+    first, ms = trials[0].milliseconds(engine), t.milliseconds(engine)
+    return (f"{ms / first:.2f}×" if ms and first else "–",)
+
+
+def _paper_ratio(name: str) -> str:
+    return f"{ACTIVATIONS_MS[name] / ACTIVATIONS_MS['relu']:.2f}×" if name in ACTIVATIONS_MS else "–"
+
+
+def _by_work(t: Trial, engine: str) -> str:
+    ms = t.milliseconds(engine)
+    return "–" if ms is None or t.facts is None else f"{1e6 * ms / t.facts.macs:.4f}"
+
+
+def _rate(t: Trial, engine: str) -> str:
+    ms = t.milliseconds(engine)
+    return "refused" if ms is None else digits(1000 / ms)
+
+
+def _kind(name: str) -> str:
+    attention = ("Mobile-Former", "ConViT", "MobileViT", "PiT", "DeiT", "Swin")
+    return (
+        "MobileOne" if name.startswith("MobileOne") else "attention" if name.startswith(attention) else "convolutions"
+    )
