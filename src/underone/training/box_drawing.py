@@ -25,6 +25,6 @@ def sheet(path: Path, detect: Detect, pictures: BoxedPictures, rows: Sequence[in
         kept = said.scores >= SHOWN
         right = draw_frames(pixels, truth.corners, truth.class_ids)
         found = draw_frames(pixels, said.corners[kept], said.class_ids[kept], [f"{s:.2f}" for s in said.scores[kept]])
-        return right, found, f"{Path(pictures.name(row)).name}: {len(truth.corners)} right, {int(kept.sum())} said"
+        return right, found, f"{Path(pictures.name(row)).name}: {len(truth.corners)} labelled, {int(kept.sum())} found"
 
     drawing.comparisons(path, pictures, rows, compared)
