@@ -1,6 +1,7 @@
 """`underone predict` on a video, as a user types it."""
 
 import json
+from contextlib import nullcontext
 from fractions import Fraction
 
 import numpy as np
@@ -90,3 +91,27 @@ def test_videos_are_known_by_their_names(name):
 @pytest.mark.parametrize("name", ["a.png", "mp4", "photos"])
 def test_pictures_and_folders_are_no_videos(name):
     assert not names_video(name)
+
+
+def test_a_window_shows_the_answers_until_it_is_closed(run, model, clip, tmp_path, monkeypatch):
+    shown, out = [], tmp_path / "out.mp4"
+
+    class Closing(nullcontext):
+        def __enter__(self):
+            return self
+
+        def show(self, picture):
+            shown.append(picture.size)
+            return len(shown) < 5
+
+    monkeypatch.setattr("underone.cli.video.Window", Closing)
+    code, said = run("predict", clip, "--model", model, "--show", "--save", out)
+    assert (code, shown) == (0, [(640, 480)] * 5)
+    assert "5 frames of" in said.out
+    assert len(frames_of(out)) == 5
+
+
+def test_a_window_for_pictures_is_refused(run, model, picture):
+    code, said = run("predict", picture, "--model", model, "--show")
+    assert code == 1
+    assert "--show is for one video" in said.err.replace("\n", " ")

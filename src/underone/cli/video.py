@@ -15,6 +15,7 @@ from ..post import Detection
 from ..video import Policy, Seen, VideoWriter, stream
 from . import progress, show
 from .predict import Asked
+from .window import Window
 
 _REMEMBERED = 10_000  # frames that the last line speaks of: a camera has no end
 _SUFFIXES = frozenset((".mp4", ".mov", ".mkv", ".m4v", ".avi", ".webm", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".3gp"))
@@ -25,17 +26,23 @@ def names_video(source: str) -> bool:
     return source.startswith("camera:") or "://" in source or Path(source).suffix.lower() in _SUFFIXES
 
 
-def predict_video(source: str, asked: Asked, save: Path | None, policy: Policy | None, json: bool) -> None:
+def predict_video(
+    source: str, asked: Asked, save: Path | None, policy: Policy | None, json: bool, in_window: bool
+) -> None:
     """Ask about every frame; objects keep their numbers. What was drawn before an error or Ctrl-C is kept.
+
+    The work ends when the window is closed.
 
     Raises:
         BadFile: the video cannot be read or ends before it should, the drawing cannot be written, or as `Asked.opened`.
-        BadValue: the suffix of `save` is of no video, or as `Asked.opened`.
+        BadValue: the suffix of `save` is of no video, there is no display for a window, or as `Asked.opened`.
+        Unsupported: this Python has no windows.
     """
     told = _Told(json)
     with ExitStack() as stack:
         net, ask = stack.enter_context(asked.opened())
         writer = stack.enter_context(VideoWriter(save)) if save is not None else None
+        window = stack.enter_context(Window(source)) if in_window else None
         tracker = Tracker() if net.spec.task == "detect" else None
         frames = stream(source, ask, policy=policy)
         stack.callback(frames.close)
@@ -44,10 +51,13 @@ def predict_video(source: str, asked: Asked, save: Path | None, policy: Policy |
         for seen in frames:
             answer = seen.answer.followed(tracker) if tracker and isinstance(seen.answer, Detection) else seen.answer
             begun = time.perf_counter()
+            drawn = answer.draw(asked.top) if writer or window else None
             if writer is not None:
-                writer.write(answer.draw(asked.top), seen.frame.time)
+                writer.write(drawn, seen.frame.time)
             told.about(seen, answer, asked.top, time.perf_counter() - begun)
             step(seen.frame.index + 1, told.rate())
+            if window is not None and not window.show(drawn):
+                break
 
 
 class _Told:
