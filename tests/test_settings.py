@@ -41,3 +41,10 @@ def test_wrong_threads_are_said(monkeypatch, text):
     monkeypatch.setenv("UNDERONE_THREADS", text)
     with pytest.raises(BadValue, match=f"UNDERONE_THREADS='{text}'; a whole number from 1 up is required"):
         settings.threads()
+
+
+def test_python_of_executorch_may_be_unset(monkeypatch):
+    monkeypatch.delenv("UNDERONE_EXECUTORCH", raising=False)
+    assert settings.executorch_python() is None
+    monkeypatch.setenv("UNDERONE_EXECUTORCH", "bin/python")
+    assert settings.executorch_python() == Path("bin/python")

@@ -60,8 +60,8 @@ class Unsupported(UnderOneError, NotImplementedError):
 class MissingExtra(UnderOneError, ImportError):
     """An optional package is not installed; the message is the command that installs it."""
 
-    def __init__(self, what: str, package: str, extra: str) -> None:
-        super().__init__(f"{what} needs the package {package}; install it with: pip install 'underone[{extra}]'")
+    def __init__(self, what: str, package: str, extra: str, hint: str = "") -> None:
+        super().__init__(f"{what} needs the package {package}; install it with: pip install 'underone[{extra}]'{hint}")
 
 
 class FetchFailed(UnderOneError, OSError):

@@ -6,6 +6,7 @@ An argument given in code comes first, then these:
     UNDERONE_ASSETS    folder with real weights and photographs, searched before any download
     UNDERONE_OFFLINE   1: never touch the network
     UNDERONE_THREADS   threads of an engine when the caller names none
+    UNDERONE_EXECUTORCH  path of a Python that has executorch and underone (default: this one, where it has)
     UNDERONE_ISA       instruction set of the native engine: avx2, avx512, avx512_bf16 or amx (default: the best)
 """
 
@@ -49,3 +50,9 @@ def threads() -> int:
 def isa() -> str | None:
     """Return the instruction set that the native engine is held to, or None."""
     return os.environ.get("UNDERONE_ISA") or None
+
+
+def executorch_python() -> Path | None:
+    """Return the Python that makes and runs ExecuTorch programs, or None when the variable is unset."""
+    given = os.environ.get("UNDERONE_EXECUTORCH")
+    return Path(given) if given else None

@@ -1,0 +1,87 @@
+"""ExecuTorch programs, made and run by the Python that has executorch."""
+
+import subprocess
+import sys
+
+import pytest
+
+import underone as uo
+from underone.compare import Verdict
+from underone.errors import BadValue, MissingExtra, Unsupported
+from underone.formats.executorch import environment, executorch_python, of_pte, write_pte
+from underone.graph import Graph, Value
+
+
+@pytest.fixture(scope="session")
+def executorch():
+    """Skip where no Python has executorch and this project."""
+    try:
+        python = executorch_python()
+    except MissingExtra as error:
+        pytest.skip(str(error))
+    asked = subprocess.run([python, "-c", "import executorch, underone.graph"], capture_output=True, text=True)
+    if asked.returncode:
+        pytest.skip(f"{python}: {asked.stderr.strip().splitlines()[-1]}")
+
+
+@pytest.mark.slow
+def test_network_is_proven_by_executorch(tmp_path, two_heads, executorch):
+    path = uo.export(two_heads(65), tmp_path / "both.pte")
+    verdict = Verdict.from_json(path.with_name("both.pte.verdict.json").read_text())
+    assert {row.on.split(", ")[1] for row in verdict.comparisons} == {"executorch"}
+    assert {row.output for row in verdict.comparisons} == {"codes_out", "logits"}
+    assert max(row.nmse for row in verdict.comparisons) < 1e-10
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["both.pte", "both.pte.verdict.json"]
+
+
+@pytest.mark.slow
+def test_fault_is_found_and_a_damaged_program_is_one_line(tmp_path, two_heads, executorch):
+    from underone.formats.forms import of_graph
+    from underone.formats.read_back import FORMATS, judge
+
+    path = tmp_path / "both.pte"
+    write_pte(two_heads(64, padding="SAME_LOWER"), path, "float32")
+    verdict = judge(path, "both.pte", of_graph(two_heads(64)), "float32", FORMATS[".pte"])
+    assert not verdict.passed
+    path.write_bytes(b"no program")
+    spec = two_heads(64).spec
+    with of_pte(path, spec) as form, pytest.raises(Unsupported, match=r"^ExecuTorch cannot run both\.pte: .+$"):
+        form.run({"image": two_heads(64).constants["stem"]})
+
+
+def test_worker_that_fails_is_one_line(tmp_path, two_heads, monkeypatch):
+    worker = tmp_path / "python"
+    worker.write_text("#!/bin/sh\necho first >&2\necho no such thing >&2\nexit 1\n")
+    worker.chmod(0o755)
+    monkeypatch.setenv("UNDERONE_EXECUTORCH", str(worker))
+    with pytest.raises(Unsupported, match=r"^both cannot be written for ExecuTorch: no such thing$"):
+        uo.export(two_heads(33), tmp_path / "a.pte")
+    worker.write_text("#!/bin/sh\nexit 1\n")
+    with (
+        of_pte(tmp_path / "a.pte", two_heads(33).spec) as form,
+        pytest.raises(Unsupported, match=r"^ExecuTorch cannot run a\.pte: the worker ended without a word$"),
+    ):
+        form.run({"image": two_heads(33).constants["stem"]})
+    assert [p.name for p in tmp_path.iterdir()] == ["python"]
+
+
+def test_python_is_the_named_one_or_none(tmp_path, two_heads, monkeypatch):
+    monkeypatch.setenv("UNDERONE_EXECUTORCH", str(tmp_path / "none"))
+    with pytest.raises(BadValue, match=r"UNDERONE_EXECUTORCH='.*none' is no file; the path of a Python"):
+        executorch_python()
+    monkeypatch.delenv("UNDERONE_EXECUTORCH")
+    monkeypatch.setattr(environment, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=r"pip install 'underone\[executorch\]'; or, beside .*: python3 -m venv"):
+        uo.export(two_heads(33), tmp_path / "a.pte")
+    monkeypatch.setattr(environment, "find_spec", lambda name: object())
+    assert executorch_python() == sys.executable
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_has_no_form_is_refused_in_one_line(tmp_path, two_heads):
+    with pytest.raises(Unsupported, match=r"a \.pte is written in float32, not in float16"):
+        uo.export(two_heads(33), tmp_path / "a.pte", "float16")
+    with pytest.raises(Unsupported, match=r"input 'image' .* is open; ExecuTorch .* give size=\(H, W\)"):
+        write_pte(Graph((), (Value("image", (None, 3, None, None)),), (), {}), tmp_path / "a.pte", "float32")
+    with pytest.raises(Unsupported, match=r"nms=True: a \.pte"):
+        uo.export(two_heads(33), tmp_path / "a.pte", nms=True)
