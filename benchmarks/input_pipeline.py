@@ -13,7 +13,7 @@ one Record for each into benchmarks/input_pipeline/.
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -21,21 +21,24 @@ from random import Random
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 from turns import in_turns
 
 from underone.bench import Record, ratio, write_records
 from underone.bench.record import Protocol
 from underone.data import Pictures
+from underone.data.order import Draw, batches
 from underone.data.pictures import FilePictures, columns
 from underone.errors import ParityFailed
 from underone.files import make_folder
 from underone.image import read_image
 from underone.training import recipe_of
 from underone.training.augmentation import augment, draw_crop
-from underone.training.batches import Sample, Sampler, epoch_batches
+from underone.training.batches import Sampler, epoch_batches
 from underone.training.decoding import Encoded
 from underone.training.distribution import Group
 from underone.training.recipe import Stage
@@ -43,22 +46,40 @@ from underone.training.recipe import Stage
 RESULTS = Path(__file__).with_name("input_pipeline")
 ROUNDS, WORKERS, BATCH, SETTLED = 5, 2, 32, 8
 FEWEST = 960  # pictures of a pass; a smaller folder is gone through several times
-NOTHING = torch.zeros(0, dtype=torch.uint8)
 RECIPE = recipe_of("finetune").changed(batch=BATCH)
 
+Bytes = NDArray[np.uint8]
 
-def decode_only(pictures: Pictures, index: int, seed: int) -> Sample:  # noqa: ARG001
+
+def decode_only(pictures: Pictures, index: int, seed: int, out: Bytes) -> Tensor:  # noqa: ARG001
     read_image(pictures.read(index))
-    return Sample(NOTHING, torch.tensor(0))
+    return torch.tensor(0)
 
 
-def with_underone(stage: Stage, pictures: Pictures, index: int, seed: int) -> Sample:
-    return Sample(augment(Encoded(pictures.read(index)), seed, RECIPE, stage), torch.tensor(0))
+def with_underone(stage: Stage, pictures: Pictures, index: int, seed: int, out: Bytes) -> Tensor:
+    augment(Encoded(pictures.read(index)), seed, RECIPE, stage, out)
+    return torch.tensor(0)
 
 
-def with_torchvision(chain: v2.Compose, pictures: Pictures, index: int, seed: int) -> Sample:
-    torch.manual_seed(seed)
-    return Sample(chain(Image.open(BytesIO(pictures.read(index))).convert("RGB")), torch.tensor(0))
+class WithTorchvision(Dataset[Tensor]):
+    """The usual data set: a picture by its draw, through torchvision's transforms."""
+
+    def __init__(self, pictures: Pictures, size: int) -> None:
+        crop = v2.RandomResizedCrop(size, scale=(RECIPE.min_scale, 1.0))
+        self.pictures, self.chain = pictures, v2.Compose([crop, v2.RandomHorizontalFlip(), v2.PILToTensor()])
+
+    def __getitem__(self, draw: Draw) -> tuple[Tensor, int]:
+        torch.manual_seed(draw.seed)
+        return self.chain(Image.open(BytesIO(self.pictures.read(draw.picture))).convert("RGB")), 0
+
+
+def by_underone(pictures: Pictures, sampler: Sampler, size: int) -> Iterable[object]:
+    return epoch_batches(pictures, RECIPE, sampler, size, 0, 0, Group(), WORKERS)
+
+
+def with_torchvision(pictures: Pictures, size: int) -> Iterable[object]:
+    order = batches(len(pictures), BATCH, RECIPE.seed, 0)
+    return DataLoader(WithTorchvision(pictures, size), batch_sampler=order, num_workers=WORKERS, prefetch_factor=4)
 
 
 def listed(folder: Path) -> FilePictures:
@@ -78,27 +99,26 @@ def by_torchvision(pictures: Pictures, index: int, size: int, seed: int) -> Tens
 
 def check(pictures: Pictures, ours: Sampler, size: int) -> None:
     for index in range(0, len(pictures), len(pictures) // 50):
-        images = ours(pictures, index, index).image, by_torchvision(pictures, index, size, index)
-        got, wanted = (image.numpy().astype(int) for image in images)
+        out = np.empty((3, size, size), np.uint8)
+        ours(pictures, index, index, out)
+        got, wanted = out.astype(int), by_torchvision(pictures, index, size, index).numpy().astype(int)
         whole = min(Encoded(pictures.read(index)).size) < 2 * size
         apart, moved = (np.abs(wanted - other).mean() for other in (got, np.roll(wanted, (1, 1), (1, 2))))
         if apart > (0 if whole else moved):
             raise ParityFailed(f"the crops of {pictures.name(index)} differ: {apart} on average")
 
 
-def one_pass(pictures: Pictures, sampler: Sampler) -> float:
+def one_pass(batches_of: Callable[[], Iterable[object]]) -> float:
     """Return the milliseconds that a picture takes."""
-    start, seen = 0.0, 0
-    for number, batch in enumerate(epoch_batches(pictures, RECIPE, sampler, 0, 0, Group(), WORKERS), 1):
-        if number > SETTLED:
-            seen += len(batch.names)
+    start, number = 0.0, 0
+    for number, _ in enumerate(batches_of(), 1):
         if number == SETTLED:
             start = time.perf_counter()
-    return 1000 * (time.perf_counter() - start) / seen
+    return 1000 * (time.perf_counter() - start) / (BATCH * (number - SETTLED))
 
 
-def measure(what: str, pictures: Pictures, samplers: dict[str, Sampler], size: int) -> list[Record]:
-    timed = {name: partial(one_pass, pictures, sampler) for name, sampler in samplers.items()}
+def measure(what: str, contestants: dict[str, Callable[[], Iterable[object]]], size: int) -> list[Record]:
+    timed = {name: partial(one_pass, batches_of) for name, batches_of in contestants.items()}
     protocol = Protocol(input="JPEG files", batch=BATCH, size=(size, size))
     packages = ("pillow", "torch")
     return in_turns(timed, protocol, ROUNDS, packages=packages, model=what, threads=WORKERS, precision="uint8")
@@ -107,15 +127,16 @@ def measure(what: str, pictures: Pictures, samplers: dict[str, Sampler], size: i
 def main(folder: str, size: str = "224") -> None:
     torch.set_num_threads(1)
     pictures, side = listed(Path(folder)), int(size)
-    crop = v2.RandomResizedCrop(side, scale=(RECIPE.min_scale, 1.0))
     ours = partial(with_underone, Stage(until=1, size=side))
-    theirs: Callable[..., Sample] = partial(
-        with_torchvision, v2.Compose([crop, v2.RandomHorizontalFlip(), v2.PILToTensor()])
-    )
     check(pictures, ours, side)
     height, width = np.median([Encoded(pictures.read(i)).size for i in range(0, len(pictures), 30)], axis=0).astype(int)
     what = f"{width}x{height}-jpeg-to-{side}"
-    records = measure(what, pictures, {"decode-only": decode_only, "underone": ours, "torchvision": theirs}, side)
+    contestants = {
+        "decode-only": partial(by_underone, pictures, decode_only, side),
+        "underone": partial(by_underone, pictures, ours, side),
+        "torchvision": partial(with_torchvision, pictures, side),
+    }
+    records = measure(what, contestants, side)
     for record in records:
         print(
             f"{what:24} {record.engine:12} {1000 / record.median_ms:7.0f} pictures a second, "

@@ -34,7 +34,7 @@ struct Weights {
     }
   }
 
-  Axis axis() const { return {int64_t(first.size()), words, first.data(), end.data(), high.data(), low.data()}; }
+  Axis axis() const { return {int64_t(first.size()), words, window(), first.data(), end.data(), high.data(), low.data()}; }
 
   int64_t window() const {
     int64_t most = 0;

@@ -9,6 +9,7 @@ namespace underone {
 struct Axis {
   int64_t outputs = 0;
   int64_t words = 0;                                  // of one output; even
+  int64_t window = 0;                                 // largest end - first
   const int64_t *first = nullptr, *end = nullptr;     // (outputs), neither ever falls
   const int32_t *high = nullptr, *low = nullptr;      // (outputs, words): two weights a word, the first in the lower half
 };
@@ -54,7 +55,7 @@ struct Scratch {
 // Needs at least one pixel in picture and `out`, a Target or Planes; the outputs of `across` and `down` are its width and height.
 //
 // Both ways round to bytes between the passes, so their results differ by a little:
-// rows first     along rows first; slots: at least the largest end - first of `down`, and kGroup more
+// rows first     along rows first; slots: at least the window of `down`, and kGroup more
 // columns first  along columns first; slots: kGroup
 template <class Out>
 using Resample = void(const Picture& picture, const Axis& across, const Axis& down, const Out& out, const Scratch& scratch);

@@ -18,12 +18,13 @@ const uint8_t* row_of(const Picture& picture, int64_t y) {
 }
 
 // Resizes kGroup rows along their length, from RGB, kBytes a pixel, to four bytes a pixel; they begin at pixel `start`.
-template <int kBytes>
+// kPair: no output has weights for more than two pixels, as where a picture is enlarged.
+template <int kBytes, bool kPair>
 void resize_rows(const uint8_t* const* rows, int64_t start, const Axis& across, uint8_t* const* to) {
   for (int64_t x = 0; x < across.outputs; ++x) {
     const int32_t* high = across.high + x * across.words;
     const int32_t* low = across.low + x * across.words;
-    const int64_t fours = (across.end[x] - across.first[x] + 3) / 4;
+    const int64_t fours = kPair ? 1 : (across.end[x] - across.first[x] + 3) / 4;
     Sums upper[kVectors], lower[kVectors];
 #pragma GCC unroll 8
     for (int64_t v = 0; v < kVectors; ++v) upper[v] = lower[v] = zero_sums();
@@ -32,8 +33,11 @@ void resize_rows(const uint8_t* const* rows, int64_t start, const Axis& across, 
 #pragma GCC unroll 8
       for (int64_t v = 0; v < kVectors; ++v) {
         const auto pixels = FourPixels<kBytes>::load(rows + v * kPixels, at);
-        upper[v] = multiply_add(multiply_add(upper[v], pixels.first(), high[2 * j]), pixels.second(), high[2 * j + 1]);
-        lower[v] = multiply_add(multiply_add(lower[v], pixels.first(), low[2 * j]), pixels.second(), low[2 * j + 1]);
+        upper[v] = multiply_add(upper[v], pixels.first(), high[2 * j]);
+        lower[v] = multiply_add(lower[v], pixels.first(), low[2 * j]);
+        if (kPair) continue;
+        upper[v] = multiply_add(upper[v], pixels.second(), high[2 * j + 1]);
+        lower[v] = multiply_add(lower[v], pixels.second(), low[2 * j + 1]);
       }
     }
 #pragma GCC unroll 8
@@ -43,7 +47,10 @@ void resize_rows(const uint8_t* const* rows, int64_t start, const Axis& across, 
 
 using ResizeRows = void(const uint8_t* const* rows, int64_t start, const Axis& across, uint8_t* const* to);
 
-ResizeRows* rows_resizer(const Picture& picture) { return picture.pixel == 4 ? resize_rows<4> : resize_rows<3>; }
+ResizeRows* rows_resizer(const Picture& picture, const Axis& across) {
+  if (across.window <= 2) return picture.pixel == 4 ? resize_rows<4, true> : resize_rows<3, true>;
+  return picture.pixel == 4 ? resize_rows<4, false> : resize_rows<3, false>;
+}
 
 // Makes one row of `length` bytes, rounded up to 4 * kGroup: output `y` of `down`, from the rows that it has weights for.
 void resize_columns(const uint8_t* const* rows, const Axis& down, int64_t y, int64_t length, uint8_t* to) {
@@ -105,7 +112,7 @@ void put_row(const uint8_t* row, int64_t y, const Planes& planes) {
 // The ring: row y of the picture, resized along its length, stands in slot y % slots until no output needs it.
 template <class Out>
 void resample_rows_first(const Picture& picture, const Axis& across, const Axis& down, const Out& out, const Scratch& scratch) {
-  ResizeRows* const resize = rows_resizer(picture);
+  ResizeRows* const resize = rows_resizer(picture, across);
   const auto slot = [&](int64_t y) { return scratch.between + y % scratch.slots * scratch.slot_bytes; };
   uint8_t* const spare = scratch.finished + scratch.row_bytes;
   int64_t done = 0;  // rows before it are in the ring, as far as they are needed
@@ -146,7 +153,7 @@ void resample_columns_first(const Picture& picture, const Axis& across, const Ax
       if ((end - first) % 2) scratch.taps[end - first] = scratch.taps[0];  // fills the last pair; it has no weight
       resize_columns(scratch.taps, down, y + i, length, scratch.between + i * scratch.slot_bytes);
     }
-    rows_resizer(picture)(from, start, across, to);
+    rows_resizer(picture, across)(from, start, across, to);
     for (int64_t i = 0; i < count; ++i) put_row(to[i], y + i, out);
   }
 }

@@ -106,9 +106,10 @@ def task_of(squares: Path, quick: dict[str, object], **changes: object) -> Detec
 def test_every_recipe_takes_a_step_in_its_smoke_form(squares, name):
     recipe = RECIPES[name].smoke().changed(weights=None)
     task = Detection(recipe, open_box_splits(squares).train, torch.device("cpu"))
-    sample = task.sampler(Stage(until=1, size=recipe.size))(open_box_splits(squares).train, 1, 0)
+    out = np.empty((3, recipe.size, recipe.size), np.uint8)
+    target = task.sampler(Stage(until=1, size=recipe.size))(open_box_splits(squares).train, 1, 0, out)
     outputs = task.model(torch.zeros((2, 3, recipe.size, recipe.size)))
-    loss, _ = task.loss(outputs, torch.zeros(()), torch.stack([sample.target] * 2))
+    loss, _ = task.loss(outputs, torch.zeros(()), torch.stack([target] * 2))
     loss.backward()
     assert math.isfinite(float(loss.detach()))
     without = [name for name, weight in task.model.named_parameters() if weight.grad is None]
@@ -174,7 +175,7 @@ def test_the_point_of_a_mosaic_does_not_follow_from_whether_there_is_one(squares
     sample = task_of(squares, quick, mosaic=0.2).sampler(Stage(until=1, size=96))
     pictures = open_box_splits(squares).train
     for seed in range(100):
-        sample(pictures, 1, seed)
+        sample(pictures, 1, seed, np.empty((3, 96, 96), np.uint8))
     x = places[::4]  # of the upper left quarter of each page
     assert 8 < len(x) < 40
     assert (min(x), max(x)) == pytest.approx((0.3, 0.7), abs=0.06)
@@ -192,10 +193,13 @@ def test_a_broken_picture_of_a_mosaic_does_not_blame_the_good_ones(squares, quic
     pictures = open_box_splits(tmp_path / "set").train
     sample = task_of(squares, quick, mosaic=1.0).sampler(Stage(until=1, size=96))
     broken = next(i for i in range(24) if pictures.name(i).endswith("train/3.png"))
+    out = np.empty((3, 96, 96), np.uint8)
     for seed in range(40):  # one in eight draws the broken one
-        assert sample(pictures, (broken + 1) % 24, seed).image.shape == (3, 96, 96)
+        out[...] = 0
+        sample(pictures, (broken + 1) % 24, seed, out)
+        assert out.any()
     with pytest.raises(BadFile, match="picture"):
-        sample(pictures, broken, 0)
+        sample(pictures, broken, 0, out)
 
 
 def test_unknown_models_are_refused(squares, quick):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torchvision.transforms import v2
@@ -18,7 +19,7 @@ from .recipe import Recipe, Stage
 _LOG_RATIOS = math.log(3 / 4), math.log(4 / 3)
 
 
-def augment(picture: Encoded, seed: int, recipe: Recipe, stage: Stage) -> Tensor:
+def augment(picture: Encoded, seed: int, recipe: Recipe, stage: Stage, out: NDArray[np.uint8]) -> None:
     """Crop, flip and distort a picture.
 
     Args:
@@ -26,10 +27,8 @@ def augment(picture: Encoded, seed: int, recipe: Recipe, stage: Stage) -> Tensor
         seed: of every choice.
         recipe: gives smallest crop and policy.
         stage: gives size and strength.
-
-    Returns:
-        uint8 (3, size, size): what torchvision's own functions make of the same crop, bit for bit, but where a large
-        JPEG file was decoded at a part of its size.
+        out: uint8 (3, size, size), is filled with what torchvision's own functions make of the same crop, bit for
+            bit, but where a large JPEG file was decoded at a part of its size.
 
     Raises:
         BadFile: the picture is damaged.
@@ -37,16 +36,13 @@ def augment(picture: Encoded, seed: int, recipe: Recipe, stage: Stage) -> Tensor
     generator = Random(seed)  # the draws of torch's would take a tenth of a thumbnail's time
     box = draw_crop(picture.size, recipe.min_scale, generator)
     mirrored = generator.random() < 0.5
-    image = np.empty((3, stage.size, stage.size), np.uint8)
-    resize_bytes(picture.cut(box, stage.size), mirrored, image)
+    resize_bytes(picture.cut(box, stage.size), mirrored, out)
     if recipe.policy == "none":
-        return torch.from_numpy(image)
+        return
     with torch.random.fork_rng(devices=[]):  # the policies draw from the global state
         torch.manual_seed(seed)
-        whole = Image.fromarray(image.transpose(1, 2, 0))  # (3, H, W) → (H, W, 3)
-        distorted = _policy(recipe.policy, stage.strength)(whole)
-    tensor: Tensor = v2.functional.pil_to_tensor(distorted)
-    return tensor
+        whole = Image.fromarray(out.transpose(1, 2, 0))  # (3, H, W) → (H, W, 3)
+        out[...] = np.asarray(_policy(recipe.policy, stage.strength)(whole)).transpose(2, 0, 1)
 
 
 def draw_crop(size: tuple[int, int], min_scale: float, generator: Random) -> Part:

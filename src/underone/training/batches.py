@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
@@ -20,6 +21,7 @@ from .signals import leave_signals
 
 _TRIES = 16  # unreadable pictures in a row
 _FEW, _MOST_WORKERS = 200, 16
+_AHEAD = 4  # batches that each worker prepares
 
 
 class Unreadable(NamedTuple):
@@ -29,26 +31,16 @@ class Unreadable(NamedTuple):
     reason: str
 
 
-class Sample(NamedTuple):
-    """A picture as it is learnt.
-
-    Attributes:
-        image: uint8 (3, H, W), augmented.
-        target: what is right about it, of the same shape for every picture.
-    """
-
-    image: Tensor
-    target: Tensor
-
-
-Sampler = Callable[[Any, int, int], Sample]  # (pictures, index, seed); BadFile where the picture is unreadable
+# (pictures, index, seed, out) → what is right about the picture, of the same shape for every one; the augmented picture
+# is written into out, uint8 (3, size, size). BadFile where it is unreadable
+Sampler = Callable[[Any, int, int, NDArray[np.uint8]], Tensor]
 
 
 class Batch(NamedTuple):
     """One process's part of a step.
 
     Attributes:
-        images: uint8 (N, 3, H, W).
+        images: uint8 (N, 3, size, size), in memory that is used again: good until the next batch is asked for.
         targets: (N, …).
         names: of the pictures.
         seed: of what is random about the batch as a whole.
@@ -62,32 +54,49 @@ class Batch(NamedTuple):
     unreadable: tuple[Unreadable, ...]
 
 
-class _Samples(Dataset["_Drawn"]):
-    """Pictures by draw."""
+class _Place(NamedTuple):
+    """A batch to be made, and where its pictures go."""
 
-    def __init__(self, pictures: Listed, sampler: Sampler) -> None:
-        self.pictures, self.sampler = pictures, sampler
+    slot: int
+    draws: list[Draw]
 
-    def __getitem__(self, draw: Draw) -> "_Drawn":
+
+class _Made(NamedTuple):
+    """A batch whose pictures lie in their slot."""
+
+    slot: int
+    targets: Tensor
+    names: tuple[str, ...]
+    seed: int
+    unreadable: tuple[Unreadable, ...]
+
+
+class _Samples(Dataset[_Made]):
+    """Batches by place. Workers write the pictures where the training process reads them."""
+
+    def __init__(self, pictures: Listed, sampler: Sampler, slots: Tensor) -> None:
+        self.pictures, self.sampler, self.slots = pictures, sampler, slots
+
+    def __getitem__(self, place: _Place) -> _Made:
         unreadable: list[Unreadable] = []
+        images = self.slots[place.slot].numpy()
+        drawn = [self._fill(draw, out, unreadable) for draw, out in zip(place.draws, images, strict=False)]
+        targets, names = zip(*drawn, strict=True)
+        return _Made(place.slot, default_collate([*targets]), names, place.draws[0].seed, tuple(unreadable))
+
+    def _fill(self, draw: Draw, out: NDArray[np.uint8], unreadable: list[Unreadable]) -> tuple[Tensor, str]:
+        """Write a picture into `out`; return its target and its name."""
+        failed: list[Unreadable] = []
         for tries in range(_TRIES):
             index = (draw.picture + tries) % len(self.pictures)
             try:
-                sample = self.sampler(self.pictures, index, draw.seed)
+                target = self.sampler(self.pictures, index, draw.seed, out)
             except BadFile as error:
-                unreadable.append(Unreadable(self.pictures.name(index), str(error)))
+                failed.append(Unreadable(self.pictures.name(index), str(error)))
                 continue
-            return _Drawn(sample, self.pictures.name(index), draw.seed, unreadable)
-        raise BadFile(
-            f"{_TRIES} pictures in a row cannot be read; the first: {unreadable[0].name}: {unreadable[0].reason}"
-        )
-
-
-class _Drawn(NamedTuple):
-    sample: Sample
-    name: str
-    seed: int
-    unreadable: list[Unreadable]
+            unreadable += failed
+            return target, self.pictures.name(index)
+        raise BadFile(f"{_TRIES} pictures in a row cannot be read; the first: {failed[0].name}: {failed[0].reason}")
 
 
 def fitting_workers(count: int, device: torch.device, group: Group) -> int:
@@ -108,7 +117,7 @@ def fitting_workers(count: int, device: torch.device, group: Group) -> int:
 
 
 def epoch_batches(
-    pictures: Listed, recipe: Recipe, sampler: Sampler, epoch: int, first: int, group: Group, workers: int
+    pictures: Listed, recipe: Recipe, sampler: Sampler, size: int, epoch: int, first: int, group: Group, workers: int
 ) -> Iterator[Batch]:
     """Give this process's batches of an epoch, from step `first` on.
 
@@ -116,32 +125,34 @@ def epoch_batches(
         pictures: the training set.
         recipe: gives batch and seed.
         sampler: reads and augments a picture.
+        size: of the square pictures that it makes, in pixels.
         epoch: from 0.
         first: steps of the epoch that are done.
         group: which process this is.
         workers: processes that read ahead; 0: none.
     """
     order = batches(len(pictures), recipe.batch, recipe.seed, epoch, first, group.rank, group.world)
+    # those being made or waiting, and those that were looked at last; each worker has slots of its own
+    slots = torch.empty(((_AHEAD + 1) * workers or 1, -(-recipe.batch // group.world), 3, size, size), dtype=torch.uint8)
+    if workers:
+        slots.share_memory_()  # type: ignore[no-untyped-call]
     loader = DataLoader(
-        _Samples(pictures, sampler),
-        batch_sampler=order,
+        _Samples(pictures, sampler, slots),
+        batch_size=None,  # an item is a batch
+        sampler=(_Place(number % len(slots), draws) for number, draws in enumerate(order)),
         num_workers=workers,
-        collate_fn=_collate,
+        collate_fn=_as_it_is,
         generator=torch.Generator().manual_seed(recipe.seed),  # the loader would draw from the global state otherwise
-        prefetch_factor=4 if workers else None,
+        prefetch_factor=_AHEAD if workers else None,
         worker_init_fn=leave_signals,
     )
-    yield from loader
+    for made in loader:
+        images = slots[made.slot, : len(made.names)]
+        yield Batch(images, made.targets, made.names, made.seed, made.unreadable)
 
 
-def _collate(drawn: list[_Drawn]) -> Batch:
-    return Batch(
-        default_collate([one.sample.image for one in drawn]),  # in a worker: straight into shared memory
-        default_collate([one.sample.target for one in drawn]),
-        tuple(one.name for one in drawn),
-        drawn[0].seed,
-        tuple(entry for one in drawn for entry in one.unreadable),
-    )
+def _as_it_is(made: Any) -> Any:
+    return made
 
 
 def normalizer(how: Preparation, device: torch.device) -> "partial[Tensor]":

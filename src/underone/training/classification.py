@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..data import Pictures, open_splits
@@ -24,7 +25,7 @@ from ..zoo import create_model
 from . import drawing
 from .answer_sheets import draw_answers
 from .augmentation import augment, mix
-from .batches import Batch, Sample, Sampler, normalizer
+from .batches import Batch, Sampler, normalizer
 from .decoding import Encoded
 from .recipe import Recipe, Stage
 from .result import TrainingResult
@@ -103,9 +104,9 @@ class Classification:
         drawing.mistakes(folder / "val_worst_pred.jpg", chosen, splits.validation)
 
 
-def _sample(recipe: Recipe, stage: Stage, pictures: Pictures, index: int, seed: int) -> Sample:
-    picture = Encoded(pictures.read(index))
-    return Sample(augment(picture, seed, recipe, stage), torch.tensor(int(pictures.targets[index])))
+def _sample(recipe: Recipe, stage: Stage, pictures: Pictures, index: int, seed: int, out: NDArray[np.uint8]) -> Tensor:
+    augment(Encoded(pictures.read(index)), seed, recipe, stage, out)
+    return torch.tensor(int(pictures.targets[index]))
 
 
 class _Teacher:

@@ -29,7 +29,7 @@ from ..models.detectors import is_detector
 from ..spec import DetectionSpec, ModelSpec
 from ..zoo import create_model
 from . import box_drawing, drawing
-from .batches import Batch, Sample, Sampler, normalizer, zero_color
+from .batches import Batch, Sampler, normalizer, zero_color
 from .box_augmentation import augment_boxes, mosaic
 from .box_loss import NOTHING, detection_loss
 from .recipe import Recipe, Stage
@@ -136,16 +136,16 @@ class BoxSampler:
     detection: DetectionSpec
     fill: tuple[int, ...]
 
-    def __call__(self, pictures: BoxedPictures, index: int, seed: int) -> Sample:
-        """Return the picture and its target (A, 5): the code of each anchor's box, and its class or `NOTHING`."""
+    def __call__(self, pictures: BoxedPictures, index: int, seed: int, out: NDArray[np.uint8]) -> Tensor:
+        """Write the picture; return its target (A, 5): the code of each anchor's box, and its class or `NOTHING`."""
         own = pixels, boxes = _read(pictures, index)
         generator = np.random.default_rng(seed)
         if generator.random() < self.recipe.mosaic:
             others = [_read_or(own, pictures, int(i)) for i in generator.integers(len(pictures), size=3)]
             pixels, boxes = mosaic([own, *others], generator, self.fill)
         pixels, corners, ids = augment_boxes(pixels, boxes, seed, self.recipe, self.stage, self.fill)
-        image = torch.from_numpy(np.array(pixels)).permute(2, 0, 1).contiguous()
-        return Sample(image, torch.from_numpy(self.target(corners / self.stage.size, ids)))
+        out[...] = pixels.transpose(2, 0, 1)
+        return torch.from_numpy(self.target(corners / self.stage.size, ids))
 
     def target(self, corners: NDArray[Any], ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Give each anchor its box.

@@ -156,8 +156,9 @@ class Run:
             KeyboardInterrupt: somebody asked to stop; the state is on disk.
         """
         epoch, first = self.epoch, self.step % self.steps
-        sampler = self.task.sampler(stage_at(self.recipe, epoch))
-        for batch in epoch_batches(self.splits.train, self.recipe, sampler, epoch, first, self.group, self.workers):
+        stage = stage_at(self.recipe, epoch)
+        sampler, where = self.task.sampler(stage), (epoch, first, self.group, self.workers)
+        for batch in epoch_batches(self.splits.train, self.recipe, sampler, stage.size, *where):
             if self.step < _DRAWN and self.group.leads:
                 run_folder.draw_batch(self.folder, self.step, *self.task.shown(batch))
             self.note_unreadable(batch.unreadable)

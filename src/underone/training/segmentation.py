@@ -10,6 +10,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..data.masked import IGNORED, MaskedPictures
@@ -25,7 +26,7 @@ from ..models.segmenters import is_segmenter
 from ..spec import ModelSpec
 from ..zoo import create_model
 from . import drawing
-from .batches import Batch, Sample, Sampler, normalizer, zero_color
+from .batches import Batch, Sampler, normalizer, zero_color
 from .mask_augmentation import augment_mask
 from .mask_drawing import sheet
 from .mask_loss import dice_losses, pixel_losses
@@ -133,11 +134,18 @@ class Segmentation:
 
 
 def _sample(
-    recipe: Recipe, stage: Stage, fill: tuple[int, ...], pictures: MaskedPictures, index: int, seed: int
-) -> Sample:
+    recipe: Recipe,
+    stage: Stage,
+    fill: tuple[int, ...],
+    pictures: MaskedPictures,
+    index: int,
+    seed: int,
+    out: NDArray[np.uint8],
+) -> Tensor:
     pixels = read_image(pictures.read(index))
     image, mask = augment_mask(pixels, _mask(pictures, index, pixels), seed, recipe, stage, fill)
-    return Sample(torch.from_numpy(image.transpose(2, 0, 1).copy()), torch.from_numpy(mask.copy()))
+    out[...] = image.transpose(2, 0, 1)
+    return torch.from_numpy(mask.copy())
 
 
 def _mask(pictures: MaskedPictures, index: int, pixels: Pixels) -> np.ndarray[Any, np.dtype[np.uint8]]:
