@@ -167,8 +167,12 @@ def _mean_share(first: Record, more: Record) -> float | None:
 def _run_job(job: Job) -> list[Record]:
     opened = [_open(c) for c in job.contestants]
     nets = [net for net in opened if isinstance(net, Engine)]
-    how = {"runs": job.runs, "seconds": job.seconds, "rounds": job.rounds, "size": job.size, "batch": job.batch}
-    timed = iter(interleave(nets, **how) if nets else [])
+    records = (
+        interleave(nets, runs=job.runs, seconds=job.seconds, rounds=job.rounds, size=job.size, batch=job.batch)
+        if nets
+        else []
+    )
+    timed = iter(records)
     return [next(timed) if isinstance(net, Engine) else net for net in opened]
 
 

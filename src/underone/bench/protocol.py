@@ -96,7 +96,7 @@ def interleave(
             model=net.spec.name,
             engine=net.backend,
             threads=net.threads,
-            precision=net.precision,
+            precision=_precision(net),
             form=net.spec.form,
             machine=before,
             protocol=Protocol(
@@ -170,14 +170,18 @@ def check_outputs(net: Engine, inputs: Inputs, what: str, reference: Engine | No
         reference: trusted engine; None: the numpy reference interpreter on the same file.
 
     Raises:
-        ParityFailed: the outputs differ by more than the limits of the engine's precision.
+        ParityFailed: the outputs differ by more than the limits of the precision that the engine or the file has.
     """
     trusted = reference or net.clone(backend="reference")
-    limits = rounding(net.precision, net.spec.task)
+    limits = rounding(_precision(net), net.spec.task)
     rows = compare_outputs(what, net.run(inputs), trusted.run(inputs), limits, top1=net.spec.task == "classify")
     verdict = Verdict(kind="bench", subject=str(net), reference=str(trusted), comparisons=tuple(rows))
     verdict.require()
     return verdict
+
+
+def _precision(net: Engine) -> str:
+    return "int8" if net.quantised else net.precision
 
 
 def _shape(value: InputSpec, size: Size | None, batch: int) -> list[int]:

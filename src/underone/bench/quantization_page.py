@@ -3,23 +3,23 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..files import make_folder
+from ..files import atomic_write, make_folder
 from ..quantization import Diagnosis
-from .quantization_plots import channel_ranges, layer_errors, remedy_gains
+from ..quantization.diagnosis import Option
+from .quantization_plots import accuracy_and_time, channel_ranges, histograms, layer_errors, remedy_gains
 from .record import Record
 from .report import Report, Section, Table, instability_notes, speed_table, write_report
 
 _SHOWN = 12  # layers in the table, the most expensive ones
 
 
-def write_diagnosis(found: Diagnosis, folder: Path, records: Sequence[Record] = (), labels: Sequence[str] = ()) -> Path:
+def write_diagnosis(found: Diagnosis, folder: Path, records: Sequence[Record] = ()) -> Path:
     """Write what the doctor found: ``diagnosis.json`` and ``index.html``, one file without outside references.
 
     Args:
         found: what `diagnose` gives.
         folder: is made if need be.
-        records: of the float32 and the quantised file, measured in one run.
-        labels: names of the records.
+        records: of the float32 network and of every option, measured in one run.
 
     Returns:
         The path of the page.
@@ -28,7 +28,8 @@ def write_diagnosis(found: Diagnosis, folder: Path, records: Sequence[Record] = 
         BadFile: the folder cannot be written.
     """
     folder = make_folder(folder)
-    (folder / "diagnosis.json").write_text(found.model_dump_json(indent=1), "utf-8")
+    with atomic_write(folder / "diagnosis.json") as path:
+        path.write_text(found.model_dump_json(indent=1), "utf-8")
     first, last = found.gains[0], found.gains[-1]
     report = Report(
         title=f"{found.model} in 8 bits",
@@ -42,7 +43,7 @@ def write_diagnosis(found: Diagnosis, folder: Path, records: Sequence[Record] = 
             _remedies(found),
             _layers(found),
             _channels(found),
-            *([_speed(records, labels)] if records else []),
+            *([_speed(found, records)] if records else []),
         ],
         footer=f"{len(found.layers)} layers; error {first.nmse:.1e} before any remedy, {last.nmse:.1e} after all.",
     )
@@ -121,12 +122,32 @@ def _channels(found: Diagnosis) -> Section:
         title="Channels that share a range",
         text=(
             "One range holds all channels of a tensor. Channels far below the widest one have few of its 255 steps; "
-            "equalisation scales them up, and the weights behind them down.",
+            "equalisation scales them up, and the weights behind them down. Under each layer's channels stand the "
+            "values that it reads.",
         ),
-        plots=[channel_ranges(channels) for channels in found.channels],
+        plots=[draw(channels) for channels in found.channels for draw in (channel_ranges, histograms)],
     )
 
 
-def _speed(records: Sequence[Record], labels: Sequence[str]) -> Section:
-    notes = instability_notes(records, labels)
-    return Section(title="What it is worth", tables=[speed_table(records, labels)], notes=notes)
+def _speed(found: Diagnosis, records: Sequence[Record]) -> Section:
+    labels = ["float32", *(_label(option) for option in found.options)]
+    times = [record.median_ms for record in records]
+    rows = [
+        (label, f"{o.nmse:.1e}", "–" if o.same_top1 is None else f"{o.same_top1:.1f} %", ", ".join(o.kept) or "–")
+        for label, o in zip(labels[1:], found.options, strict=True)
+    ]
+    kept = Table(("option", "NMSE", "same top-1", "layers in float32"), rows, frozenset((1, 2)))
+    return Section(
+        title="Accuracy against time",
+        text=(
+            "The layers that cost most stay in float32, with the usual remedies; all run in turns on "
+            f"{records[0].engine}, {records[0].threads} thread, on {records[0].machine}.",
+        ),
+        plots=[accuracy_and_time(found, [t for t in times[1:] if t], times[0])] if all(times) else [],
+        tables=[speed_table(records, labels), kept],
+        notes=instability_notes(records, labels),
+    )
+
+
+def _label(option: Option) -> str:
+    return f"{len(option.kept)} layers in float32" if option.kept else "all in int8"

@@ -1,9 +1,11 @@
 """Findings of the quantisation doctor as plots: inline SVG."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..quantization import Diagnosis
-from ..quantization.diagnosis import Channels
+from ..quantization.diagnosis import Channels, Spread
 from .plots import COLORS, axes_of, svg
 
 
@@ -42,11 +44,9 @@ def layer_errors(found: Diagnosis) -> str:
 def channel_ranges(channels: Channels) -> str:
     """Draw the ranges of all channels that a layer reads, before and after equalisation, each from the widest down."""
     with axes_of(8.2, 2.4) as (figure, axes):
-        for color, label, values in (
-            (COLORS[4], "as folded", channels.before), (COLORS[1], "equalised", channels.after)
-        ):  # fmt: skip
-            widest = max(max(values), 1e-30)
-            axes.plot(255 * np.maximum(values, 0) / widest, linewidth=1.6, color=color, label=label)
+        for color, label, found in _both(channels):
+            widest = max(max(found.channels), 1e-30)
+            axes.plot(255 * np.maximum(found.channels, 0) / widest, linewidth=1.6, color=color, label=label)
         axes.set_ylim(0, 270)
         axes.set_title(channels.layer, fontsize=10, loc="left")
         axes.set_xlabel("channel, from the widest down")
@@ -54,3 +54,45 @@ def channel_ranges(channels: Channels) -> str:
         axes.grid(axis="y", color="#e5e7eb", linewidth=0.8)
         axes.legend(frameon=False, ncols=2, loc="lower left")
         return svg(figure)
+
+
+def histograms(channels: Channels) -> str:
+    """Draw what values a layer reads, before and after equalisation, and where the range of uint8 ends."""
+    with axes_of(8.2, 2.4) as (figure, axes):
+        for color, label, found in _both(channels):
+            edges = np.linspace(*found.edges, len(found.counts) + 1)
+            axes.stairs(np.maximum(found.counts, 0.5), edges, color=color, linewidth=1.4, label=label)
+            for end in found.range:
+                axes.axvline(end, color=color, linewidth=1, linestyle="--")
+        axes.set_yscale("log")
+        axes.set_title(channels.layer, fontsize=10, loc="left")
+        axes.set_xlabel("value that the layer reads; dashed: the ends of its range")
+        axes.set_ylabel("values of a sample")
+        axes.legend(frameon=False, ncols=2, loc="upper right")
+        return svg(figure)
+
+
+def accuracy_and_time(found: Diagnosis, times: Sequence[float], float_ms: float | None) -> str:
+    """Draw the error of each option over its time; `float_ms` is that of the float32 network."""
+    with axes_of(8.2, 3.0) as (figure, axes):
+        errors = [max(option.nmse, 1e-12) for option in found.options]
+        axes.plot(times, errors, marker="o", markersize=7, linewidth=1, color=COLORS[0])
+        for option, time, value in zip(found.options, times, errors, strict=True):
+            text = f"{len(option.kept)} in float32" if option.kept else "all in int8"
+            axes.annotate(text, (time, value), (7, 5), textcoords="offset points", fontsize=9)
+        if float_ms is not None:
+            axes.axvline(float_ms, color=COLORS[5], linewidth=1, linestyle="--")
+            axes.annotate(
+                "float32", (float_ms, min(errors)), (-5, 4), textcoords="offset points", fontsize=9, ha="right"
+            )
+        axes.set_xlim(0, 1.25 * max(*times, float_ms or 0))
+        axes.set_yscale("log")
+        axes.set_ylim(min(errors) / 2, max(errors) * 3)
+        axes.set_xlabel("milliseconds for one picture, median")
+        axes.set_ylabel("error / signal (NMSE)")
+        axes.grid(color="#e5e7eb", linewidth=0.8)
+        return svg(figure)
+
+
+def _both(channels: Channels) -> tuple[tuple[str, str, Spread], ...]:
+    return (COLORS[4], "as folded", channels.before), (COLORS[1], "equalised", channels.after)

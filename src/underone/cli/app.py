@@ -447,6 +447,42 @@ def study(
         show.line(f"report: {output / 'report.html'}")
 
 
+@app.command(name="choose")
+def choose_(
+    *,
+    budget: str,
+    task: Literal["classify"] = "classify",  # noqa: ARG001  the only one whose accuracies are in a table
+    precision: Literal["float32", "bfloat16", "int8"] = "float32",
+    engine: str | None = None,
+    study: Path = Path("runs/study"),
+    models: Path | None = None,
+    quick: Annotated[bool, Flag] = False,
+    json: Json = False,
+) -> None:
+    """Pick the most accurate network within a time, from what a study measured here, and measure it again.
+
+    `underone choose --budget 2ms --task classify`
+
+    Exit 1 when nothing holds the budget.
+
+    Args:
+        budget: milliseconds for one picture on one thread, from array to array.
+        task: classify.
+        precision: number format to calculate in; accuracies of int8 are those of the float32 networks.
+        engine: that will run it; the fastest one for each network when left out.
+        study: folder of the study with the trials.
+        models: folder of the networks' ONNX files; in the cache when left out.
+        quick: measure for half a second instead of six.
+        json: print the front as JSON, what was chosen last.
+    """
+    from .study import pick
+
+    front, best = pick(study, budget, precision, engine, models, quick)
+    show.result([*front, *([best] if best else [])], json, partial(timings.choices, best=best))
+    if best is None:
+        raise SystemExit(1)
+
+
 @app.command
 def report(folder: Path, /, *, output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None) -> None:
     """Draw the page of a study again from its trials, here or on another machine.

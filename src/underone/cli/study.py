@@ -1,11 +1,11 @@
-"""The commands `study` and `report`: networks measured beside each other, and the page of what was found."""
+"""The commands `study`, `report` and `choose`: networks measured, the page of what was found, one picked from it."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 from .. import settings
-from ..errors import BadFile
-from ..study import Trial, cases_of, read_trials, run_studies
+from ..errors import BadFile, BadValue
+from ..study import Choice, Trial, candidates, cases_of, choose, read_trials, run_studies
 from ..study.run import FULL, QUICK
 
 TRIALS = "trials"  # folder of the trials in that of a study
@@ -42,6 +42,28 @@ def run(
     )
     write_page(read_trials(output / TRIALS), output)
     return trials
+
+
+def pick(
+    folder: Path, budget: str, precision: str, engine: str | None, models: Path | None, quick: bool
+) -> tuple[list[Choice], Choice | None]:
+    """Return the front of what was measured, and the best of it that holds the budget when it is measured again.
+
+    Raises:
+        BadFile: the folder holds no trials.
+        BadValue: the budget is no time, or nothing was measured that fits the question.
+    """
+    limit = _milliseconds(budget)
+    front = candidates(read_trials(folder / TRIALS), precision, engine)
+    kept = models or settings.cache_dir() / "study"
+    return front, choose(front, limit, kept, effort=QUICK if quick else FULL)
+
+
+def _milliseconds(text: str) -> float:
+    try:
+        return float(text.strip().removesuffix("ms"))
+    except ValueError as error:
+        raise BadValue(f"--budget {text}; milliseconds are required, for example 2ms") from error
 
 
 def draw(folder: Path, output: Path | None) -> Path:

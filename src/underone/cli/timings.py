@@ -10,7 +10,7 @@ from .show import line, new_table, out
 if TYPE_CHECKING:
     from ..bench import Record
     from ..runtime import Layer, Profile
-    from ..study import Trial
+    from ..study import Choice, Trial
 
 
 def records(value: "Sequence[Record]", stated: "Sequence[str]" = ()) -> None:
@@ -70,6 +70,26 @@ def trials(value: "Sequence[Trial]") -> None:
         table.add_row(escape(t.name), *case, *times, sentinel_cell(t, engines[0]) if engines else "–", peer_cell(t))
     out.print(table)
     line(*(f"  {text}" for t in value for text in reasons(t)))
+
+
+def choices(value: "Sequence[Choice]", best: "Choice | None") -> None:
+    """Print the front from the fastest to the most accurate, and what was chosen of it."""
+    table = new_table("nobody is faster and more accurate")
+    for name in ("network", "px", "engine"):
+        table.add_column(name, no_wrap=True)
+    for name in ("top-1 %", "ms (95 % interval)"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for c in value:
+        if c is not best:
+            table.add_row(escape(c.trial.name), str(c.trial.case.size), c.engine, f"{c.score:.1f}", str(c.time))
+    out.print(table)
+    if best is None:
+        line("  nothing holds the budget")
+        return
+    line(
+        f"  chosen: {best.trial.name} ({best.trial.case.source}) at {best.trial.case.size} px on {best.engine}, "
+        f"top-1 {best.score:.1f} % as published for float32, {best.checked} ms measured just now"
+    )
 
 
 def profiles(value: "Sequence[Profile]") -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ..bench import Record, figure
-from .table import Network
+from .table import DEVIATIONS, Network
 from .trial import Facts, Trial
 
 DOUBT = " ?"  # behind a figure that was not stable
@@ -61,7 +61,9 @@ def deviation(network: Network, facts: Facts) -> str | None:
         )
         if abs(ours / 1e6 - printed) > tolerance(printed)
     ]
-    return None if not found else f"{network.name}: {', '.join(found)}: {network.deviation or 'we do not know why'}"
+    return (
+        None if not found else f"{network.name}: {', '.join(found)}: {DEVIATIONS.get(network.source, 'not explained')}"
+    )
 
 
 def tolerance(printed: float) -> float:

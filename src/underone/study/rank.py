@@ -30,7 +30,7 @@ class Correlation:
     pairs: int
 
     def __str__(self) -> str:
-        return f"{self.rho:.2f} ({self.low:.2f} to {self.high:.2f}), p {self.p:.3f}, n {self.pairs}"
+        return f"{self.rho:.2f} ({self.low:.2f} to {self.high:.2f}), p {self.p:.3f}"
 
 
 def spearman(x: ArrayLike, y: ArrayLike) -> Correlation:

@@ -86,7 +86,7 @@ def run_studies(
     for name in engines:
         if name not in BACKENDS:
             raise UnknownName("backend", name, BACKENDS)
-    make, machine = build or _builder(), describe()
+    make, machine = build or builder(), describe()
     make_folder(folder), make_folder(models)
     sentinel = make(SENTINEL, models)
     trials = []
@@ -117,7 +117,8 @@ def begun(case: Case, models: Path, make: Builder, machine: Machine) -> Trial:
     return Trial(case=case, machine=machine, sha256=sha256_of(path), facts=facts)
 
 
-def _builder() -> Builder:
+def builder() -> Builder:
+    """Return what makes the files; it alone needs torch, which is imported now."""
     from .networks.build import build
 
     return build

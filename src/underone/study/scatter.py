@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from ..bench.plots import COLORS, axes_of, svg
 from ..files import atomic_write
@@ -54,8 +56,10 @@ def scatter(points: Sequence[Point], title: str, across: str, up: str, log_y: bo
         for i, group in enumerate(groups):
             axes.scatter([], [], s=42, color=COLORS[i % len(COLORS)], label=group)
         axes.set_xscale("log")
+        _plain_ticks(axes.xaxis)
         if log_y:
             axes.set_yscale("log")
+            _plain_ticks(axes.yaxis)
         axes.set_title(title, fontsize=10.5, loc="left")
         axes.set_xlabel(across)
         axes.set_ylabel(up)
@@ -64,6 +68,13 @@ def scatter(points: Sequence[Point], title: str, across: str, up: str, log_y: bo
         if len(groups) > 1:
             axes.legend(frameon=False, fontsize=8.5)
     return figure
+
+
+def _plain_ticks(axis: Axis) -> None:
+    """Write 20 and 0.5 instead of powers of ten, at 1, 2 and 5."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def touchable(figure: Figure, points: Sequence[Point]) -> str:

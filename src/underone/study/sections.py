@@ -12,15 +12,15 @@ from .published import ACTIVATIONS_MS, CORRELATIONS, DEVICES, METAL_FPS
 from .rank import Correlation, front, spearman
 from .scatter import Point, scatter, touchable
 from .table import BY_SOURCE, Network, score_of
-from .trial import Trial
+from .trial import Facts, Trial
 
 Draw = Callable[[str, Figure], None]  # keeps a plot as files, under a name
 
-METRICS: dict[str, Callable[[Trial], float]] = {
-    "MACs": lambda t: t.facts.macs if t.facts else 0,
-    "parameters": lambda t: t.facts.params if t.facts else 0,
-    "bytes moved": lambda t: t.facts.bytes_moved if t.facts else 0,
-    "depth": lambda t: t.facts.depth if t.facts else 0,
+METRICS: dict[str, tuple[str, Callable[[Facts], float]]] = {  # name → unit, figure
+    "MACs": ("million", lambda facts: facts.macs / 1e6),
+    "parameters": ("million", lambda facts: facts.params / 1e6),
+    "bytes moved": ("million", lambda facts: facts.bytes_moved / 1e6),
+    "depth": ("operators", lambda facts: facts.depth),
 }
 PUBLISHED: dict[str, Callable[[Network], float | None]] = {
     "iPhone 12 (paper)": lambda n: n.phone_ms,
@@ -44,15 +44,15 @@ def correlation(trials: Sequence[Trial], draw: Draw) -> Section | None:
     columns: dict[str, list[tuple[Trial, float]]] = {e: _measured(found, e) for e in engines}
     columns |= {name: _printed(found, of) for name, of in PUBLISHED.items()}
     columns = {name: pairs for name, pairs in columns.items() if len(pairs) >= 3}
-    rhos = {(name, m): _rho(pairs, of) for name, pairs in columns.items() for m, of in METRICS.items()}
+    rhos = {(name, m): _rho(pairs, of) for name, pairs in columns.items() for m, (_, of) in METRICS.items()}
     rows = [(name, *(str(rhos[name, m]) for m in METRICS)) for name in columns]
     plots = []
-    for metric, of in METRICS.items():
+    for metric, (unit, of) in METRICS.items():
         points = _points(columns[engines[0]], of, engines[0])
         if metric in ("MACs", "parameters"):
             points += _points(_printed(found, PUBLISHED["iPhone 12 (paper)"]), of, "iPhone 12 (paper)", named=False)
         title = f"ρ = {rhos[engines[0], metric].rho:.2f} on {engines[0]}"
-        plot = scatter(points, title, f"{metric}, batch 1", "milliseconds")
+        plot = scatter(points, title, f"{metric}, {unit}", "milliseconds")
         draw(f"correlation-{metric.replace(' ', '-').lower()}", plot)
         plots.append(touchable(plot, points))
     return Section(
@@ -65,7 +65,7 @@ def correlation(trials: Sequence[Trial], draw: Draw) -> Section | None:
         ),
         plots=plots,
         side_by_side=True,
-        tables=[Table(("latency on", *METRICS), rows)],
+        tables=[Table(("latency on", *METRICS), rows, frozenset(range(1, 1 + len(METRICS))))],
     )
 
 
@@ -93,7 +93,10 @@ def imagenet(trials: Sequence[Trial], draw: Draw) -> Section | None:
               "iPhone 12", "Xeon 5118", "2080 Ti")  # fmt: skip
     rows = [_imagenet_row(t, engines, best) for t in found]
     counted = [deviation(BY_SOURCE[t.case.source], t.facts) for t in timed if t.facts]
-    notes = [text for text in counted if text] + [text for t in found for text in reasons(t)]
+    sources = [
+        f"{name}: top-1 by {by}" for name, by in {t.name: BY_SOURCE[t.case.source].published for t in found}.items()
+    ]
+    notes = [*filter(None, counted), *(text for t in found for text in reasons(t)), *sources]
     return Section(
         title="Accuracy and latency",
         text=(
@@ -230,16 +233,17 @@ def _printed(trials: Sequence[Trial], of: Callable[[Network], float | None]) -> 
     return [(t, ms) for t in trials if (ms := of(BY_SOURCE[t.case.source])) is not None]
 
 
-def _rho(pairs: Sequence[tuple[Trial, float]], of: Callable[[Trial], float]) -> Correlation:
-    return spearman([of(t) for t, _ in pairs], [ms for _, ms in pairs])
+def _rho(pairs: Sequence[tuple[Trial, float]], of: Callable[[Facts], float]) -> Correlation:
+    return spearman([of(t.facts) for t, _ in pairs if t.facts], [ms for t, ms in pairs if t.facts])
 
 
 def _points(
-    pairs: Sequence[tuple[Trial, float]], of: Callable[[Trial], float], group: str, named: bool = True
+    pairs: Sequence[tuple[Trial, float]], of: Callable[[Facts], float], group: str, named: bool = True
 ) -> list[Point]:
     return [
-        Point(t.name, of(t), ms, group, named and t.name.startswith("MobileOne"), _sure(t, group) if named else True)
+        Point(t.name, of(t.facts), ms, group, named and t.name.startswith("MobileOne"), not named or _sure(t, group))
         for t, ms in pairs
+        if t.facts
     ]
 
 

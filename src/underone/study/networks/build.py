@@ -172,8 +172,10 @@ def _by_torch(model: nn.Module, image: torch.Tensor, spec: ModelSpec) -> Graph:
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         path, simple = Path(folder, "exported.onnx"), Path(folder, "simple.onnx")
-        names = {"input_names": ["image"], "output_names": ["logits"]}
-        torch.onnx.export(model, (image,), path, dynamo=True, external_data=False, verbose=False, **names)
+        torch.onnx.export(
+            model, (image,), path, dynamo=True, external_data=False, verbose=False,
+            input_names=["image"], output_names=["logits"],
+        )  # fmt: skip
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC

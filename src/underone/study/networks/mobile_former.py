@@ -70,9 +70,11 @@ class TokenReLU(nn.Module):
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, heads: int) -> Tensor:
     """Attend with several heads: (N, Q, C), (N, K, C), (N, K, C) to (N, Q, C)."""
-    q, k, v = (t.unflatten(2, (heads, -1)).transpose(1, 2) for t in (queries, keys, values))  # (N, heads, ., C / heads)
-    weights = (q @ k.transpose(2, 3) * q.shape[-1] ** -0.5).softmax(-1)
-    return (weights @ v).transpose(1, 2).flatten(2)
+    width = queries.shape[2] // heads
+    q, k, v = (t.reshape(*t.shape[:2], heads, width).transpose(1, 2) for t in (queries, keys, values))
+    weights = (q @ k.transpose(2, 3) * width**-0.5).softmax(-1)  # (N, heads, Q, K)
+    seen: Tensor = (weights @ v).transpose(1, 2).flatten(2)
+    return seen
 
 
 class ToTokens(nn.Module):
@@ -207,6 +209,10 @@ class MobileFormer(nn.Module):
         self.hidden = nn.Linear(6 * channels + table.width, table.hidden)
         self.norm = nn.BatchNorm1d(table.hidden)
         self.classifier = nn.Linear(table.hidden, 1000)
+        for layer in self.modules():  # as the authors begin: otherwise random slopes amplify every rounding
+            if isinstance(layer, nn.Linear):
+                nn.init.normal_(layer.weight, 0, 0.01)
+                nn.init.zeros_(layer.bias)
 
     def forward(self, image: Tensor) -> Tensor:
         """Map (N, 3, 224, 224) to (N, 1000)."""

@@ -1,0 +1,131 @@
+"""Running studies on tiny networks: rows for what fails, going on where it was, the sentinel beside every case."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from underone.errors import BadFile, BadValue, ParityFailed, UnknownName, Unsupported
+from underone.study import Case, read_trials, run_studies
+from underone.study import run as module
+from underone.study.run import Effort
+from underone.study.trial import Trial
+
+SHORT = Effort(runs=4, seconds=0.05, rounds=2, processes=1)
+ENGINES = ("onnxruntime", "reference")
+
+
+def tiny(channels):
+    weight = np.random.default_rng(0).normal(size=(channels, 3, 1, 1)).astype(np.float32)
+    nodes = [helper.make_node("Conv", ["image", "w"], ["c"]), helper.make_node("GlobalAveragePool", ["c"], ["logits"])]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["N", 3, 16, 16])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", channels, 1, 1])],
+        [numpy_helper.from_array(weight, "w")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+
+
+def build(case, folder):
+    if case.source == "here:broken":
+        raise Unsupported("no such layer")
+    path = folder / f"{case.file}.onnx"
+    if not path.exists():
+        path.write_bytes(tiny(len(case.source)))
+    return path
+
+
+@dataclass
+class Runner:
+    """Runs studies in one folder and counts what was measured."""
+
+    folder: object
+    measured: list = field(default_factory=list)
+
+    def __call__(self, *cases, **changes):
+        arguments = {"engines": ENGINES, "effort": SHORT, "build": build} | changes
+        return run_studies(cases, self.folder / "trials", self.folder / "models", **arguments)
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    runner, real = Runner(tmp_path), module.compare_engines
+    monkeypatch.setattr(module, "compare_engines", lambda *a, **k: runner.measured.append(a[0]) or real(*a, **k))
+    return runner
+
+
+def test_every_case_has_a_record_of_the_sentinel_and_of_each_engine(run):
+    told = []
+    case = Case(source="here:a", batch=2)
+    (found,) = run(case, progress=lambda *news: told.append(news))
+    assert [r.engine for r in found.records] == ["onnxruntime", *ENGINES]
+    assert {r.protocol.batch for r in found.records} == {2}
+    assert all(len(r.samples_ms) >= 2 for r in found.records)
+    assert found.facts.macs == 2 * 16 * 16 * 3 * 6  # batch x pixels x inputs x outputs
+    assert found.facts.params == 3 * 6
+    assert told == [("here:a 224 px, 1 threads", 0, 1)]
+    assert read_trials(run.folder / "trials") == [found]
+
+
+def test_what_was_measured_is_kept_until_the_file_the_engines_or_the_wish_change(run):
+    case = Case(source="here:a")
+    (first,) = run(case)
+    assert run(case) == [first]
+    assert run(case, engines=ENGINES[:1]) == [first]
+    assert len(run.measured) == 1
+    (again,) = run(case, again=True)
+    assert again != first
+    run(case, engines=(*ENGINES, "openvino"))
+    (run.folder / "models" / f"{case.file}.onnx").write_bytes(tiny(9))
+    run(case)
+    assert len(run.measured) == 4
+
+
+def test_a_network_that_cannot_be_built_is_a_row_that_says_why(run):
+    broken, good = run(Case(source="here:broken"), Case(source="here:a"))
+    assert broken.error == "no such layer"
+    assert not broken.records
+    assert good.error is None
+    assert len(read_trials(run.folder / "trials")) == 2
+
+
+def test_an_engine_that_cannot_is_a_record_that_says_so(run):
+    (found,) = run(Case(source="here:a", precision="bfloat16"))
+    assert "calculates in float32, not in 'bfloat16'" in found.engines["onnxruntime"].error
+
+
+def test_an_engine_that_answers_wrongly_does_not_take_the_others_with_it(run, monkeypatch):
+    def wrong(contestants, **options):
+        if any(c.backend == "reference" and "here" in c.path for c in contestants):
+            raise ParityFailed("its outputs differ")
+        return real(contestants, **options)
+
+    real = module.compare_engines
+    monkeypatch.setattr(module, "compare_engines", wrong)
+    (found,) = run(Case(source="here:a"))
+    assert found.sentinel.samples_ms
+    assert found.engines["onnxruntime"].samples_ms
+    assert found.engines["reference"].error == "its outputs differ"
+
+
+def test_wrong_engines_are_refused_before_anything_is_built(run):
+    with pytest.raises(BadValue, match="no engines; name one at the least"):
+        run(Case(source="here:a"), engines=())
+    with pytest.raises(UnknownName, match="unknown backend 'onnxruntim'"):
+        run(Case(source="here:a"), engines=["onnxruntim"])
+
+
+def test_a_folder_without_trials_or_with_a_damaged_one_is_told(tmp_path):
+    with pytest.raises(BadFile, match="has no trials; measure some"):
+        read_trials(tmp_path)
+    (tmp_path / "x.json").write_text("{}")
+    with pytest.raises(BadFile, match=r"x\.json: no valid Trial"):
+        read_trials(tmp_path)
+
+
+def test_a_trial_survives_its_file(trial):
+    one = trial("zoo:mobileone_s1", {"native": 4.0, "openvino": "cannot"})
+    assert Trial.from_json(one.model_dump_json()) == one

@@ -1,0 +1,58 @@
+"""The literal tables: complete, of one spelling, and with an accuracy wherever one was published."""
+
+import pytest
+
+from underone.errors import UnknownName
+from underone.study.cases import SCALING, STUDIES, Case
+from underone.study.published import ACTIVATIONS_MS, METAL_FPS
+from underone.study.run import cases_of
+from underone.study.table import BY_SOURCE, DEVIATIONS, NETWORKS, score_of
+
+
+def test_the_paper_s_table_of_thirty_is_complete():
+    paper = [n for n in NETWORKS if n.cpu_ms is not None]
+    assert len(paper) == 30
+    assert len(BY_SOURCE) == len({n.name for n in NETWORKS}) == len(NETWORKS) == 39
+    assert sum(n.gpu_ms is None for n in paper) == 6  # what TensorRT could not take
+
+
+def test_tables_speak_of_networks_that_are_measured():
+    measured = {case.source for case in cases_of(["all"])}
+    assert {*DEVIATIONS} <= {*BY_SOURCE} <= measured
+    assert {*METAL_FPS} == {case.source for case in STUDIES["metalnet"]}
+    assert {f"layers:{name}" for name in ACTIVATIONS_MS} <= {case.source for case in STUDIES["activations"]}
+    assert {*STUDIES["scaling"]} == {case for cases in SCALING.values() for case in cases}
+
+
+def test_each_case_is_measured_once_and_has_a_name_of_its_own():
+    cases = cases_of(["all"])
+    assert len(cases) == len({*cases}) == len({case.key for case in cases})
+    assert len(cases_of(["correlation", "imagenet"])) == len(STUDIES["imagenet"])
+
+
+def test_a_precision_holds_for_every_case_and_int8_has_files_of_its_own():
+    assert {case.precision for case in cases_of(["blocks"], "bfloat16")} == {"bfloat16"}
+    plain, quantised = Case(source="zoo:mobileone_s0"), Case(source="zoo:mobileone_s0", precision="int8")
+    assert plain.file == "zoo-mobileone_s0-folded-224px"
+    assert quantised.file == "zoo-mobileone_s0-folded-224px-int8"
+
+
+def test_an_unknown_study_is_named():
+    with pytest.raises(UnknownName, match=r"unknown study 'activation'\. Did you mean 'activations'"):
+        cases_of(["activation"])
+
+
+@pytest.mark.parametrize(
+    ("source", "size", "score"),
+    [
+        ("zoo:mobileone_s0", 224, 71.4),
+        ("zoo:mobileone_s0", 192, None),
+        ("zoo:mobilenet_v2_100", 160, 68.8),
+        ("zoo:mobilenet_v1_050", 224, 63.3),
+        ("timm:mobilevit_s", 256, 78.4),
+        ("layers:relu", 224, None),
+        ("zoo:ssd300_mobilenet_v1_100", 300, None),
+    ],
+)
+def test_an_accuracy_belongs_to_a_size_of_picture(source, size, score):
+    assert score_of(source, size) == score
