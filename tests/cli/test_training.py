@@ -1,12 +1,16 @@
 """The commands of training and scoring, as a person calls them."""
 
 import json
+import random
 import shutil
+import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import load_file
 
 from underone.cli import main
 
@@ -49,6 +53,27 @@ def test_trained_network_is_scored_in_every_form(pictures, tmp_path, capsys):
     assert "8 pictures, top-1" in out
     assert "top-5" not in out, "of two classes all are among the best five"
     assert "mostly taken for" in out
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_random_moments_is_resumed_to_the_same_bits(pictures, tmp_path):
+    command = [sys.executable, "-c", "from underone.cli import main; main()", "train", "finetune", *KEYS, "epochs=9"]
+    command += ["ema=0.9", "dropout=0.2", "--workers", "0", "--data", str(pictures), "-o"]
+    subprocess.run([*command, tmp_path / "whole"], check=True, capture_output=True)
+    chance, folder = random.Random(), tmp_path / "cut"
+    table = folder / "results.csv"
+    for epochs in (1, 3, 6):
+        run = subprocess.Popen([*command, folder, "--resume"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while not table.is_file() or len(table.read_text().splitlines()) <= epochs:
+            assert run.poll() is None, "it ended before its epochs"
+            time.sleep(0.002)
+        time.sleep(chance.uniform(0, 1.0))  # an epoch with its validation takes about as long
+        assert run.poll() is None, "it ended before it could be killed"
+        run.kill()
+        run.wait()
+    subprocess.run([*command, folder, "--resume"], check=True, capture_output=True)
+    first, second = (load_file(f / "weights" / "best.safetensors") for f in (tmp_path / "whole", folder))
+    assert all(np.array_equal(first[name], second[name]) for name in first)
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,14 @@ def test_every_recipe_takes_a_step_in_its_smoke_form(squares, name):
     assert without == []
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name, recipe in RECIPES.items() if recipe.task == "detect"])
+def test_every_recipe_runs_whole_in_its_smoke_form(squares, tmp_path, name):
+    result = train(f"{name}_smoke", squares, tmp_path / "run", workers=0, weights=None, batch=4)
+    assert result.weights.is_file()
+    assert result.test.pictures == 4
+
+
 def test_the_loss_is_computed_once_in_a_step(squares, quick, tmp_path, monkeypatch):
     losses = []
 

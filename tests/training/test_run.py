@@ -21,6 +21,7 @@ from underone.errors import BadFile, BadValue, Diverged, UnknownName
 from underone.training import recipe_of, train
 from underone.training.checkpoint import VERSION, read_state
 from underone.training.classification import Classification
+from underone.training.recipes import RECIPES
 
 SCRIPT = """
 import sys, time
@@ -379,6 +380,14 @@ def test_worker_killed_under_torchrun_goes_on_with_the_rest(colours, tmp_path):
     assert run.returncode == 0, errors[-2000:]
     state = read_state(tmp_path / "run")
     assert (state["step"], len(state["history"])) == (48, 8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name, recipe in RECIPES.items() if recipe.task == "classify"])
+def test_every_recipe_runs_whole_in_its_smoke_form(colours, tmp_path, name):
+    result = train(f"{name}_smoke", colours, tmp_path / "run", workers=0, weights=None, batch=8)
+    assert result.weights.is_file()
+    assert result.test.pictures == 18
 
 
 @pytest.mark.parametrize("variables", [{"WORLD_SIZE": "two"}, {"WORLD_SIZE": "2", "RANK": "x", "LOCAL_RANK": "0"}])

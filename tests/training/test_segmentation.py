@@ -104,6 +104,14 @@ def test_a_run_that_was_cut_off_goes_on_to_the_same_weights(areas, tmp_path, qui
     assert all(np.array_equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name, recipe in RECIPES.items() if recipe.task == "segment"])
+def test_every_recipe_runs_whole_in_its_smoke_form(areas, tmp_path, name):
+    result = train(f"{name}_smoke", areas, tmp_path / "run", workers=0, weights=None, batch=4)
+    assert result.weights.is_file()
+    assert result.test.pictures == 4
+
+
 @pytest.mark.parametrize("name", RECIPE_NAMES)
 def test_every_recipe_takes_a_step_in_its_smoke_form(areas, name):
     recipe = RECIPES[name].smoke().changed(weights=None)
