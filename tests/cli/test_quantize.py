@@ -1,12 +1,15 @@
 """The command quantize, as a person would type it."""
 
 import json
+import re
 
 import pytest
 import torch
+from PIL import Image
 
 import underone as uo
 from underone.image import photographs
+from underone.nn.statistics import randomize_statistics
 
 
 @pytest.fixture(scope="module")
@@ -15,11 +18,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("quantize")
     torch.manual_seed(0)
     model = uo.create_model("mobileone_s0", num_classes=9)
-    for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_mean.uniform_(-0.1, 0.1)
-            module.running_var.uniform_(0.5, 1.5)
-            module.num_batches_tracked.fill_(1)
+    randomize_statistics(model, torch.randn(2, 3, 64, 64))
     uo.save_weights(model, folder / "trained.safetensors")
     uo.export(uo.reparameterize(model), folder / "net.onnx", size=(64, 64))
     (folder / "photos").mkdir()
@@ -47,7 +46,11 @@ def test_report_names_layers_and_branches(folder, run):
     assert "float layers" in printed.out
     page = (folder / "doctor" / "index.html").read_text("utf-8")
     assert "What each remedy gains" in page
-    assert "branches." in page
+    assert re.search(r"(branches\.\d|scale|skip), channel \d+: ", page)
+    section = page[page.index("Accuracy against time") :]
+    for text in ("all in int8", "8 layers in float32", "median ms"):
+        assert text in section
+    assert not [p for p in (folder / "doctor").iterdir() if p.suffix == ".onnx"]
 
 
 def test_empty_folder_gives_one_line(folder, run, tmp_path):
@@ -55,3 +58,28 @@ def test_empty_folder_gives_one_line(folder, run, tmp_path):
     assert code == 1
     assert printed.err.count("\n") == 1
     assert "holds no picture" in printed.err
+
+
+def test_pictures_of_one_colour_and_quantised_files_give_one_line(folder, run, tmp_path):
+    (tmp_path / "black").mkdir()
+    for number in range(3):
+        Image.new("RGB", (40, 40)).save(tmp_path / "black" / f"{number}.png")
+    uo.quantize(folder / "net.onnx", folder / "photos", tmp_path / "int8.onnx")
+    for source, data, said in (
+        (folder / "net.onnx", tmp_path / "black", "all 3 calibration pictures are of one colour"),
+        (tmp_path / "int8.onnx", folder / "photos", "is quantised already"),
+    ):
+        code, printed = run("quantize", source, "--data", data, "-o", tmp_path / "q.onnx")
+        assert code == 1
+        assert printed.err.count("\n") == 1
+        assert said in printed.err
+        assert not (tmp_path / "q.onnx").exists()
+
+
+def test_quantised_file_is_measured_as_such(folder, run, tmp_path):
+    uo.quantize(folder / "net.onnx", folder / "photos", tmp_path / "int8.onnx")
+    code, printed = run("bench", tmp_path / "int8.onnx", "--seconds", "0.2", "--backends", "native", "--json")
+    assert code == 0, printed.err
+    (record,) = json.loads(printed.out)
+    assert record["precision"] == "int8"
+    assert record["outputs"]["comparisons"][0]["nmse"] < 1e-9  # the reference sums the same whole numbers

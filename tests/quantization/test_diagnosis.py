@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from underone.errors import BadValue
+from underone.graph import read_onnx
 from underone.quantization import REMEDIES, Diagnosis, diagnose
 from underone.quantization.branches import widest_branch
 from underone.spec import ModelSpec
@@ -35,9 +37,38 @@ def test_gains_follow_the_remedies(found):
 
 def test_channels_are_even_after_equalisation(found):
     channels = next(c for c in found.channels if c.layer == "depthwise")
-    spread = [np.max(c) / np.min(np.array(c)[np.array(c) > 0]) for c in (channels.before, channels.after)]
+    found = [np.array(spread.channels) for spread in (channels.before, channels.after)]
+    spread = [c.max() / c[c > 0].min() for c in found]
     assert spread[0] > 20
     assert spread[1] < 5  # no channel is enlarged more than 64 times
+
+
+def test_histogram_is_of_what_the_layer_reads(found):
+    before = next(c for c in found.channels if c.layer == "depthwise").before
+    assert before.edges[0] == 0  # behind a Relu
+    assert before.counts[0] == max(before.counts)
+    assert sum(before.counts) > 24 * 1000
+    assert before.range[0] == 0 < before.range[1] <= before.edges[1] * 1.001
+
+
+def test_options_keep_the_worst_layers_and_are_written(make_network, folder, tmp_path):
+    found = diagnose(make_network(spread=8, clip=np.inf), folder, remedies=(), files=tmp_path)
+    worst = sorted(found.layers, key=lambda layer: -layer.alone)
+    assert [option.kept for option in found.options] == [tuple(x.name for x in worst[:n]) for n in (0, 1, 3)]
+    assert found.options[2].nmse < found.options[0].nmse
+    for option in found.options:
+        left = [node for node in read_onnx(option.file).nodes if node.name in option.kept]
+        assert all(name.endswith((".weight", ".bias")) for node in left for name in node.inputs[1:])
+
+
+def test_training_form_of_another_width_is_said(make_network, folder, tmp_path):
+    arrays = {"stem.branches.0.conv.weight": np.ones((4, 3, 3, 3))}
+    arrays |= {f"stem.branches.0.bn.{name}": np.ones(4) for name in ("weight", "running_var")}
+    rows = np.ones((8, 27))
+    with pytest.raises(
+        BadValue, match=r"branches.0 of the training form has 4 channels, stem.conv of the network 8; th"
+    ):
+        widest_branch(arrays, "stem.conv", rows)
 
 
 def test_diagnosis_survives_json(found):

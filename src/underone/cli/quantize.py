@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from rich.markup import escape
 
+from ..bench.processes import Contestant, compare_engines
+from ..bench.record import Record
 from ..compare import Verdict
-from ..errors import ParityFailed
 from ..graph import read_verdict
 from ..quantization import REMEDIES, Diagnosis, diagnose, quantize
+from ..runtime import installed_backends
 from . import show
 
 _SECONDS = 3.0  # that each file is measured for
@@ -33,25 +36,24 @@ def quantize_file(
         source, data, output, images=images, calibration=calibration, remedies=chosen, keep=kept, progress=progress
     )
     if report is not None:
-        found = diagnose(source, data, images=images, calibration=calibration, trained=trained, progress=progress)
+        from ..bench.quantization_page import write_diagnosis
+
+        with TemporaryDirectory() as folder:
+            found = diagnose(
+                source, data, images=images, calibration=calibration, trained=trained, files=Path(folder),
+                progress=progress,
+            )  # fmt: skip
+            records = _timed(source, found)
         _findings(found)
-        show.line(f"report: {_write_page(found, report, source, output)}")
+        show.line(f"report: {write_diagnosis(found, report, records)}")
     return read_verdict(output)
 
 
-def _write_page(found: Diagnosis, folder: Path, source: Path, output: Path) -> Path:
-    from ..bench.processes import Contestant, compare_engines
-    from ..bench.quantization_page import write_diagnosis
-    from ..runtime import installed_backends
-
-    backend = "onnxruntime" if "onnxruntime" in installed_backends() else "native"
-    files = [Contestant(path=str(path), backend=backend) for path in (source, output)]
-    try:
-        records = compare_engines(files, seconds=_SECONDS, rounds=6)
-    except ParityFailed as reason:  # an engine that adds up otherwise crosses the edge between two whole numbers
-        show.warning(f"not timed: {reason}")
-        records = []
-    return write_diagnosis(found, folder, records, [f"float32, {backend}", f"int8, {backend}"])
+def _timed(source: Path, found: Diagnosis) -> list[Record]:
+    """Measure the float32 file and every option in turns."""
+    engine = next(name for name in ("native", "onnxruntime", "reference") if name in installed_backends())
+    paths = [str(source), *(option.file for option in found.options if option.file)]
+    return compare_engines([Contestant(path=path, backend=engine) for path in paths], seconds=_SECONDS, rounds=6)
 
 
 def _findings(found: Diagnosis) -> None:

@@ -85,4 +85,6 @@ def evaluate_model(
 def next_command(result: "TrainingResult") -> str:
     """Say what to do with the weights."""
     weights = Path(result.weights)
+    if weights.suffix == ".onnx":
+        return f"underone predict PICTURE --model {shlex.quote(str(weights))}"
     return f"underone reparam {shlex.quote(str(weights))} -o {shlex.quote(str(weights.with_suffix('.onnx')))}"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ..errors import BadValue
 from ..graph import Array
 
 _EPS = 1e-5  # of the batch norms; it matters for variances near zero only
@@ -19,10 +20,21 @@ def widest_branch(trained: Mapping[str, Array], layer: str, rows: Array) -> str:
 
     Returns:
         For example ``branches.2, channel 17: 0.81 of 0.93``; empty where the weights hold no such block.
+
+    Raises:
+        BadValue: the block has another number of channels.
     """
     block = layer.removesuffix("conv")
     channel = int(np.abs(rows).max(axis=1).argmax())
-    parts = {name: _largest(trained, block + name, channel) for name in _branch_names(trained, block)}
+    names = _branch_names(trained, block)
+    for name in names:
+        channels = len(_variances(trained, block + name))
+        if channels != len(rows):
+            raise BadValue(
+                f"{block}{name} of the training form has {channels} channels, {layer} of the network {len(rows)}; the "
+                "training form of this very network is required"
+            )
+    parts = {name: _largest(trained, block + name, channel) for name in names}
     if not parts:
         return ""
     widest = max(parts, key=lambda name: parts[name])
@@ -38,8 +50,15 @@ def _branch_names(trained: Mapping[str, Array], block: str) -> list[str]:
 
 def _largest(trained: Mapping[str, Array], branch: str, channel: int) -> float:
     """Give the largest weight that a branch adds to a channel: of a skip, what its batch norm multiplies with."""
-    norm = f"{branch}.bn" if f"{branch}.bn.running_var" in trained else branch
-    variance = float(trained[f"{norm}.running_var"][channel])
-    factor = abs(float(trained[f"{norm}.weight"][channel])) / np.sqrt(variance + _EPS)
+    variance = float(_variances(trained, branch)[channel])
+    factor = abs(float(trained[f"{_norm(trained, branch)}.weight"][channel])) / np.sqrt(variance + _EPS)
     weight = trained.get(f"{branch}.conv.weight")
     return float(factor * (1.0 if weight is None else np.abs(weight[channel]).max()))
+
+
+def _variances(trained: Mapping[str, Array], branch: str) -> Array:
+    return trained[f"{_norm(trained, branch)}.running_var"]
+
+
+def _norm(trained: Mapping[str, Array], branch: str) -> str:
+    return f"{branch}.bn" if f"{branch}.bn.running_var" in trained else branch

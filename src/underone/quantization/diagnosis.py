@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..graph import Array
+from ..files import atomic_write
+from ..graph import Array, Graph, to_onnx
 from ..spec import Frozen
 from ..weights import read_safetensors
 from .branches import widest_branch
@@ -15,10 +16,12 @@ from .pictures import Data
 from .qdq import to_qdq
 from .quantize import agreement, open_network
 from .sensitivity import accumulated, alone, error, run_all
-from .stages import REMEDIES, Progress, Quantizer, Stage
+from .stages import REMEDIES, USUAL_REMEDIES, Progress, Quantizer, Stage
 
 _JUDGED = 32  # pictures that errors are taken on
 _DRAWN = 4  # layers, the worst, that are shown with their channels
+_KEPT = (0, 1, 3, 8)  # layers, the worst, that stay in float32 in the options
+_BINS = 60
 
 
 class LayerFinding(Frozen):
@@ -57,18 +60,50 @@ class Gain(Frozen):
     same_top1: float | None
 
 
-class Channels(Frozen):
-    """The ranges of the channels that a layer reads, before and after equalisation, from the widest down.
+class Spread(Frozen):
+    """What a layer reads.
 
     Attributes:
-        layer: that reads them.
-        before: greatest size of a value in each channel, sorted.
-        after: the same in the equalised network.
+        channels: greatest size of a value in each channel, from the widest down.
+        edges: (least, greatest) value of the histogram.
+        counts: values of a sample in each of its equal bins.
+        range: (least, greatest) value that uint8 holds.
+    """
+
+    channels: tuple[float, ...]
+    edges: tuple[float, float]
+    counts: tuple[int, ...]
+    range: tuple[float, float]
+
+
+class Channels(Frozen):
+    """What a layer reads before and after equalisation.
+
+    Attributes:
+        layer: that reads it.
+        before: as it was folded.
+        after: in the equalised network.
     """
 
     layer: str
-    before: tuple[float, ...]
-    after: tuple[float, ...]
+    before: Spread
+    after: Spread
+
+
+class Option(Frozen):
+    """What the network is like when some layers stay in float32, with the usual remedies.
+
+    Attributes:
+        kept: their names, the most sensitive ones.
+        nmse: squared error of the outputs over their squared signal.
+        same_top1: pictures with the same best class, in percent; None where it is no classifier.
+        file: its ONNX file, where one was asked for.
+    """
+
+    kept: tuple[str, ...]
+    nmse: float
+    same_top1: float | None
+    file: str | None = None
 
 
 class Diagnosis(Frozen):
@@ -81,6 +116,7 @@ class Diagnosis(Frozen):
         layers: in the order of the network.
         gains: without any remedy, then with one more each time.
         channels: of the worst layers.
+        options: from the least accurate to the slowest.
     """
 
     model: str
@@ -89,6 +125,7 @@ class Diagnosis(Frozen):
     layers: tuple[LayerFinding, ...]
     gains: tuple[Gain, ...]
     channels: tuple[Channels, ...]
+    options: tuple[Option, ...] = ()
 
 
 def diagnose(
@@ -99,6 +136,7 @@ def diagnose(
     calibration: str = "mean",
     remedies: Sequence[str] = REMEDIES,
     trained: str | Path | None = None,
+    files: Path | None = None,
     threads: int | None = None,
     progress: Progress = lambda what, done, total: None,  # noqa: ARG005
 ) -> Diagnosis:
@@ -106,7 +144,10 @@ def diagnose(
 
     Arguments and errors are those of `quantize`, but for these: `remedies` are tried in their order, each on top of
     those before it; `trained` is a safetensors file of the same network in training form, by which the branches are
-    named that widened channels.
+    named that widened channels; `files` is a folder where every option is written, to be measured.
+
+    Raises:
+        BadValue: `trained` has other channels than the network.
     """
     training = read_safetensors(trained)[0] if trained is not None else {}
     quantizer = open_network(model, data, images, calibration, threads, progress)
@@ -120,14 +161,38 @@ def diagnose(
         layers=layers,
         gains=tuple(_gain(quantizer, stage, remedies[:i], pictures) for i, stage in enumerate(stages)),
         channels=_channels(quantizer, stages[0], layers),
+        options=tuple(_option(quantizer, layers, count, pictures, files) for count in _KEPT if count < len(layers)),
     )
 
 
 def _gain(quantizer: Quantizer, stage: Stage, remedies: Sequence[str], pictures: Array) -> Gain:
+    nmse, same = _judged(quantizer, to_qdq(stage.graph, stage.scheme), pictures)
+    return Gain(remedies=tuple(remedies), nmse=nmse, same_top1=same)
+
+
+def _option(
+    quantizer: Quantizer, layers: Sequence[LayerFinding], count: int, pictures: Array, files: Path | None
+) -> Option:
+    kept = tuple(layer.name for layer in _worst(layers)[:count])
+    stage = quantizer.stage(USUAL_REMEDIES, kept)
+    graph = to_qdq(stage.graph, stage.scheme)
+    nmse, same = _judged(quantizer, graph, pictures)
+    path = files and files / f"keep_{count}.onnx"
+    if path:
+        with atomic_write(path) as temporary:
+            temporary.write_bytes(to_onnx(graph))
+    return Option(kept=kept, nmse=nmse, same_top1=same, file=path and str(path))
+
+
+def _judged(quantizer: Quantizer, graph: Graph, pictures: Array) -> tuple[float, float | None]:
+    """Give error and share of the same best class of a quantised network."""
     want = run_all(quantizer.graph, pictures, quantizer.threads)
-    got = run_all(to_qdq(stage.graph, stage.scheme), pictures, quantizer.threads)
-    same = agreement(got, want) if quantizer.graph.spec.task == "classify" else None
-    return Gain(remedies=tuple(remedies), nmse=error(got, want), same_top1=same)
+    got = run_all(graph, pictures, quantizer.threads)
+    return error(got, want), agreement(got, want) if quantizer.graph.spec.task == "classify" else None
+
+
+def _worst(layers: Sequence[LayerFinding]) -> list[LayerFinding]:
+    return sorted(layers, key=lambda layer: -layer.alone)
 
 
 def _layers(
@@ -152,9 +217,20 @@ def _layers(
 def _channels(quantizer: Quantizer, first: Stage, layers: Sequence[LayerFinding]) -> tuple[Channels, ...]:
     even = quantizer.stage(("equalization",))
     read = {layer.name: layer for layer in first.layers}
-    worst = sorted(layers, key=lambda found: -found.alone)[:_DRAWN]
-    pairs = [(w.name, *(_sorted(_spans(stage, read[w.name])) for stage in (first, even))) for w in worst]
-    return tuple(Channels(layer=name, before=before, after=after) for name, before, after in pairs)
+    names = [layer.name for layer in _worst(layers)[:_DRAWN]]
+    return tuple(Channels(layer=n, before=_spread(first, read[n]), after=_spread(even, read[n])) for n in names)
+
+
+def _spread(stage: Stage, layer: Layer) -> Spread:
+    source = layer.node.inputs[0]
+    sample, span = stage.seen[stage.owners[source]].sample, stage.scheme.ranges[source]
+    counts, edges = np.histogram(sample, _BINS)
+    return Spread(
+        channels=tuple(float(v) for v in np.sort(_spans(stage, layer))[::-1]),
+        edges=(float(edges[0]), float(edges[-1])),
+        counts=tuple(counts.tolist()),
+        range=(span.low, span.high),
+    )
 
 
 def _rows(stage: Stage, layer: Layer) -> Array:
@@ -171,7 +247,3 @@ def _spans(stage: Stage, layer: Layer) -> Array:
 def _apart(values: Array) -> float:
     middle = float(np.median(values[values > 0])) if (values > 0).any() else 1.0
     return float(values.max()) / middle
-
-
-def _sorted(values: Array) -> tuple[float, ...]:
-    return tuple(float(v) for v in np.sort(values)[::-1])

@@ -16,6 +16,7 @@ from .scheme import Scheme
 from .walk import Walk, plain_weights
 
 REMEDIES = ("equalization", "bias", "rounding", "clipping")  # in the order in which they are applied
+USUAL_REMEDIES = REMEDIES[:2]  # seconds; the others take minutes
 _WALKED = 48  # pictures of 224 × 224 that go through the network layer by layer; of larger ones fewer, for the memory
 _FEWEST = 8
 

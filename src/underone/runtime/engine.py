@@ -67,6 +67,11 @@ class Engine:
         return self._file.verdict
 
     @property
+    def quantised(self) -> bool:
+        """Whether the file rounds tensors to whole numbers: its layers calculate in int8."""
+        return self._file.quantised
+
+    @property
     def fingerprint(self) -> str:
         """sha256 of the file that runs, in hexadecimal digits; of the cut one where `load` was told layers."""
         content = self._file.content

@@ -39,6 +39,7 @@ class ModelFile:
         spec: what the network is; of a foreign file names, shapes and dtypes only.
         weights: dtype of most of its weights, for example ``float32``.
         ours: whether the file brings a spec.
+        quantised: whether it rounds tensors to whole numbers.
         verdict: what was proven of these very bytes when they were written; None: nothing.
     """
 
@@ -47,6 +48,7 @@ class ModelFile:
     spec: ModelSpec
     weights: str
     ours: bool = False
+    quantised: bool = False
     verdict: Verdict | None = None
     mapped: MappedFile | None = None
 
@@ -79,6 +81,7 @@ def open_model(source: Source) -> ModelFile:
         _describe(model, metadata, name),
         _weights_dtype(model.graph),
         ours=SPEC_KEY in metadata,
+        quantised=any(node.op_type == "QuantizeLinear" for node in model.graph.node),
         verdict=_verdict(content, metadata, name, mapped),
         mapped=mapped,
     )

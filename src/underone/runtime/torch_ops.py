@@ -1,5 +1,6 @@
 """The operators of a Graph in torch: name → function of (attributes, tensors)."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -8,13 +9,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import Unsupported
+from ..graph import Node
 from ..graph.layout_rules import resize as resize_shape
 from ..graph.layout_rules import slice_parts
 from ..graph.numpy_resize import axis_weights
+from ..graph.ops import attributes
 from ..graph.shape_rules import window_pads, window_sizes
 
 Attrs = Mapping[str, Any]
 Operator = Callable[..., Any]
+Bound = Callable[..., Any]  # of the tensors alone
 Pairs = Sequence[tuple[int, int]]
 
 _CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
@@ -257,3 +261,9 @@ OPERATORS: Mapping[str, Operator] = {
     "Transpose": lambda a, x: x.permute(a["perm"]),
     "Unsqueeze": unsqueeze,
 }
+
+
+def bound(node: Node, operands: Sequence[Tensor | None]) -> Bound:
+    """Give the operator of a node with its attributes, for operands of these shapes."""
+    shapes = [tuple(t.shape) for t in operands if t is not None]
+    return functools.partial(OPERATORS[node.op], attributes(node.op, node.attrs, shapes))

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..graph import Graph, read_onnx, run_reference
+from ..graph.integer_form import integer_convolutions
 from .backends import Array
 from .model_file import ModelFile
 
@@ -32,4 +33,5 @@ def open_model(file: ModelFile, threads: int, precision: str) -> Reference:  # n
     Raises:
         BadFile, Unsupported: as `read_onnx`.
     """
-    return Reference(read_onnx(file.content, file.name), np.float32)
+    graph = integer_convolutions(read_onnx(file.content, file.name))  # what is quantised is summed in whole numbers
+    return Reference(graph, np.float32)

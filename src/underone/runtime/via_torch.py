@@ -1,8 +1,7 @@
 """Run with PyTorch: the Graph, node by node, in torch's own operators."""
 
-import functools
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,13 +9,10 @@ import numpy as np
 import torch
 
 from ..errors import BadFile, UnderOneError, Unsupported
-from ..graph import Graph, Node, read_onnx
-from ..graph.ops import attributes
+from ..graph import Graph, read_onnx
 from .backends import Array
 from .model_file import ModelFile
-from .torch_ops import OPERATORS
-
-Bound = Callable[..., Any]
+from .torch_ops import OPERATORS, Bound, bound
 
 
 class Torch:
@@ -53,7 +49,7 @@ class Torch:
         for i, node in enumerate(self.graph.nodes):
             operands = [tensors[name] if name else None for name in node.inputs]
             if i == len(steps):
-                steps.append(_bind(node, operands))
+                steps.append(bound(node, operands))
             results = steps[i](*operands)
             tensors.update(zip(node.outputs, results if isinstance(results, tuple) else (results,), strict=True))
         return {output.name: tensors[output.name] for output in self.graph.outputs}
@@ -73,11 +69,6 @@ def open_model(file: ModelFile, threads: int, precision: str) -> Torch:  # noqa:
         raise Unsupported(f"{file.name}: backend 'torch' lacks the operators {named}; use backend 'reference'")
     constants = {name: torch.tensor(value) for name, value in graph.constants.items()}
     return Torch(graph, constants, threads, file.name)
-
-
-def _bind(node: Node, operands: Sequence[torch.Tensor | None]) -> Bound:
-    shapes = [tuple(t.shape) for t in operands if t is not None]
-    return functools.partial(OPERATORS[node.op], attributes(node.op, node.attrs, shapes))
 
 
 @contextmanager

@@ -65,6 +65,7 @@ def _transform(
     return v2.Compose(steps)
 
 
+@lru_cache(maxsize=32)
 def distortion(strength: float) -> v2.Transform:
     """Return what changes brightness, contrast, saturation and hue, each half the time.
 

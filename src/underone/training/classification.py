@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from .. import settings
 from ..data import Pictures, open_splits
 from ..data.open_pictures import Splits
 from ..errors import BadValue
@@ -19,7 +20,8 @@ from ..evaluation import ClassScore, score_classes
 from ..evaluation.of_torch import answer_of
 from ..files import atomic_write
 from ..image import Pixels
-from ..runtime import load
+from ..quantization.calibrate import open_graph
+from ..runtime import Engine, load
 from ..spec import ModelSpec
 from ..zoo import create_model
 from . import drawing
@@ -27,6 +29,7 @@ from .answer_sheets import draw_answers
 from .augmentation import augment, mix
 from .batches import Batch, Sampler, normalizer
 from .decoding import Encoded
+from .quantized import QuantizedNetwork, learning_form
 from .recipe import Recipe, Stage
 from .result import TrainingResult
 
@@ -43,12 +46,19 @@ class Classification:
         self.names, self.classes = pictures.classes, len(pictures.classes)
         if self.classes < 2:
             raise BadValue(f"the training set has {self.classes} class; 2 or more are required")
-        self.model = _build(recipe, pictures.classes).to(device)
+        self.model = learning_form(_build(recipe, pictures.classes), pictures, recipe).to(device)
         self.spec = cast(ModelSpec, self.model.spec)
         how = self.spec.input.preparation
         assert how is not None, "every model of three channels has a preparation"
         self._normalize = normalizer(how, device)
-        self._teacher = _Teacher(recipe.teacher, self.spec, self.classes) if recipe.teacher else None
+        self._teacher = self._open_teacher()
+
+    def _open_teacher(self) -> "_Teacher | None":
+        if self.recipe.teacher:
+            return _Teacher(load(self.recipe.teacher), self.recipe.teacher, self.spec, self.classes)
+        if isinstance(self.model, QuantizedNetwork) and self.recipe.teacher_share:
+            return _Teacher(open_graph(self.model.graph, settings.threads()), "itself", self.spec, self.classes)
+        return None
 
     @staticmethod
     def open_splits(root: str | PathLike[str]) -> Splits[Pictures]:
@@ -91,7 +101,7 @@ class Classification:
         texts = [self.names[int(target)] for target in batch.targets]
         return [image.permute(1, 2, 0).numpy() for image in batch.images], texts
 
-    def draw(self, folder: Path, result: TrainingResult, splits: Splits[Pictures]) -> None:
+    def draw(self, model: nn.Module, folder: Path, result: TrainingResult, splits: Splits[Pictures]) -> None:
         """Write the confusion matrix, answers beside what is right, and the worst mistakes."""
         chosen, score = cast(ClassScore, result.validation), cast(ClassScore, result.test or result.validation)
         name = "test" if result.test else "validation"
@@ -99,7 +109,6 @@ class Classification:
             drawing.confusion(
                 path, score.confusion, score.classes, f"{name}: {score.top1:.1f} % of {score.pictures} right"
             )
-        model = create_model(self.spec.name, weights=result.weights)
         draw_answers(folder, answer_of(model), splits.validation, self.spec.input)
         drawing.mistakes(folder / "val_worst_pred.jpg", chosen, splits.validation)
 
@@ -112,9 +121,8 @@ def _sample(recipe: Recipe, stage: Stage, pictures: Pictures, index: int, seed: 
 class _Teacher:
     """A network whose answers are learnt, run on the student's own augmented pictures."""
 
-    def __init__(self, file: str, student: ModelSpec, classes: int) -> None:
-        self._net = load(file)
-        spec = self._net.spec
+    def __init__(self, net: Engine, file: str, student: ModelSpec, classes: int) -> None:
+        self._net, spec = net, net.spec
         if spec.outputs[0].shape[1:] not in ((), (classes,)):
             raise BadValue(f"the teacher {file} gives {spec.outputs[0].shape}, the data has {classes} classes")
         if spec.input.preparation != student.input.preparation and not _same_values(spec, student):
@@ -154,8 +162,6 @@ def _build(recipe: Recipe, classes: tuple[str, ...]) -> nn.Module:
     if recipe.dropout is not None:
         cast(nn.Dropout, model.dropout).p = recipe.dropout
     spec = cast(ModelSpec, model.spec)
-    if spec.form != "training":
-        raise BadValue(f"{recipe.weights} holds a folded network, which cannot be trained; give the training form")
     size = recipe.test_size or recipe.size
     image = spec.input.model_copy(update={"shape": (None, spec.input.shape[1], size, size)})
     model.spec = spec.model_copy(update={"inputs": (image,)})  # type: ignore[assignment]

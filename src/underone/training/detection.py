@@ -32,6 +32,7 @@ from . import box_drawing, drawing
 from .batches import Batch, Sampler, normalizer, zero_color
 from .box_augmentation import augment_boxes, mosaic
 from .box_loss import NOTHING, detection_loss
+from .quantized import learning_form
 from .recipe import Recipe, Stage
 from .result import TrainingResult
 
@@ -50,7 +51,7 @@ class Detection:
             if stage.size != recipe.size:
                 raise BadValue(f"a stage has the size {stage.size}; detectors have anchors for {recipe.size} alone")
         self.recipe, self.device, self.names = recipe, device, pictures.classes
-        self.model = _build(recipe, pictures.classes).to(device)
+        self.model = learning_form(_build(recipe, pictures.classes), pictures, recipe).to(device)
         self.spec = cast(ModelSpec, self.model.spec)
         assert self.spec.detection is not None, "every detector of the zoo has anchors"
         assert self.spec.input.preparation is not None, "every model of three channels has a preparation"
@@ -103,7 +104,7 @@ class Detection:
             texts.append(f"{int(positive.sum())} anchors")
         return drawn, texts
 
-    def draw(self, folder: Path, result: TrainingResult, splits: Splits[BoxedPictures]) -> None:
+    def draw(self, model: nn.Module, folder: Path, result: TrainingResult, splits: Splits[BoxedPictures]) -> None:
         """Write the curves, the confusion matrix, and pictures with what is right and what was said."""
         part, name = (splits.test, "test") if splits.test else (splits.validation, "validation")
         score = cast(DetectionScore, result.test or result.validation)
@@ -112,7 +113,6 @@ class Detection:
         with atomic_write(folder / "confusion_matrix.png") as path:
             title = f"{name}: AP50 {score.coco.ap50 or 0:.1f} %, {score.boxes} boxes in {score.pictures} pictures"
             drawing.confusion(path, score.confusion, [*score.classes, "nothing"], title)
-        model = create_model(self.spec.name, weights=result.weights)
         detect = detector_of(outputs_of(model, [output.name for output in self.spec.outputs]), self.spec)
         box_drawing.sheet(folder / "val_batch0_pred.jpg", detect, part, range(min(_DRAWN, len(part))))
         rows = {part.name(i): i for i in range(len(part))}
@@ -193,8 +193,6 @@ def _build(recipe: Recipe, classes: tuple[str, ...]) -> nn.Module:
         recipe.model, weights=recipe.weights, num_classes=len(classes), labels=classes, size=recipe.size, **given
     )
     spec = cast(ModelSpec, model.spec)
-    if spec.form != "training":
-        raise BadValue(f"{recipe.weights} holds a folded network, which cannot be trained; give the training form")
     if recipe.scales:
         model.spec = _with_scales(spec, recipe.scales)  # type: ignore[assignment]
     return model

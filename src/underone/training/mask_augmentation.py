@@ -1,6 +1,5 @@
 """Picture with mask → training picture with mask. All that is random follows from one seed."""
 
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,7 +64,7 @@ def augment_mask(
     if strength:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            picture = _distortion(strength)(picture)
+            picture = distortion(strength)(picture)
     return np.asarray(picture), np.asarray(target)
 
 
@@ -95,8 +94,3 @@ def _cut(image: Image.Image, window: _Window, filter_: Image.Resampling, fill: A
     page = Image.new(image.mode, (size, size), fill)
     page.paste(part, (x - window.left, y - window.top))
     return page
-
-
-@lru_cache(maxsize=32)
-def _distortion(strength: float) -> Any:
-    return distortion(strength)

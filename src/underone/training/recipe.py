@@ -9,6 +9,9 @@ from ..spec import Frozen
 
 SMOKE_BATCH = 8
 _LARGEST_ZOOM = 8.0
+# of a network in 8 bits: ranges learn on a log scale in steps of one size and do not decay, whole numbers are exact in
+# float32 alone, and what is folded has no dropout and no second head
+_QUANTIZED = {"optimizer": "adamw", "decay_norms": False, "precision": "float32", "dropout": None, "auxiliary": 0.0}
 _MODEL_OPTIONS = ("block", "num_branches", "output_stride", "head_channels", "separable")
 
 
@@ -84,6 +87,8 @@ class Recipe(Frozen):
         teacher: file of a network whose answers are learnt too (any that `load` takes); None: none.
         teacher_share: weight of the teacher's answers in the loss.
         temperature: that softens both answers.
+        quantize: whether the network learns folded and in 8 bits; what it begins with may be folded already. Its
+            teacher is its own float32 form, where no other is named.
         precision: of the forward pass under autocast.
         channels_last: memory layout of the network.
         compile: whether `torch.compile` is used.
@@ -148,6 +153,7 @@ class Recipe(Frozen):
     teacher: str | None = None
     teacher_share: float = Field(0.5, ge=0, le=1)
     temperature: float = Field(1.0, gt=0)
+    quantize: bool = False
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     channels_last: bool = False
     compile: bool = False
@@ -167,6 +173,15 @@ class Recipe(Frozen):
     def _check_zoom(self) -> Self:
         if not 0 < self.zoom[0] <= self.zoom[1] <= _LARGEST_ZOOM:
             raise ValueError(f"zoom={self.zoom}; two rising factors above 0, at most {_LARGEST_ZOOM:g}, are required")
+        return self
+
+    @model_validator(mode="after")
+    def _check_quantize(self) -> Self:
+        unfit = {key: getattr(self, key) for key, required in _QUANTIZED.items() if getattr(self, key) != required}
+        if self.quantize and unfit:
+            given = ", ".join(f"{key}={value}" for key, value in unfit.items())
+            required = ", ".join(f"{key}={_QUANTIZED[key]}" for key in unfit)
+            raise ValueError(f"quantize with {given}; {required} is required")
         return self
 
     @property

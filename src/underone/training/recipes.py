@@ -95,6 +95,26 @@ DISTILL = SCRATCH.changed(
 # shares of 320 pixels: mmdetection's smallest sizes 48, 100, 150, 202, 253, 304 and the largest of the last map
 _MMDETECTION_SCALES = (48 / 320, 100 / 320, 150 / 320, 202 / 320, 253 / 320, 304 / 320, 1.0)
 
+QUANTIZE = Recipe(
+    name="quantize",
+    source="ours: straight-through rounding (Jacob et al., arXiv 1712.05877), ranges that learn on a log scale (Jain "
+    "et al., arXiv 1903.08066), taught by the network's own float32 form",
+    expected="depends on the pictures",
+    cost="depends on the pictures",
+    model="mobilenet_v2_100",
+    weights="DEFAULT",
+    epochs=2,
+    batch=32,
+    optimizer="adamw",
+    lr=2e-5,
+    warmup_epochs=0.1,
+    decay_norms=False,
+    ema=0.99,
+    min_scale=0.35,
+    teacher_share=0.9,
+    quantize=True,
+)
+
 SSDLITE320_MOBILEONE_COCO = Recipe(
     name="ssdlite320_mobileone_coco",
     source="Vasu et al., CVPR 2023, supplementary: SSDLite in mmdetection, SGD, cosine, warm-up of 4500 steps; anchors "
@@ -225,7 +245,7 @@ FINETUNE_SEGMENTATION = Recipe(
 RECIPES: Mapping[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
-        MOBILEONE_IN1K, MOBILENET_V2_IN1K, FINETUNE, SCRATCH, DISTILL,
+        MOBILEONE_IN1K, MOBILENET_V2_IN1K, FINETUNE, SCRATCH, DISTILL, QUANTIZE,
         SSDLITE320_MOBILEONE_COCO, SSDLITE_VOC, FINETUNE_DETECTION,
         DEEPLABV3_MOBILEONE_VOC, DEEPLABV3_MOBILEONE_ADE20K, FINETUNE_SEGMENTATION,
     )

@@ -36,7 +36,7 @@ class TrainingResult(Frozen):
 
     Attributes:
         folder: of the run.
-        weights: file of the kept weights, in the training form.
+        weights: file of the kept weights, in the training form; of a network in 8 bits its ONNX file.
         best_epoch: from 1, whose weights were kept.
         validation: score of the kept weights on the validation pictures.
         test: the same on the test pictures; None where there are none.

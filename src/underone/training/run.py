@@ -23,6 +23,7 @@ from .classification import Classification
 from .detection import Detection
 from .distribution import Group, choose_device, joined_group
 from .learner import Learner
+from .quantized import QuantizedNetwork, write_learned
 from .recipe import Recipe
 from .recipes import recipe_of
 from .result import Progress, TrainingResult
@@ -224,16 +225,19 @@ class Run:
         """Score the kept weights, and write that."""
         kept = self.learner.kept
         kept.load_state_dict(run_folder.read_best(self.folder, kept))
+        weights = run_folder.weights_file(self.folder)
+        if isinstance(kept, QuantizedNetwork):
+            weights = write_learned(kept, weights.with_suffix(".onnx"), self.splits.validation)
         result = TrainingResult(
             folder=str(self.folder),
-            weights=str(run_folder.weights_file(self.folder)),
+            weights=str(weights),
             best_epoch=int(self.best["epoch"]),
             validation=self.task.evaluate(kept, self.splits.validation),
             test=self.task.evaluate(kept, self.splits.test) if self.splits.test else None,
             seconds=self.history[-1]["seconds"],
         )
         run_folder.finish(self.folder, result, self.unreadable)
-        self.task.draw(self.folder, result, self.splits)
+        self.task.draw(kept, self.folder, result, self.splits)
         return result
 
     def save(self) -> None:

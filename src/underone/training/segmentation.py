@@ -30,6 +30,7 @@ from .batches import Batch, Sampler, normalizer, zero_color
 from .mask_augmentation import augment_mask
 from .mask_drawing import sheet
 from .mask_loss import dice_losses, pixel_losses
+from .quantized import learning_form
 from .recipe import Recipe, Stage
 from .result import TrainingResult
 
@@ -51,7 +52,7 @@ class Segmentation:
                 "part are required, for the mean of a whole map has no statistics in one"
             )
         self.recipe, self.device = recipe, device
-        self.model = _build(recipe, pictures.classes).to(device)
+        self.model = learning_form(_build(recipe, pictures.classes), pictures, recipe).to(device)
         self.spec = cast(ModelSpec, self.model.spec)
         assert self.spec.input.preparation is not None, "every model of three channels has a preparation"
         assert self.spec.segmentation is not None, "every segmenter of the zoo says how its map lies"
@@ -117,7 +118,7 @@ class Segmentation:
         counts = [len(np.unique(mask[mask != IGNORED])) for mask in masks]
         return drawn, [f"{count} classes" for count in counts]
 
-    def draw(self, folder: Path, result: TrainingResult, splits: Splits[MaskedPictures]) -> None:
+    def draw(self, model: nn.Module, folder: Path, result: TrainingResult, splits: Splits[MaskedPictures]) -> None:
         """Write the confusion matrix in percent, and pictures under what is right and what was said."""
         part, name = (splits.test, "test") if splits.test else (splits.validation, "validation")
         score = cast(SegmentationScore, result.test or result.validation)
@@ -126,7 +127,7 @@ class Segmentation:
         with atomic_write(folder / "confusion_matrix.png") as path:
             title = f"{name}: mIoU {score.miou:.1f} %, {score.pictures} pictures; cells in % of the right class"
             drawing.confusion(path, shares.tolist(), score.classes, title)
-        segment = self._segmenter(create_model(self.spec.name, weights=result.weights))
+        segment = self._segmenter(model)
         spread = np.linspace(0, len(part) - 1, min(_DRAWN, len(part))).round().astype(int).tolist()
         sheet(folder / "val_batch0_pred.jpg", segment, part, spread)
         rows = {part.name(i): i for i in range(len(part))}
@@ -185,6 +186,4 @@ def _build(recipe: Recipe, classes: tuple[str, ...]) -> nn.Module:
         size=recipe.test_size or recipe.size,
         **given,
     )
-    if cast(ModelSpec, model.spec).form != "training":
-        raise BadValue(f"{recipe.weights} holds a folded network, which cannot be trained; give the training form")
     return model

@@ -57,5 +57,5 @@ class Task(Protocol):
     def shown(self, batch: Batch) -> tuple[list[Pixels], list[str]]:
         """Return the pictures of a batch as the network is taught them, and a line for under each."""
 
-    def draw(self, folder: Path, result: TrainingResult, splits: Splits[Any]) -> None:
-        """Write the pictures of the end of a run."""
+    def draw(self, model: nn.Module, folder: Path, result: TrainingResult, splits: Splits[Any]) -> None:
+        """Write the pictures of the end of a run, whose kept weights the model has."""
