@@ -89,26 +89,27 @@ def check(calls: dict[str, Callable[[bytes], Tensor]], files: Sequence[bytes]) -
                 raise ParityFailed(f"{name} differs from torchvision in {differs} values of picture {number}")
 
 
-def measured(passes: dict[str, Callable[[], None]], pictures: int, what: str, threads: int) -> list[Record]:
+def measured(passes: dict[str, Callable[[], object]], pictures: int, what: str, threads: int) -> list[Record]:
     """Time each pass over the folder; a sample is milliseconds a picture."""
     timed = {name: clocked(one, pictures) for name, one in passes.items()}
     protocol = Protocol(input=what, warmup=1)
     return in_turns(timed, protocol, ROUNDS, PASSES, ("pillow", "torch"), model=what, threads=threads)
 
 
-def to_answers(files: Sequence[bytes], model: str, backend: str, precision: str) -> Callable[[], None]:
-    """Classify the folder on `WORKERS` threads, each with an engine of one thread: ours as classify() does it.
+def to_answers(files: Sequence[bytes], model: str, backend: str, precision: str) -> Callable[[], object]:
+    """Classify the folder on `WORKERS` threads, each with an engine of one thread: ours by `Engine.answers`.
 
     The peer reads with Pillow, prepares with torchvision and runs onnxruntime.
     """
     net = uo.load(model, backend, threads=1, precision=precision)
+    if backend == "native":
+        return lambda: [answer.top(1) for answer in net.answers(files, WORKERS)]
     nets = [net, *(net.clone() for _ in range(WORKERS - 1))]
     pool = ThreadPoolExecutor(WORKERS)
-    prepared = with_underone if backend == "native" else with_torchvision
 
     def share(worker: int) -> None:
         for content in files[worker::WORKERS]:
-            nets[worker].run(prepared(content))
+            nets[worker].run(with_torchvision(content))
 
     def run() -> None:
         for _ in pool.map(share, range(WORKERS)):

@@ -195,6 +195,20 @@ def test_predict_answers_each_picture_and_saves_drawings(capsys, folder, tmp_pat
     assert len(list(save.glob("*.jpg"))) == 6
 
 
+def test_predict_on_two_threads_says_the_same_of_each_picture(capsys, folder, tmp_path):
+    shutil.copytree(folder / "photos", tmp_path / "photos")
+    (tmp_path / "photos" / "c.jpg").write_bytes(b"no picture")
+    told = []
+    for threads in (1, 2):
+        options = ["--model", folder / "net.onnx", "--json", "--threads", threads]
+        got = run(capsys, "predict", tmp_path / "photos", *options, code=1)
+        answers = [json.loads(line) for line in got.out.splitlines()]
+        told.append([{k: v for k, v in one.items() if k != "speed_ms"} for one in answers])
+        assert "c.jpg" in got.err
+    assert told[0] == told[1]
+    assert len(told[0]) == 6
+
+
 def test_drawings_of_equal_names_do_not_overwrite_each_other(capsys, folder, tmp_path):
     for name in ("a/x.jpg", "b/x.jpg", "b/x.png"):
         (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)

@@ -266,7 +266,7 @@ def predict(
         top: number of answers for each picture; 5 classes or all objects when left out.
         threshold: score from which on an object counts, for a detector; as its spec says when left out.
         backend: engine: auto, native, onnxruntime, openvino, mlx, torch, reference.
-        threads: threads of the engine.
+        threads: threads of the engine; of several pictures as many are answered at a time, each on one.
         labels: text file with the name of one class a line; a file that says no preparation is then fed as ImageNet's
             networks are.
         size: side of the prepared picture in pixels, for a network that takes any size.

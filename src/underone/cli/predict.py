@@ -2,17 +2,17 @@
 
 import json as json_module
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from ..errors import BadFile, BadValue, ShapeError
+from ..errors import BadFile, BadValue
 from ..files import make_folder
-from ..image import Picture, photograph
+from ..image import photograph
 from ..runtime import Engine, load
+from ..runtime.load import wanted_threads
 from ..spec import IMAGENET_PREPARATION
 from . import show
 from .labels import read_labels
@@ -38,19 +38,22 @@ class Asked:
     threshold: float | None
 
     @contextmanager
-    def opened(self) -> Iterator[tuple[Engine, Callable[[Picture], "Answer"]]]:
-        """Open the model and give it with the question; what is wrong with it is said before any picture.
+    def opened(self, threads: int | None) -> Iterator[tuple[Engine, dict[str, Any]]]:
+        """Open the model and give it with what its `answer` is asked; what is wrong is said before any picture.
+
+        Args:
+            threads: of the engine.
 
         Raises:
             BadFile: the model or the labels cannot be read.
             BadValue: the model neither classifies, detects nor segments, or has fewer classes than `top`, or an option
                 is given that its task has not.
         """
-        with load(self.model, backend=self.backend, threads=self.threads) as opened:
+        with load(self.model, backend=self.backend, threads=threads) as opened:
             net = opened if self.labels is None else labelled(opened, self.labels)
-            ask = _question(net, self.size, self.threshold)
-            ask(photograph()).top(self.top)
-            yield net, ask
+            options = _options(net, self.size, self.threshold)
+            net.answer(photograph(), **options).top(self.top)
+            yield net, options
 
 
 def predict_pictures(sources: Sequence[str], asked: Asked, save: Path | None, json: bool) -> int:
@@ -63,13 +66,12 @@ def predict_pictures(sources: Sequence[str], asked: Asked, save: Path | None, js
     pictures = list(find_pictures(sources))
     drawings = plan_drawings(pictures, save) if save is not None else {}
     failed = 0
-    with asked.opened() as (_, ask):
-        for path in pictures:
-            try:
-                answer = ask(path)
-            except (BadFile, BadValue, ShapeError) as error:
+    workers = min(len(pictures), wanted_threads(asked.threads))
+    with asked.opened(threads=1 if len(pictures) > 1 else asked.threads) as (net, options):
+        for path, answer in zip(pictures, net.answers(pictures, workers, **options), strict=True):
+            if isinstance(answer, Exception):
                 failed += 1
-                show.error(f"{path}: {error}" if str(path) not in str(error) else str(error))
+                show.error(f"{path}: {answer}" if str(path) not in str(answer) else str(answer))
                 continue
             _print(path, answer, asked.top, json)
             if path in drawings:
@@ -80,8 +82,8 @@ def predict_pictures(sources: Sequence[str], asked: Asked, save: Path | None, js
     return failed
 
 
-def _question(net: Engine, size: int | None, threshold: float | None) -> Callable[[Picture], "Answer"]:
-    """Return what is asked about each picture: the task of the network chooses.
+def _options(net: Engine, size: int | None, threshold: float | None) -> dict[str, Any]:
+    """Return the options of the question about each picture: the task of the network chooses.
 
     Raises:
         BadValue: an option is given that the task has not.
@@ -89,11 +91,10 @@ def _question(net: Engine, size: int | None, threshold: float | None) -> Callabl
     if net.spec.task == "detect":
         if size is not None:
             raise BadValue(f"--size {size}: the anchors of {net.spec.name!r} are for one size; leave it out")
-        return partial(net.detect, threshold=threshold)
+        return {"threshold": threshold}
     if threshold is not None:
         raise BadValue(f"--threshold {threshold}: {net.spec.name!r} finds no objects; leave it out")
-    asked = net.segment if net.spec.task == "segment" else net.classify
-    return partial(asked, size=None if size is None else (size, size))
+    return {"size": None if size is None else (size, size)}
 
 
 def labelled(net: Engine, labels: Path) -> Engine:

@@ -4,6 +4,7 @@ import json as json_module
 import time
 from collections import deque
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -40,11 +41,11 @@ def predict_video(
     """
     told = _Told(json)
     with ExitStack() as stack:
-        net, ask = stack.enter_context(asked.opened())
+        net, options = stack.enter_context(asked.opened(asked.threads))
         writer = stack.enter_context(VideoWriter(save)) if save is not None else None
         window = stack.enter_context(Window(source)) if in_window else None
         tracker = Tracker() if net.spec.task == "detect" else None
-        frames = stream(source, ask, policy=policy)
+        frames = stream(source, partial(net.answer, **options), policy=policy)
         stack.callback(frames.close)
         stack.callback(told.finish, source, save)
         step = stack.enter_context(progress.frames(quiet=json))

@@ -3,7 +3,7 @@
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -30,9 +30,11 @@ from ..spec import InputSpec, ModelSpec, OutputSpec, Preparation, SegmentationSp
 from .backends import Adapter, Array, Precision, choose, open_adapter, open_first, split_precision
 from .model_file import ModelFile
 from .profile import Profile
+from .several import WrongPicture, in_order
 
 Outputs = dict[str, Array]
 Answer = TypeVar("Answer", Classification, Detection, Segmentation)
+AnyAnswer = Classification | Detection | Segmentation
 
 
 class Engine:
@@ -173,6 +175,39 @@ class Engine:
         _check_features(self.spec)
         outputs = self.run(prepare(image, self.spec.input, size))
         return {name: array[0] for name, array in outputs.items()}
+
+    def answer(self, image: Picture, **options: Any) -> AnyAnswer:
+        """Classify, detect or segment, as the spec says; arguments and errors are those of that method."""
+        methods = {"detect": self.detect, "segment": self.segment}
+        asked: Callable[..., AnyAnswer] = methods.get(self.spec.task or "", self.classify)
+        return asked(image, **options)
+
+    def answers(
+        self, pictures: Iterable[Picture], workers: int = 2, **options: Any
+    ) -> Iterator[AnyAnswer | WrongPicture]:
+        """Ask about many pictures, several at a time: while one is decoded another one is answered.
+
+        Each worker has a clone of this engine, so load it with threads=1 and give the cores to the workers.
+
+        Args:
+            pictures: anything that `classify` takes, each; they are taken as answers are taken, so they need not fit
+                into memory.
+            workers: pictures at a time.
+            options: of `classify`, `detect` or `segment`, whichever the spec says.
+
+        Returns:
+            An iterator of their answers, in order; in place of one that cannot be had, the error.
+
+        Raises:
+            BadValue: workers is below 1, or the engine was closed.
+
+        >>> for path, answer in zip(paths, net.answers(paths)):  # doctest: +SKIP
+        ...     print(path, answer)
+        """
+        if workers < 1:
+            raise BadValue(f"workers={workers}; a whole number from 1 up is required")
+        clones = [self.clone() for _ in range(workers)]
+        return in_order([partial(clone.answer, **options) for clone in clones], pictures)
 
     def _in_tiles(self, image: Picture, size: tuple[int, int] | None) -> Segmentation:
         pixels, speed = read_image(image), dict[str, float]()

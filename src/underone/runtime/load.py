@@ -55,13 +55,23 @@ def load(
         Unsupported: the backend does not calculate in `precision`, or the reference lacks an operator; or layers are
             asked of a file with operators that we do not read.
     """
-    threads = settings.threads() if threads is None else threads
-    if not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS:
-        raise BadValue(f"threads={threads!r}; a whole number from 1 to {MOST_THREADS} is required")
+    threads = wanted_threads(threads)
     file = open_model(source)
     if file.ours and file.verdict is None:
         log.warning("%s is unchecked: it holds no verdict on its own bytes", file.name)
     return open_engine(file if layers is None else _cut(file, layers), backend, threads, precision)
+
+
+def wanted_threads(given: int | None) -> int:
+    """Return the threads that are asked for, or those of UNDERONE_THREADS.
+
+    Raises:
+        BadValue: no whole number, below 1, or beyond any machine.
+    """
+    threads = settings.threads() if given is None else given
+    if not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS:
+        raise BadValue(f"threads={threads!r}; a whole number from 1 to {MOST_THREADS} is required")
+    return threads
 
 
 def _cut(file: ModelFile, layers: Sequence[str]) -> ModelFile:

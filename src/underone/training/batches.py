@@ -133,7 +133,9 @@ def epoch_batches(
     """
     order = batches(len(pictures), recipe.batch, recipe.seed, epoch, first, group.rank, group.world)
     # those being made or waiting, and those that were looked at last; each worker has slots of its own
-    slots = torch.empty(((_AHEAD + 1) * workers or 1, -(-recipe.batch // group.world), 3, size, size), dtype=torch.uint8)
+    slots = torch.empty(
+        ((_AHEAD + 1) * workers or 1, -(-recipe.batch // group.world), 3, size, size), dtype=torch.uint8
+    )
     if workers:
         slots.share_memory_()  # type: ignore[no-untyped-call]
     loader = DataLoader(
