@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import get_args
 
 from pydantic import JsonValue
 
@@ -19,8 +20,9 @@ from .explain import Dtype, compare_and_explain
 from .forms import Form, of_graph
 from .parity import Precision, compare_forms, precision_of, versions
 from .pictures import on_common_inputs
+from .small_weights import SmallWeights, require_small, shrunk
 
-Write = Callable[[Graph, Path, Dtype], None]
+Write = Callable[..., None]  # of a graph, a path and a dtype, and of a target where a format has such
 Run = Callable[[Path, ModelSpec], AbstractContextManager[Sequence[Form]]]
 
 
@@ -32,11 +34,14 @@ class Format:
         title: its name for people.
         write: makes the file, or folder, of a graph, a path and a dtype.
         run: gives what runs it, from its path and the network's spec; the first says where it differs, if it can.
-        package: that it needs.
+        package: that it needs; "": it looks itself.
         extra: of this project that installs the package.
         write_nms: likewise makes one with suppression inside; None: the format has none.
         folder: whether it is a folder.
         weights: names the file beside that holds the weights; None: there is none.
+        targets: whether `write` also takes the system that is to run it, or None.
+        small: forms of small weights that it can hold; see `with_small_weights`.
+        remarks: says of a graph and a dtype what users of the format should know.
     """
 
     title: str
@@ -47,6 +52,9 @@ class Format:
     write_nms: Write | None = None
     folder: bool = False
     weights: Callable[[Path], Path] | None = None
+    targets: bool = False
+    small: tuple[str, ...] = ()
+    remarks: Callable[[Graph, Dtype], list[str]] = lambda *_: []
 
     @contextmanager
     def place(self, path: Path) -> Iterator[Path]:
@@ -65,16 +73,22 @@ class Format:
         return [path, self.weights(path)] if self.weights else [path]
 
 
-def _coreml(graph: Graph, path: Path, dtype: Dtype) -> None:
+def _coreml(graph: Graph, path: Path, dtype: Dtype, target: str | None) -> None:
     from .coreml import write_package
 
-    write_package(graph, path, dtype)
+    write_package(graph, path, dtype, target=target)
 
 
-def _coreml_nms(graph: Graph, path: Path, dtype: Dtype) -> None:
+def _coreml_nms(graph: Graph, path: Path, dtype: Dtype, target: str | None) -> None:
     from .coreml import write_package
 
-    write_package(graph, path, dtype, nms=True)
+    write_package(graph, path, dtype, nms=True, target=target)
+
+
+def _coreml_remarks(graph: Graph, dtype: Dtype) -> list[str]:
+    from .coreml import off_the_neural_engine
+
+    return off_the_neural_engine(graph, dtype)
 
 
 def _tflite(graph: Graph, path: Path, dtype: Dtype) -> None:
@@ -99,6 +113,12 @@ def _ncnn_weights(path: Path) -> Path:
     from .ncnn import weights_path
 
     return weights_path(path)
+
+
+def _executorch(graph: Graph, path: Path, dtype: Dtype) -> None:
+    from .executorch import write_pte
+
+    write_pte(graph, path, dtype)
 
 
 @contextmanager
@@ -127,22 +147,52 @@ def _by_ncnn(path: Path, spec: ModelSpec) -> Iterator[Sequence[Form]]:
     yield (of_ncnn(path, spec),)
 
 
+@contextmanager
+def _by_executorch(path: Path, spec: ModelSpec) -> Iterator[Sequence[Form]]:
+    from .executorch import of_pte
+
+    with of_pte(path, spec) as form:
+        yield (form,)
+
+
 FORMATS: Mapping[str, Format] = {
     ".mlpackage": Format(
-        "Core ML", _coreml, _by_our_reader, "coremltools", "coreml", write_nms=_coreml_nms, folder=True
+        "Core ML",
+        _coreml,
+        _by_our_reader,
+        "coremltools",
+        "coreml",
+        write_nms=_coreml_nms,
+        folder=True,
+        targets=True,
+        small=get_args(SmallWeights),
+        remarks=_coreml_remarks,
     ),
-    ".tflite": Format("LiteRT", _tflite, _by_litert, "ai_edge_litert", "litert"),
+    ".tflite": Format("LiteRT", _tflite, _by_litert, "ai_edge_litert", "litert", small=("int8",)),
     ".xml": Format(
         "OpenVINO", _openvino, _by_openvino, "openvino", "openvino", weights=lambda path: path.with_suffix(".bin")
     ),
     ".param": Format("ncnn", _ncnn, _by_ncnn, "ncnn", "ncnn", weights=_ncnn_weights),
+    ".pte": Format("ExecuTorch", _executorch, _by_executorch, "", "executorch"),
 }
 
 
-def write_and_read(graph: Graph, reference: Form, path: Path, dtype: Dtype, nms: bool = False) -> Verdict:
+def write_and_read(
+    graph: Graph,
+    reference: Form,
+    path: Path,
+    dtype: Dtype,
+    nms: bool = False,
+    *,
+    target: str | None = None,
+    weights: str | None = None,
+) -> Verdict:
     """Write a graph in the format of the path's suffix, read it back and compare; only then it stands at the path.
 
+    The arguments are those of `export`.
+
     Raises:
+        UnknownName: no such target, or no such form of the weights in that format.
         MissingExtra: the format's package is not installed.
         Unsupported: something of the network has no form in that format.
         BadFile: it cannot be written.
@@ -153,11 +203,24 @@ def write_and_read(graph: Graph, reference: Form, path: Path, dtype: Dtype, nms:
     if write is None:
         able = ", ".join([".onnx", *(suffix for suffix, other in FORMATS.items() if other.write_nms)])
         raise Unsupported(f"nms=True: a {path.suffix} is written without suppression; {able} can hold it")
-    if find_spec(row.package) is None:
+    if row.package and find_spec(row.package) is None:
         raise MissingExtra(f"export to {path.suffix}", row.package, row.extra)
+    given = {name: value for name, value in (("target", target), ("weights", weights)) if value is not None}
+    if target is not None and not row.targets:
+        raise Unsupported(f"target={target!r}: {row.title} has no targets; Core ML has")
+    require_small(weights, row.small, row.title)
+    graph, reference, cost = shrunk(graph, reference, weights)
     with row.place(path) as new, atomic_write(path.with_name(path.name + ".verdict.json")) as proof:
-        write(graph, new, dtype)
+        write(graph, new, dtype, *((target,) if row.targets else ()))
         verdict = _proven(new, path.name, decoded(reference) if nms else reference, precision_of(graph, dtype), row)
+        verdict = verdict.model_copy(
+            update={
+                "comparisons": (*verdict.comparisons, *cost),
+                "notes": (*verdict.notes, *row.remarks(graph, dtype)),
+                "facts": {**verdict.facts, **given},
+            }
+        )
+        verdict.require()
         proof.write_text(verdict.to_json())
     return verdict
 

@@ -25,6 +25,7 @@ from .forms import Form, of_engine, of_graph
 from .parity import Precision, compare_forms, precision_of, versions
 from .probes import FURTHER_SIZE, probes
 from .read_back import FORMATS, write_and_read
+from .small_weights import SmallWeights, require_small
 from .source import read_network
 from .with_nms import require_standard, with_nms
 
@@ -40,6 +41,8 @@ def export(
     size: tuple[int | None, int | None] | None = None,
     input_shape: tuple[int, int, int] | None = None,
     nms: bool = False,
+    weights: SmallWeights | None = None,
+    target: str | None = None,
 ) -> Path:
     """Write a network to a file, after the file's own bytes gave the network's own outputs.
 
@@ -51,7 +54,8 @@ def export(
         model: a torch module with float32 parameters, a Graph, or the path of an ONNX file. What is in training form
             is written in training form, with a warning; `reparameterize` it first to ship it.
         path: the suffix names the format: ``.onnx``, ``.mlpackage`` (Core ML), ``.tflite`` (LiteRT), ``.xml``
-            (OpenVINO, with the weights beside it as ``.bin``) or ``.param`` (ncnn, with ``.ncnn.bin``).
+            (OpenVINO, with the weights beside it as ``.bin``), ``.param`` (ncnn, with ``.ncnn.bin``)
+            or ``.pte`` (ExecuTorch).
         dtype: of the weights and of the arithmetic, or torch's or numpy's name of it; inputs and outputs stay float32.
         size: (height, width) of the pictures that the file takes, None for any; default: as the model's spec says.
         input_shape: (channels, height, width), for a torch module that has no spec.
@@ -59,12 +63,17 @@ def export(
             one picture and gives ``boxes``, ``scores`` and ``class_ids``; for Core ML it is Apple's suppression, which
             gives ``confidence`` and ``coordinates``. False: box codes and logits come out, and the spec says what
             becomes of them.
+        weights: rounded to whole numbers of 8 bits with a scale for each output (``int8``: Core ML, LiteRT), or
+            to a table of 16, 64 or 256 values (``palette4``, ``palette6``, ``palette8``: Core ML); the arithmetic stays
+            that of `dtype`. The verdict says what it cost. None: as they are.
+        target: the oldest system that is to run a Core ML package, ``iOS15`` to ``iOS18``; None: the oldest that has
+            what the network needs: iOS 16 for small weights, iOS 17 for activations of 8 bits.
 
     Returns:
         `path`.
 
     Raises:
-        UnknownName: no such format or dtype.
+        UnknownName: no such format, dtype, target or form of weights.
         BadValue: `model` is something else, has weights that are not float32 or too large for float16, or has other
             labels than outputs; or `size` is none.
         Unsupported: the network has operations that are not implemented, all are listed; or several inputs; or it
@@ -79,13 +88,16 @@ def export(
     dtype = _dtype(dtype)
     graph, reference = read_network(model, size, input_shape)
     if path.suffix in FORMATS:
-        write_and_read(graph, reference, path, dtype, nms)
+        write_and_read(graph, reference, path, dtype, nms, target=target, weights=weights)
         return path
+    if target is not None:
+        raise Unsupported(f"target={target!r}: ONNX has no targets; Core ML has")
+    require_small(weights, (), "ONNX")
     if nms:
         require_standard(graph.spec)
     content = to_onnx(graph if dtype == "float32" else to_float16(graph))
     try:
-        verdict = _judge(content, path.name, reference, precision_of(graph, dtype))
+        verdict = judge_onnx(content, path.name, reference, precision_of(graph, dtype))
         verdict.require()
     except ParityFailed as error:
         cure = "; float16 has 11 bits and ends at 65504: write float32" if dtype == "float16" else ""
@@ -115,7 +127,7 @@ def _dtype(given: Any) -> Dtype:
     raise UnknownName("dtype", given, get_args(Dtype))
 
 
-def _judge(content: bytes, name: str, reference: Form, dtype: Precision) -> Verdict:
+def judge_onnx(content: bytes, name: str, reference: Form, dtype: Precision) -> Verdict:
     """Compare the bytes of a file with the network that they were made from."""
     graph = read_onnx(content, name)
     inputs = probes(reference.spec.input, further_size=FURTHER_SIZE if reference.by == "torch" else None)

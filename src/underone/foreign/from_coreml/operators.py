@@ -313,12 +313,32 @@ def _sigmoid_hard(c: Call) -> str:
     return c.add("HardSigmoid", [c.x()], alpha=float(c.number("alpha", 0.2)), beta=float(c.number("beta", 0.5)))
 
 
+def _rounded(op: str) -> Rule:
+    """Give the rule of an operation between numbers and the bytes that they are rounded to."""
+
+    def make(c: Call) -> str:
+        x, scale = c.x("input"), c.array("scale")
+        zero = c.array("zero_point") if c.has("zero_point") else None
+        if zero is None:
+            dtype = c.text("output_dtype") if op == "QuantizeLinear" else np.dtype(c.builder.dtype(x)).name
+            if dtype not in ("int8", "uint8"):
+                raise c.unsupported(f"bytes of type {dtype!r}")
+            zero = np.zeros(scale.shape, dtype)
+        fixed = [c.builder.constant(f"{c.name}/{part}", value) for part, value in (("scale", scale), ("zero", zero))]
+        return c.add(op, [x, *fixed], axis=int(c.number("axis", 1)))
+
+    return make
+
+
 RULES: Mapping[str, Rule] = {
     # products
     "conv": _conv,
     "conv_transpose": _conv_transpose,
     "linear": _linear,
     "matmul": _matmul,
+    # whole numbers
+    "quantize": _rounded("QuantizeLinear"),
+    "dequantize": _rounded("DequantizeLinear"),
     # normalisation
     "batch_norm": _batch_norm,
     "instance_norm": _instance_norm,

@@ -130,15 +130,24 @@ def _conv_transpose(c: Call) -> Any:
 
 def _gemm(c: Call) -> Any:
     x, weight = c.operands[:2]
-    fixed = isinstance(weight, np.ndarray) and all(isinstance(b, np.ndarray) for b in c.operands[2:])
-    if fixed and not c["transA"] and c["alpha"] == 1:
+    if is_packed(weight) and not (c["transA"] or c["transB"]) and (c["alpha"], c["beta"]) == (1, 1):
+        product = Builder.matmul(x=x, y=weight, name=f"{c.name}_product")
+        return Builder.add(x=product, y=c.operands[2], name=c.name) if len(c.operands) > 2 else product
+    fixed = (is_packed(weight) and c["transB"]) or isinstance(weight, np.ndarray)
+    if fixed and all(isinstance(b, np.ndarray) for b in c.operands[2:]) and not c["transA"] and c["alpha"] == 1:
         bias = {}
         if len(c.operands) > 2:
-            bias = {"bias": np.broadcast_to(c["beta"] * c.operands[2], c.result[1:]).astype(weight.dtype)}
+            bias = {"bias": np.broadcast_to(c["beta"] * c.operands[2], c.result[1:]).astype(c.types[1].dtype)}
         return Builder.linear(
             x=x, weight=weight if c["transB"] else np.ascontiguousarray(weight.T), **bias, name=c.name
         )
     raise c.unsupported("a product of two tensors that are computed, or scaled,")
+
+
+def is_packed(operand: Any) -> bool:
+    """Whether an operand is a weight that is unpacked when the program is loaded."""
+    made = getattr(operand, "op", None)
+    return made is not None and made.op_type.startswith("constexpr_")
 
 
 def _average_pool(c: Call) -> Any:

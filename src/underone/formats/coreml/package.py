@@ -1,6 +1,7 @@
 """A Graph as a Core ML package: pictures in, labels and metadata inside, the spec in the metadata."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,16 +14,25 @@ from ...spec import ModelSpec
 from ..decoding import with_decoding
 from ..plain_names import with_plain_names
 from ..take_bytes import take_bytes
+from .neural_engine import off_the_neural_engine
 from .pipeline import with_suppression
 from .program import to_program
+from .targets import target_for
 from .vendor import ct, quiet
+from .whole import with_real_biases
 
 _PREVIEW = "com.apple.coreml.model.preview"
+_REMARKS = "underone.neural_engine"
 _LAYOUTS = {"RGB": ct.colorlayout.RGB, "BGR": ct.colorlayout.BGR, "GRAY": ct.colorlayout.GRAYSCALE}
 
 
 def write_package(
-    graph: Graph, path: Path, dtype: Literal["float32", "float16"], nms: bool = False, target: str = "iOS15"
+    graph: Graph,
+    path: Path,
+    dtype: Literal["float32", "float16"],
+    nms: bool = False,
+    *,
+    target: str | None = None,
 ) -> None:
     """Write a package.
 
@@ -34,13 +44,16 @@ def write_package(
         path: of the folder to be made, with the suffix ``.mlpackage``.
         dtype: of weights and arithmetic.
         nms: put decoding and Apple's suppression of overlaps behind a detector.
-        target: the oldest system that is to run it, a name in coremltools.target.
+        target: the oldest system that is to run it, one of `TARGETS`; None: the oldest that can.
 
     Raises:
+        UnknownName: no such target.
         Unsupported: operators or sizes that have no form in Core ML, or another suppression than Apple's.
         BadValue: a weight is too large for float16; with nms it is no detector.
     """
-    graph = with_plain_names(_with_batch_of_one(take_bytes(graph)))
+    chosen = ct.target[target_for(graph, target)]
+    remarks = off_the_neural_engine(graph, dtype)
+    graph = with_plain_names(_with_batch_of_one(take_bytes(with_real_biases(graph))))
     spec = graph.spec
     classifier = None
     if spec.task == "classify" and spec.labels is not None:
@@ -50,11 +63,11 @@ def write_package(
     graph = with_decoding(graph) if nms else graph
     with quiet():
         model = ct.convert(
-            to_program(graph, ct.target[target]),
+            to_program(graph, chosen),
             inputs=_inputs(graph),
             classifier_config=classifier,
             convert_to="mlprogram",
-            minimum_deployment_target=ct.target[target],
+            minimum_deployment_target=chosen,
             compute_precision=ct.precision.FLOAT32,  # the graph says itself what is float16
             pass_pipeline=ct.PassPipeline.CLEANUP,  # its fusions refuse float16 constants; Core ML fuses when it loads
             skip_model_load=True,
@@ -62,7 +75,7 @@ def write_package(
         if nms and spec.detection is not None:
             labels = spec.labels or tuple(f"class {i}" for i in range(spec.classes or 0))
             model = with_suppression(model, spec.detection, labels)
-        _describe(model, graph.spec)
+        _describe(model, graph.spec, remarks)
         model.save(str(path))
         del model
 
@@ -98,11 +111,13 @@ def _inputs(graph: Graph) -> list[Any]:
     return made
 
 
-def _describe(model: Any, spec: ModelSpec) -> None:
+def _describe(model: Any, spec: ModelSpec, remarks: Sequence[str]) -> None:
     """Write the metadata: what Xcode shows, what its preview needs, and the spec."""
     model.short_description = f"{spec.name}, {spec.task or 'network'}; weights: {spec.weights or 'unknown'}"
     model.license = spec.licence or ""
     model.user_defined_metadata[SPEC_KEY] = spec.to_json()
+    if remarks:
+        model.user_defined_metadata[_REMARKS] = "\n".join(remarks)
     if spec.task == "segment" and spec.classes is not None:
         labels = spec.labels or tuple(f"class {i}" for i in range(spec.classes))
         colors = ["#{:02x}{:02x}{:02x}".format(*class_color(i)) for i in range(len(labels))]

@@ -11,9 +11,13 @@ from ...errors import Unsupported
 from ...graph import Array, Graph, Node, TensorType, infer_shapes
 from ...graph.onnx_file import counted
 from ...graph.ops import attributes
-from .operators import OPERATORS, Call
+from .operators import OPERATORS, Call, Operator
 from .vendor import Builder, Function, Program, types
+from .whole import dequantize, gather, quantize
 
+_ALL: Mapping[str, Operator] = {
+    **OPERATORS, "QuantizeLinear": quantize, "DequantizeLinear": dequantize, "Gather": gather,
+}  # fmt: skip
 _TYPES = {"float32": types.fp32, "float16": types.fp16, "int32": types.int32, "bool": types.bool}
 
 
@@ -43,7 +47,7 @@ def to_program(graph: Graph, target: Any) -> Program:
 
 
 def _require_known(graph: Graph) -> None:
-    unknown = Counter(node.op for node in graph.nodes if node.op not in OPERATORS)
+    unknown = Counter(node.op for node in graph.nodes if node.op not in _ALL)
     if unknown:
         raise Unsupported(f"operators that cannot be written for Core ML: {counted(unknown)}")
     open_sizes = [f"{v.name!r} {v.shape}" for v in graph.inputs if None in v.shape[1:]]
@@ -68,5 +72,5 @@ def _built(node: Node, values: Mapping[str, Any], found: Mapping[str, TensorType
     names = [n for n in node.inputs if n]
     complete = replace(node, attrs=attributes(node.op, node.attrs, [found[n].shape for n in names]))
     involved = [found[n] for n in (*names, *node.outputs)]
-    made = OPERATORS[node.op](Call(complete, [values[n] for n in names], involved, node.outputs[0]))
+    made = _ALL[node.op](Call(complete, [values[n] for n in names], involved, node.outputs[0]))
     return tuple(made) if isinstance(made, list | tuple) else (made,)
