@@ -122,7 +122,7 @@ def compare_forms(
     seen: list[Mapping[str, Array]] = []
     for probe, array in inputs.items():
         references = want.run({want.spec.input.name: array})
-        results = _renamed(got.run({got.spec.input.name: array}), got, want)
+        results = renamed(got.run({got.spec.input.name: array}), got, want)
         seen.append(references)
         limits = limits_on(probe, dtype, want.spec.task)
         try:
@@ -167,7 +167,7 @@ def _deaf(seen: Sequence[Mapping[str, Array]], limits: Limits) -> list[str]:
     return [f"output {name!r} is nearly the same on every input, so little was shown about it" for name in alike]
 
 
-def _renamed(results: Mapping[str, Array], got: Form, want: Form) -> dict[str, Array]:
+def renamed(results: Mapping[str, Array], got: Form, want: Form) -> dict[str, Array]:
     """Give outputs the reference's names: the same name, or the same position where names differ."""
     names, wanted = [o.name for o in got.spec.outputs], [o.name for o in want.spec.outputs]
     if len(names) != len(wanted):
