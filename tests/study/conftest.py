@@ -41,16 +41,16 @@ def make_trial(source, ms, *, macs=300e6, params=3e6, machine=MACHINE, sentinel=
     )  # fmt: skip
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def trial():
     return make_trial
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def record():
     return make_record
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def machine():
     return MACHINE

@@ -5,9 +5,10 @@ import pytest
 from underone.study.columns import (
     deviation,
     digits,
+    doubts,
     engines_of,
     peer_cell,
-    reasons,
+    refusals,
     sentinel_cell,
     time_cell,
     tolerance,
@@ -39,10 +40,14 @@ def test_ratios_are_to_the_best_peer_and_to_the_sentinel(trial):
     assert engines_of([one, alone]) == ["native", "onnxruntime", "openvino"]
 
 
-def test_every_refusal_has_its_reason(trial):
-    refused = trial("zoo:mobileone_s1", {"native": "no such operator", "openvino": 5.0})
-    assert reasons(refused) == ["MobileOne-S1 on native: failed: no such operator"]
-    assert reasons(trial("timm:convit_tiny", {}, error="timm is missing")) == ["ConViT-tiny: no file: timm is missing"]
+def test_every_refusal_and_every_doubt_has_its_reason(trial, record):
+    one = trial("zoo:mobileone_s1", {"native": "no such operator", "openvino": 5.0}, batch=4)
+    assert refusals(one) == ["MobileOne-S1, folded, 224 px, batch 4 on native: no such operator"]
+    assert doubts(one) == []
+    missing = trial("timm:convit_tiny", {}, error="timm is missing")
+    assert refusals(missing) == ["ConViT-tiny, folded, 224 px: no file: timm is missing"]
+    unsure = one.model_copy(update={"records": (one.records[0], record("m", "openvino", 2.0, rounds=2))})
+    assert doubts(unsure) == ["MobileOne-S1, folded, 224 px, batch 4 on openvino: only 2 rounds"]
 
 
 @pytest.mark.parametrize(

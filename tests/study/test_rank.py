@@ -28,6 +28,11 @@ def test_noise_has_a_large_p_and_an_interval_around_zero():
     assert str(found) == f"{found.rho:.2f} ({found.low:.2f} to {found.high:.2f}), p {found.p:.3f}"
 
 
+def test_nothing_goes_with_what_is_always_the_same():
+    found = spearman([1, 2, 3, 4], [7, 7, 7, 7])
+    assert (found.rho, found.p, found.low, found.high) == (0, 1, 0, 0)
+
+
 def test_a_scale_that_keeps_the_order_changes_nothing():
     x, y = [3, 1, 4, 1, 5, 9], [2, 7, 1, 8, 2, 8]
     assert spearman(x, y) == spearman(np.exp(x), y)

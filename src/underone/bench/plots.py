@@ -160,5 +160,6 @@ def axes_of(width: float, height: float) -> Iterator[tuple[Figure, Axes]]:
 def svg(figure: Figure) -> str:
     """Give a plot as SVG text, to stand inside a page."""
     text = io.StringIO()
-    figure.savefig(text, format="svg", bbox_inches="tight", transparent=True, metadata={"Date": None})
+    with mpl.rc_context(_STYLE):
+        figure.savefig(text, format="svg", bbox_inches="tight", transparent=True, metadata={"Date": None})
     return text.getvalue()[text.getvalue().index("<svg") :]

@@ -56,7 +56,7 @@ def _figures(timed: "Sequence[Record]", stated: "Sequence[str]") -> None:
 
 def trials(value: "Sequence[Trial]") -> None:
     """Print what a study found, one line a network; what was refused says why below."""
-    from ..study.columns import engines_of, peer_cell, reasons, sentinel_cell, time_cell
+    from ..study.columns import doubts, engines_of, peer_cell, refusals, sentinel_cell, time_cell
 
     engines = engines_of(value)
     table = new_table(None)
@@ -69,7 +69,7 @@ def trials(value: "Sequence[Trial]") -> None:
         times = (time_cell(t.engines.get(engine)) for engine in engines)
         table.add_row(escape(t.name), *case, *times, sentinel_cell(t, engines[0]) if engines else "–", peer_cell(t))
     out.print(table)
-    line(*(f"  {text}" for t in value for text in reasons(t)))
+    line(*(f"  {text}" for t in value for text in (*refusals(t), *doubts(t))))
 
 
 def choices(value: "Sequence[Choice]", best: "Choice | None") -> None:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from ..bench.report import Report, Section, write_report
 from ..files import make_folder
 from .scatter import save
-from .sections import SECTIONS, drift
+from .sections import SECTIONS
 from .trial import Trial
 
 TITLE = "What latency depends on"
@@ -65,6 +65,6 @@ def _sections(name: str, trials: Sequence[Trial], plots: Path, several: bool) ->
     def draw(plot: str, figure: Figure) -> None:
         save(figure, plots, f"{plot}-{name.replace(', ', '-')}")
 
-    made = [*(make(trials, draw) for make in SECTIONS), drift(trials)]
+    made = [make(trials, draw) for make in SECTIONS]
     mark = f" ({name})" if several else ""
     return [Section(**{**vars(s), "title": s.title + mark}) for s in made if s is not None]

@@ -92,6 +92,7 @@ def save(figure: Figure, folder: Path, name: str) -> None:
     Raises:
         BadFile: the folder cannot be written.
     """
-    for suffix in ("png", "svg"):
-        with atomic_write(folder / f"{name}.{suffix}") as temporary:
-            figure.savefig(temporary, format=suffix, dpi=160, bbox_inches="tight")
+    with atomic_write(folder / f"{name}.png") as temporary:
+        figure.savefig(temporary, format="png", dpi=160, bbox_inches="tight")
+    with atomic_write(folder / f"{name}.svg") as temporary:
+        temporary.write_text(svg(figure), "utf-8")

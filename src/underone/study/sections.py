@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from ..bench.report import Section, Table
 from .cases import SCALING, STUDIES, Case
-from .columns import deviation, digits, engines_of, peer_cell, reasons, sentinel_cell, time_cell
+from .columns import deviation, digits, doubts, engines_of, peer_cell, refusals, sentinel_cell, time_cell
 from .published import ACTIVATIONS_MS, CORRELATIONS, DEVICES, METAL_FPS
 from .rank import Correlation, front, spearman
 from .scatter import Point, scatter, touchable
@@ -96,7 +95,7 @@ def imagenet(trials: Sequence[Trial], draw: Draw) -> Section | None:
     sources = [
         f"{name}: top-1 by {by}" for name, by in {t.name: BY_SOURCE[t.case.source].published for t in found}.items()
     ]
-    notes = [*filter(None, counted), *(text for t in found for text in reasons(t)), *sources]
+    notes = [*filter(None, counted), *sources]
     return Section(
         title="Accuracy and latency",
         text=(
@@ -133,7 +132,6 @@ def activations(trials: Sequence[Trial], draw: Draw) -> Section | None:  # noqa:
             *([f"Both orders correlate with ρ = {agree.rho:.2f} (p {agree.p:.3f}, n {agree.pairs})."] if agree else []),
         ),
         tables=[Table(header, rows, frozenset(range(1, len(header))))],
-        notes=[text for t in found for text in reasons(t)],
     )
 
 
@@ -153,7 +151,6 @@ def blocks(trials: Sequence[Trial], draw: Draw) -> Section | None:  # noqa: ARG0
         title="What blocks cost",
         text=("The network of the activations, with ReLU: branches are those of MobileOne, in both forms.",),
         tables=[Table(header, rows, frozenset(range(2, len(header))))],
-        notes=[text for t in found for text in reasons(t)],
     )
 
 
@@ -196,33 +193,36 @@ def metalnet(trials: Sequence[Trial], draw: Draw) -> Section | None:  # noqa: AR
             "in 2018: the GPU of the device, three pictures at a time, no suppression, resizing not counted.",
         ),
         tables=[Table(header, rows, frozenset(range(1, len(header))))],
-        notes=[text for t in found for text in reasons(t)],
     )
 
 
-def drift(trials: Sequence[Trial]) -> Section | None:
-    """Tell how the sentinel fared, from the first trial to the last."""
-    seen = sorted(
-        ((t.sentinel.date, t.case.threads, t.sentinel) for t in trials if t.sentinel and t.sentinel.samples_ms),
-        key=lambda row: row[:2],
-    )
-    single = [record for _, threads, record in seen if threads == 1]
-    if len(single) < 2:
+def steadiness(trials: Sequence[Trial], draw: Draw) -> Section | None:  # noqa: ARG001
+    """Tell how the sentinel fared, from the first trial to the last, and which figures are not stable."""
+    watches = [t.sentinel for t in trials if t.case.threads == 1 and t.sentinel and t.sentinel.median_ms]
+    medians = [record.median_ms or 0.0 for record in sorted(watches, key=lambda record: record.date)]
+    if not medians:
         return None
-    medians = [record.median_ms or 0.0 for record in single]
-    stable = np.mean([record.verdict == "stable" for t in trials for record in t.engines.values()])
+    measured = [r for t in trials for r in t.engines.values() if r.samples_ms]
+    stable = sum(r.verdict == "stable" for r in measured)
     return Section(
         title="How steady the machine was",
         text=(
-            f"MobileOne-S0 was measured in turns with every network, {len(single)} times on one thread: "
+            f"MobileOne-S0 was measured in turns with every network, {len(medians)} times on one thread: "
             f"{digits(medians[0])} ms first, {digits(medians[-1])} last, {digits(min(medians))} to "
-            f"{digits(max(medians))} in between. {100 * stable:.0f} % of the Records are stable. What is called `by "
+            f"{digits(max(medians))} in between. {stable} of {len(measured)} Records are stable. What is called `by "
             "sentinel` is paired round by round, so that drift leaves it alone.",
         ),
+        notes=[text for t in trials for text in doubts(t)],
     )
 
 
-SECTIONS = (correlation, imagenet, activations, blocks, scaling, metalnet)
+def refused(trials: Sequence[Trial], draw: Draw) -> Section | None:  # noqa: ARG001
+    """List what has no figure, with the reason."""
+    found = [text for t in trials for text in refusals(t)]
+    return Section(title="What was refused", notes=found) if found else None
+
+
+SECTIONS = (correlation, imagenet, activations, blocks, scaling, metalnet, steadiness, refused)
 
 
 def _measured(trials: Sequence[Trial], engine: str) -> list[tuple[Trial, float]]:

@@ -1,0 +1,115 @@
+"""The page of made-up trials: every study, what the paper says, refusals, machines apart, nothing from outside."""
+
+import re
+
+import pytest
+
+pytest.importorskip("matplotlib")
+
+from underone.study.cases import STUDIES
+from underone.study.page import write_page
+from underone.study.table import BY_SOURCE
+
+
+@pytest.fixture(scope="module")
+def trials(trial):
+    """All studies: a network takes ours as long as it has MACs, and its parameters run the other way."""
+    found = []
+    for i, case in enumerate(dict.fromkeys(c for cases in STUDIES.values() for c in cases)):
+        network = BY_SOURCE.get(case.source)
+        macs = (network.macs if network else 100 + i) * 1e6 * case.batch
+        ms = macs / 1e8 * (5 if case.form == "training" else 1)
+        times = {"native": ms, "onnxruntime": 1.5 * ms, "openvino": 1.2 * ms}
+        if case.source == "timm:convit_tiny":
+            times["native"] = "operators that are not implemented: Odd x3"
+        found.append(trial(macs=macs, params=1e15 / macs, ms=times, **case.model_dump()))
+    return found
+
+
+@pytest.fixture(scope="module")
+def written(trials, tmp_path_factory):
+    return write_page(trials, tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture(scope="module")
+def page(written):
+    return written.read_text("utf-8")
+
+
+def cells(page, network):
+    """The cells of the first row of a network."""
+    row = re.search(rf"<tr><td[^>]*>{re.escape(network)}</td>.*?</tr>", page, re.DOTALL).group(0)
+    return [re.sub("<[^>]+>", "", cell) for cell in re.findall(r"<td.*?</td>", row, re.DOTALL)]
+
+
+def test_every_study_has_its_section(page):
+    titles = re.findall(r"</span>(.*?)</h2>", page)
+    assert titles == [
+        "What latency goes with", "Accuracy and latency", "What an activation costs", "What blocks cost",
+        "How latency grows", "Frames a second beside MetalNet", "How steady the machine was", "What was refused",
+    ]  # fmt: skip
+
+
+def test_nothing_is_fetched_from_outside(page):
+    links = re.findall(r"(?:src|href|url)\s*[=(]\s*[\"']?(\w+:)?//", page)
+    assert not links
+    assert "<script src" not in page
+
+
+def test_correlations_are_those_of_the_times_and_are_held_against_the_paper(page):
+    assert "ρ = 1.00 on native" in page
+    assert "ρ = -1.00 on native" in page
+    assert "MACs: 1.00 on native disagrees with the paper&#39;s 0.47 (p 0.03) for its phone." in page
+
+
+def test_a_row_has_what_was_published_beside_what_was_measured(page):
+    row = cells(page, "MobileOne-S4")
+    assert row[:4] == ["MobileOne-S4", "folded", "●", "79.4"]
+    assert row[6].startswith("29.8 (")
+    assert row[-4].startswith("1.20× (1.20-1.20) openvino")
+    assert row[-3:] == ["1.86", "26.6", "0.95"]
+
+
+def test_a_refusal_stands_in_its_row_and_says_why_below(page):
+    assert cells(page, "ConViT-tiny")[6] == "refused"
+    assert "ConViT-tiny, folded, 224 px on native: operators that are not implemented: Odd x3" in page
+
+
+def test_training_forms_are_warned_of_with_their_price(page):
+    assert "Rows in training form are not what ships." in page
+    assert "MobileOne-S0 5.0×" in page
+
+
+def test_points_say_their_names(page):
+    assert re.search(r'<g class="point"><title>MobileOne-S0: 275, 2.75</title>', page)
+
+
+def test_plots_stand_alone_as_pictures(trials, written):
+    names = {path.name for path in (written.parent / "plots").iterdir()}
+    assert {f"{trials[0].machine.fingerprint}" in name for name in names} == {True}
+    assert len({n for n in names if n.endswith(".png")}) == len({n for n in names if n.endswith(".svg")}) == 5
+
+
+def test_the_same_trials_give_the_same_page(trials, tmp_path):
+    assert write_page(trials, tmp_path).read_bytes() == written.read_bytes()
+
+
+def test_machines_do_not_share_a_table(trials, trial, machine, tmp_path):
+    other = machine.model_copy(update={"cpu": "Model B"})
+    more = trial("zoo:mobileone_s0", {"native": 9.0, "onnxruntime": 9.0}, machine=other)
+    page = write_page([*trials[:40], more], tmp_path).read_text("utf-8")
+    assert "Trials of 2 machines: figures of different machines are in different tables." in page
+    assert page.count("Accuracy and latency") == 2
+    assert f"Accuracy and latency ({other.fingerprint}, float32)" in page
+
+
+def test_a_network_without_a_file_is_a_row(trial, tmp_path):
+    rows = [trial("timm:convit_tiny", {}, error="timm is missing"), trial("zoo:mobileone_s0", {"native": 2.0})]
+    page = write_page(rows, tmp_path).read_text("utf-8")
+    assert cells(page, "ConViT-tiny")[6] == "–"
+    assert "ConViT-tiny, folded, 224 px: no file: timm is missing" in page
+
+
+def test_trials_of_which_nothing_could_be_built_give_a_page(trial, tmp_path):
+    page = write_page([trial("timm:convit_tiny", {}, error="timm is missing")], tmp_path).read_text("utf-8")
+    assert "timm is missing" in page
