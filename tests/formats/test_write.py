@@ -228,8 +228,27 @@ def test_sizes_that_are_none_are_refused(model: nn.Module, tmp_path: Path, argum
 
 
 def test_size_of_a_file_is_its_own(written: Path, tmp_path: Path) -> None:
-    with pytest.raises(BadValue, match="size and input_shape are for torch modules; the sizes of a PosixPath are its"):
+    with pytest.raises(BadValue, match="only a height and a width that a network leaves open can be chosen"):
         export(written, tmp_path / "net.onnx", size=(96, 96))
+    with pytest.raises(BadValue, match="input_shape is for torch modules; the channels of a PosixPath are its own"):
+        export(written, tmp_path / "net.onnx", input_shape=(3, 96, 96))
+
+
+def test_size_that_a_file_leaves_open_is_chosen(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    nodes = (
+        Node("Conv", ("image", "w"), ("a",), {"strides": (2, 2), "pads": (1, 1, 1, 1)}, "a"),
+        Node("Relu", ("a",), ("map",), {}, "map"),
+    )
+    values = (Value("image", (None, 3, None, None)),), (Value("map", (None, 4, None, None)),)
+    graph = Graph(nodes, *values, {"w": rng.standard_normal((4, 3, 3, 3)).astype(np.float32)})
+    opened = export(graph, tmp_path / "open.onnx")
+    made = read_onnx(export(opened, tmp_path / "fixed.onnx", size=(64, 33)))
+    assert made.inputs[0].shape == (None, 3, 64, 33)
+    assert made.outputs[0].shape == (None, 4, 32, 17)
+    assert made.spec.outputs[0].shape == (None, 4, 32, 17)
+    with pytest.raises(BadValue, match=r"size=\(64, None\): .* only a height and a width that a network leaves open"):
+        export(opened, tmp_path / "half.onnx", size=(64, None))
 
 
 class FourPlanes(nn.Module):

@@ -1,13 +1,15 @@
 """Whatever was given to be written: as a Graph, and as a form that runs."""
 
 import warnings
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadValue, Unsupported
-from ..graph import Graph, read_onnx
+from ..graph import Graph, infer_shapes, read_onnx
 from ..graph.integer_form import integer_convolutions
+from ..graph.onnx_file import with_borders
 from ..spec import ModelSpec, Shape
 from .forms import Form, of_graph, of_module
 
@@ -19,16 +21,18 @@ def read_network(model: Any, size: Any = None, input_shape: Any = None) -> tuple
     """Give a network as a Graph, and in the form that it came in; the arguments are those of `export`.
 
     Raises:
-        BadValue: nothing that can be exported, labels that do not fit its outputs, or a size that is none.
+        BadValue: nothing that can be exported, labels that do not fit its outputs, a size that is none, or a size for
+            a file that has its own.
         Unsupported: operations that are not implemented, or sizes that this network cannot leave open.
         BadFile: the file cannot be read.
     """
     if hasattr(model, "named_parameters"):
         graph, form = _read_module(model, size, input_shape)
-    elif size is not None or input_shape is not None:
-        raise BadValue(f"size and input_shape are for torch modules; the sizes of a {type(model).__name__} are its own")
+    elif input_shape is not None:
+        raise BadValue(f"input_shape is for torch modules; the channels of a {type(model).__name__} are its own")
     else:
         graph = model if isinstance(model, Graph) else read_onnx(_onnx_path(model))
+        graph = graph if size is None else _of_size(graph, size)
         form = of_graph(integer_convolutions(graph))
     _require_labels_fit(graph.spec)
     return graph, form
@@ -50,6 +54,22 @@ def _read_module(model: "nn.Module", size: Any, input_shape: Any) -> tuple[Graph
             stacklevel=4,  # who called export
         )
     return graph, of_module(model, graph)
+
+
+def _of_size(graph: Graph, size: Any) -> Graph:
+    """Fix the height and the width of a graph that leaves them open."""
+    height, width = _sizes("size", size, 2, "(height, width) in pixels")
+    shapes = [v.shape for v in graph.inputs]
+    if height is None or width is None or len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][2:] != (None, None):
+        raise BadValue(
+            f"size={size!r}: {graph.spec.name!r} takes {shapes}; only a height and a width that a network leaves open "
+            "can be chosen"
+        )
+    image = replace(graph.inputs[0], shape=(*shapes[0][:2], height, width))
+    found = infer_shapes(graph, sizes={image.name: tuple(n or 1 for n in image.shape)})
+    outputs = tuple(replace(v, shape=(*v.shape[:1], *found[v.name].shape[1:])) for v in graph.outputs)
+    spec = with_borders(graph.spec, (image,), outputs)
+    return replace(graph, inputs=(image,), outputs=outputs, spec=spec)
 
 
 def _require_size(spec: ModelSpec, shape: Shape | None) -> None:
