@@ -4,8 +4,8 @@
     python benchmarks/formats.py agreement PICTURES FILE.onnx …  int8 in LiteRT beside the engine on quantised files
     python benchmarks/formats.py table                          both, as docs/formats.md shows them
 
-Networks have random weights and batch norms that have seen photographs; their int8 files are quantised on the packaged
-photographs. A row is the worst comparison of the verdict that `export` wrote, by everything that runs the format here.
+Backbones of `TRAINED` have those weights; other networks have random ones, and batch norms that have seen photographs.
+int8 files are quantised on the packaged photographs. A row is the worst comparison of the verdict that `export` wrote, by everything that runs the format here.
 Rows are kept in benchmarks/formats/rows.json as they come: what is there is not done again. Forms whose package is
 missing are skipped.
 """
@@ -31,11 +31,18 @@ from underone.formats.litert import of_tflite, write_tflite
 from underone.graph import read_onnx
 from underone.image import photograph, photographs, prepare
 from underone.nn.statistics import randomize_statistics
+from underone.weights.hub import fetch_weights, find_weights
 
 RESULTS = Path(__file__).with_name("formats")
 HEADS = ("deeplabv3", "deeplabv3light", "deeplabv3plus", "ssd300", "ssdlite300", "ssdlite320")
 BACKBONES = ("mobileone_s0", "mobilenet_v1_100", "mobilenet_v2_100", "efficientnet_lite0")
 NETWORKS = ("mobileone_s?", "mobilenet_v?_*", "efficientnet_lite0", *(f"{h}_{b}" for h in HEADS for b in BACKBONES))
+TRAINED = {
+    "mobileone_s0": "clothing10",
+    "mobilenet_v2_100": "clothing10",
+    "mobilenet_v1_100": "tensorflow_in1k",
+    "efficientnet_lite0": "tensorflow_in1k",
+}
 
 
 class Written(NamedTuple):
@@ -62,7 +69,40 @@ FORMS = (
     Written("OpenVINO float16", ".xml", {"dtype": "float16"}),
     Written("ncnn", ".param"),
     Written("ncnn float16", ".param", {"dtype": "float16"}),
+    Written("ExecuTorch", ".pte"),
+    Written("OpenVINO", ".xml"),
+    Written("OpenVINO float16", ".xml", {"dtype": "float16"}),
+    Written("ncnn", ".param"),
+    Written("ncnn float16", ".param", {"dtype": "float16"}),
 )
+
+
+def network(name: str) -> torch.nn.Module:
+    """Build a network, its backbone with trained weights where there are some."""
+    torch.manual_seed(0)
+    trained = next((backbone for backbone in TRAINED if name.endswith(backbone)), None)
+    if trained == name:
+        return uo.create_model(name, weights=TRAINED[name])
+    weights = None if trained is None else fetch_weights(find_weights(trained, TRAINED[trained]))
+    model = uo.create_model(name, weights=weights)
+    images = torch.cat(list(trial_inputs(model).values()))
+    if trained is None:
+        randomize_statistics(model, images)
+    else:
+        show(model, images)
+    return model
+
+
+def show(model: torch.nn.Module, images: torch.Tensor) -> None:
+    """Give the batch norms of a fresh head the statistics that images cause; those of the backbone stay."""
+    norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d) and not m.num_batches_tracked]
+    model.eval()
+    for norm in norms:
+        norm.train()
+        norm.momentum = 1.0
+    with torch.no_grad():
+        model(images)
+    model.eval()
 
 
 class Sources:
@@ -75,10 +115,7 @@ class Sources:
     def of(self, form: Written) -> Path:
         """Give the file that a form is made from."""
         if not self.plain.exists():
-            torch.manual_seed(0)
-            model = uo.create_model(self.name)
-            randomize_statistics(model, torch.cat(list(trial_inputs(model).values())))
-            uo.export(uo.reparameterize(model), self.plain)
+            uo.export(uo.reparameterize(network(self.name)), self.plain)
         if form.quantised and not self.whole.exists():
             uo.quantize(self.plain, [photograph(p.name) for p in photographs()], self.whole)
         return self.whole if form.quantised else self.plain

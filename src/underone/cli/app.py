@@ -112,26 +112,41 @@ def export(
     /,
     *,
     output: Output,
+    to: str = "",
     dtype: Literal["float32", "float16"] = "float32",
     form: Literal["folded", "training"] = "folded",
     nms: Annotated[bool, Flag] = False,
+    weights: Literal["int8", "palette4", "palette6", "palette8"] | None = None,
+    target: Literal["iOS15", "iOS16", "iOS17", "iOS18"] | None = None,
     json: Json = False,
 ) -> None:
     """Write a network as a file that other programs run, proven when written.
 
     `underone export mobilenet_v2_100.torchvision_in1k -o mobilenet.onnx`
 
+    `underone export mobilenet.onnx --to coreml,litert,ncnn -o mobilenet`
+
     Args:
         source: name of the zoo (with `.tag` for trained weights), checkpoint, or .onnx file.
-        output: target file; its suffix is the format: .onnx, .mlpackage (Core ML) or .tflite (LiteRT).
+        output: target file; its suffix is the format: .onnx, .mlpackage (Core ML), .tflite (LiteRT), .xml (OpenVINO),
+            .param (ncnn) or .pte (ExecuTorch). With `--to` a folder.
+        to: formats of a bundle, separated by commas: onnx, coreml, litert, openvino, ncnn, executorch; or all.
         dtype: number format of weights and arithmetic in the file; inputs and outputs stay float32.
         form: fold first, or keep the training form; an .onnx file keeps the form it has.
         nms: put decoding and NonMaxSuppression behind a detector, inside the file.
+        weights: rounded to 8 bits (Core ML, LiteRT), or to tables of 16, 64 or 256 values (Core ML).
+        target: the oldest system that is to run a Core ML package; the oldest that can when left out.
         json: print the verdict as JSON.
     """
-    from .write import export_source
+    from .write import bundle_source, export_source
 
-    show.result(export_source(source, output, dtype, form, nms), json, show.verdict)
+    if to:
+        if nms or weights or target:
+            raise BadValue("--nms, --weights and --target are for one file; a bundle holds every format without them")
+        show.result(bundle_source(source, output, to, form, dtype), json, show.bundle)
+        return
+    options = {"dtype": dtype, "nms": nms, "weights": weights, "target": target}
+    show.result(export_source(source, output, form, **options), json, show.verdict)
 
 
 @app.command
@@ -191,6 +206,38 @@ def verify(file: Path, /, *, against: Path, backend: str = "auto", json: Json = 
     show.result(verdict, json, show.verdict)
     if not verdict.passed:
         raise SystemExit(1)
+
+
+@app.command(name="verify-bundle")
+def verify_bundle(folder: Path, /, *, json: Json = False) -> None:
+    """Look whether every file of a bundle is what it was, and run every format again; exit 1 when one differs.
+
+    `underone verify-bundle mobilenet`
+
+    Args:
+        folder: that `export --to` made.
+        json: print the record as JSON.
+    """
+    from ..formats import verify_bundle as verify_folder
+
+    bundle = verify_folder(folder)
+    show.result(bundle, json, show.bundle)
+    if not bundle.passed:
+        raise SystemExit(1)
+
+
+@app.command
+def doctor(*, json: Json = False) -> None:
+    """Say which engines and formats work in this environment, and how the others are installed.
+
+    `underone doctor`
+
+    Args:
+        json: print JSON.
+    """
+    from .doctor import findings
+
+    show.result(findings(), json, show.mapping)
 
 
 @app.command

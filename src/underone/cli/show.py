@@ -15,6 +15,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from ..compare import Verdict
     from ..conversion import Conversion
+    from ..formats import Bundle
     from ..zoo import ModelInfo
 
 out = Console(highlight=False, soft_wrap=False)
@@ -107,6 +108,19 @@ def verdict(value: "Verdict") -> None:
         line(f"  {name.replace('_', ' ')}: {_text(fact)}")
     for note in value.notes:
         line(f"  note: {note}")
+
+
+def bundle(value: "Bundle") -> None:
+    """Print what a bundle holds, a line for each format, then the notes."""
+    from ..formats.bundle.page import HEAD, cells
+
+    table = new_table(f"{value.name}, made from {value.source}")
+    for name in HEAD:
+        table.add_column(name, overflow="fold")
+    for form in value.forms:
+        table.add_row(*cells(form))
+    out.print(table)
+    line(*(f"  {form.format}: {note}" for form in value.forms for note in form.notes))
 
 
 def _shortened(value: "Verdict") -> tuple[list[Any], int]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from .record import Bundle, BundledForm
 
-_HEAD = ("format", "file", "numbers", "MB", "NMSE", "worst / RMS", "same answers", "run by", "verdict")
+HEAD = ("format", "file", "numbers", "MB", "NMSE", "worst / RMS", "same answers", "run by", "verdict")
 
 
 def page(bundle: Bundle) -> str:
@@ -20,7 +20,7 @@ def page(bundle: Bundle) -> str:
         "of the reference (both without the zeros, whose small outputs say little); the same answers are best classes, "
         "boxes or pixels on the packaged photographs.",
         "",
-        *_table(_HEAD, map(cells, bundle.forms)),
+        *_table(HEAD, map(cells, bundle.forms)),
         "",
         *(f"- {form.format}: {note}" for form in bundle.forms for note in form.notes),
         *([""] if any(form.notes for form in bundle.forms) else []),

@@ -55,7 +55,7 @@ def _is_known(spec: ModelSpec) -> bool:
     how = spec.detection
     if spec.task == "detect":
         codes = any(output.meaning == "box_codes" for output in spec.outputs)
-        if how is None or not codes or how.nms != "hard" or not how.per_class or how.clip_boxes != "after":
+        if how is None or not codes or how.nms != "hard" or not how.per_class:
             return False
     picture = spec.input.preparation is not None and spec.input.layout == "NCHW" and None not in spec.input.size
     return picture and spec.task in TASKS and _position(spec, *_SCORES) is not None
@@ -126,7 +126,8 @@ def _of_boxes(spec: ModelSpec) -> dict[str, object]:
         "anchors": ', await (await fetch("../anchors.json")).json()',
         "codes": codes, "codes_name": plain_name(spec.outputs[codes].name),
         "order": order, "order_list": _listed(order), "variances": list(variances), "most_log": MOST_LOG,
-        "variances_list": _listed(variances), "log": how.sizes == "log", "activation": how.activation,
+        "variances_list": _listed(variances), "log": how.sizes == "log", "clip_first": how.clip_boxes == "before",
+        "activation": how.activation,
         "background": how.background, "threshold": how.score_threshold, "iou": how.iou_threshold,
         "top_k": how.top_k, "per_class": how.max_per_class, "most": how.max_detections,
     }  # fmt: skip
