@@ -5,7 +5,8 @@
     python benchmarks/formats.py table                          both, as docs/formats.md shows them
 
 Backbones of `TRAINED` have those weights; other networks have random ones, and batch norms that have seen photographs.
-int8 files are quantised on the packaged photographs. A row is the worst comparison of the verdict that `export` wrote, by everything that runs the format here.
+int8 files are quantised on the packaged photographs. A row is the worst comparison of the verdict that `export` wrote,
+by everything that runs the format here.
 Rows are kept in benchmarks/formats/rows.json as they come: what is there is not done again. Forms whose package is
 missing are skipped.
 """
@@ -30,7 +31,7 @@ from underone.fold.trial import trial_inputs
 from underone.formats.litert import of_tflite, write_tflite
 from underone.graph import read_onnx
 from underone.image import photograph, photographs, prepare
-from underone.nn.statistics import randomize_statistics
+from underone.nn.statistics import AnyBatchNorm, randomize_statistics
 from underone.weights.hub import fetch_weights, find_weights
 
 RESULTS = Path(__file__).with_name("formats")
@@ -95,7 +96,7 @@ def network(name: str) -> torch.nn.Module:
 
 def show(model: torch.nn.Module, images: torch.Tensor) -> None:
     """Give the batch norms of a fresh head the statistics that images cause; those of the backbone stay."""
-    norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d) and not m.num_batches_tracked]
+    norms = [m for m in model.modules() if isinstance(m, AnyBatchNorm) and not m.running_mean.any()]
     model.eval()
     for norm in norms:
         norm.train()
