@@ -2,6 +2,7 @@
 
 import csv
 import importlib.util
+import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -92,3 +93,19 @@ def test_own_head(tmp_path, capsys):
     right = load_example("own_head").main(str(tmp_path), model, "block5")
     assert right == 1.0
     assert "100.0% of 6 test pictures are named right" in capsys.readouterr().out
+
+
+def test_the_notebook_runs_from_top_to_bottom_and_is_kept_without_outputs(tmp_path, monkeypatch, capsys):
+    book = json.loads((FOLDER / "look_inside.ipynb").read_text("utf-8"))
+    cells = [cell for cell in book["cells"] if cell["cell_type"] == "code"]
+    assert (book["nbformat"], {tuple(cell["outputs"]) for cell in cells}) == (4, {()})
+    monkeypatch.chdir(tmp_path)
+    names = {"__name__": "__main__"}
+    for number, cell in enumerate(cells):
+        exec(compile("".join(cell["source"]), f"cell {number}", "exec"), names)
+    assert {layer: array.shape for layer, array in names["maps"].items()} == {
+        "stage1": (48, 40, 40), "stage4": (1024, 5, 5),
+    }  # fmt: skip
+    assert names["nearest"][0].file == names["name"]
+    assert names["shown"].shape == (40, 8 * 40)
+    assert "fold passed" in capsys.readouterr().out

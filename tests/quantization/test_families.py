@@ -12,7 +12,7 @@ NETWORKS = (
     "ssdlite320_mobileone_s0", "ssdlite320_mobilenet_v2_100", "deeplabv3_mobileone_s0",
     "deeplabv3plus_mobilenet_v2_100",
 )  # fmt: skip
-LIMIT = 0.05  # NMSE; random weights, so no figure of accuracy
+LIMIT = 0.1  # NMSE, what `quantize` itself demands on its own pictures; random weights, so no figure of accuracy
 
 
 @pytest.mark.slow

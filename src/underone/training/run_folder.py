@@ -128,11 +128,11 @@ class Trackio:
             import trackio
         except ImportError as error:
             raise MissingExtra("the trackio logger", "trackio", "track") from error
-        self._run: Any = trackio.init(project="underone", name=folder.name)
+        self._run: Any = trackio.init(project="underone", name=str(folder), resume="allow")
 
     def log(self, row: Mapping[str, float]) -> None:
         """Note the figures of an epoch."""
-        self._run.log(dict(row))
+        self._run.log({name: value for name, value in row.items() if name != "step"}, step=int(row["step"]))
 
 
 LOGGERS: Mapping[str, Any] = {"tensorboard": TensorBoard, "trackio": Trackio}
