@@ -50,8 +50,8 @@ def run(capsys, *arguments, code=0):
 
 
 COMMANDS = [
-    "bench", "convert", "data", "demo", "eval", "export", "info", "list", "predict", "quantize", "reparam", "train",
-    "verify",
+    "bench", "choose", "convert", "data", "demo", "doctor", "eval", "export", "features", "info", "list", "neighbours",
+    "predict", "quantize", "reparam", "report", "study", "train", "verify", "verify-bundle",
 ]  # fmt: skip
 
 
