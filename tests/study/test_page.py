@@ -4,8 +4,6 @@ import re
 
 import pytest
 
-pytest.importorskip("matplotlib")
-
 from underone.study.cases import STUDIES
 from underone.study.page import write_page
 from underone.study.table import BY_SOURCE
@@ -90,7 +88,7 @@ def test_plots_stand_alone_as_pictures(trials, written):
     assert len({n for n in names if n.endswith(".png")}) == len({n for n in names if n.endswith(".svg")}) == 5
 
 
-def test_the_same_trials_give_the_same_page(trials, tmp_path):
+def test_the_same_trials_give_the_same_page(trials, written, tmp_path):
     assert write_page(trials, tmp_path).read_bytes() == written.read_bytes()
 
 

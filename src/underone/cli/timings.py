@@ -55,19 +55,20 @@ def _figures(timed: "Sequence[Record]", stated: "Sequence[str]") -> None:
 
 
 def trials(value: "Sequence[Trial]") -> None:
-    """Print what a study found, one line a network; what was refused says why below."""
-    from ..study.columns import doubts, engines_of, peer_cell, refusals, sentinel_cell, time_cell
+    """Print what a study found, one line a network; the page has the intervals, and what was refused says why below."""
+    from ..study.columns import DOUBT, digits, doubts, engines_of, peer_cell, refusals
 
     engines = engines_of(value)
-    table = new_table(None)
-    for name in ("network", "form", "px", "batch", "threads"):
+    varying = [name for name in ("form", "size", "batch", "threads") if len({getattr(t.case, name) for t in value}) > 1]
+    table = new_table("milliseconds, median")
+    for name in ("network", *varying):
         table.add_column(name, no_wrap=True)
-    for name in (*engines, "by sentinel", "best peer by ours"):
+    for name in (*engines, "best peer by ours"):
         table.add_column(name, justify="right", no_wrap=True)
     for t in value:
-        case = (t.case.form, str(t.case.size), str(t.case.batch), str(t.case.threads))
-        times = (time_cell(t.engines.get(engine)) for engine in engines)
-        table.add_row(escape(t.name), *case, *times, sentinel_cell(t, engines[0]) if engines else "–", peer_cell(t))
+        doubtful = {r.engine for r in t.engines.values() if r.verdict != "stable"}
+        times = (digits(t.milliseconds(e)) + DOUBT * (e in doubtful) for e in engines)
+        table.add_row(escape(t.name), *(str(getattr(t.case, name)) for name in varying), *times, peer_cell(t))
     out.print(table)
     line(*(f"  {text}" for t in value for text in (*refusals(t), *doubts(t))))
 

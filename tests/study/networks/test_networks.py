@@ -1,9 +1,7 @@
 """What is written here: parameters as published, layers as described, activations with known special cases."""
 
 import pytest
-
-torch = pytest.importorskip("torch")
-
+import torch
 from torch import nn
 
 from underone.errors import UnknownName

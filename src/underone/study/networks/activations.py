@@ -25,6 +25,7 @@ class DynamicReLU(nn.Module):
         self.count = 1 if shared else channels
         hidden = max(8, channels // 8)
         self.lines = nn.Sequential(nn.Linear(channels, hidden), nn.ReLU(), nn.Linear(hidden, 4 * self.count))
+        nn.init.normal_(self.lines[2].weight, 0, 0.01)  # near a ReLU, as the authors begin
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape."""
@@ -46,6 +47,7 @@ class DynamicShiftMax(nn.Module):
         super().__init__()
         hidden = max(8, channels // 8)
         self.weights = nn.Sequential(nn.Linear(channels, hidden), nn.ReLU(), nn.Linear(hidden, 4 * channels))
+        nn.init.normal_(self.weights[2].weight, 0, 0.01)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape."""
