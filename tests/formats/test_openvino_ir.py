@@ -10,7 +10,7 @@ import openvino
 
 import underone as uo
 from underone.compare import Verdict
-from underone.errors import ParityFailed, Unsupported
+from underone.errors import BadFile, ParityFailed, Unsupported
 from underone.formats import openvino_ir, read_back
 from underone.spec import ModelSpec
 
@@ -56,3 +56,10 @@ def test_what_openvino_refuses_is_one_line(tmp_path, two_heads, monkeypatch):
     with pytest.raises(Unsupported, match=r"nms=True: a \.xml is written without suppression; \.onnx, \.mlpackage"):
         uo.export(two_heads(33), tmp_path / "a.xml", nms=True)
     assert not list(tmp_path.iterdir())
+
+
+def test_damaged_file_is_one_line(tmp_path, two_heads):
+    path = tmp_path / "a.xml"
+    path.write_text("<net")
+    with pytest.raises(BadFile, match=r"^.*a\.xml cannot be read by OpenVINO: .+$"):
+        openvino_ir.of_ir(path, two_heads(33).spec)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import openvino
 
-from ..errors import Unsupported
+from ..errors import BadFile, Unsupported
 from ..graph import Graph, to_onnx
 from ..graph.onnx_file import SPEC_KEY
 from ..runtime.via_openvino import OpenVino, reason_of
@@ -35,6 +35,9 @@ def write_ir(graph: Graph, path: Path, dtype: str) -> None:
 
 def of_ir(path: Path, spec: ModelSpec) -> Form:
     """Run a file on one thread, in float32; `spec` says what its outputs are called."""
-    model = openvino.Core().read_model(path)
+    try:
+        model = openvino.Core().read_model(path)
+    except RuntimeError as error:
+        raise BadFile(f"{path} cannot be read by OpenVINO: {reason_of(error)}") from error
     adapter = OpenVino(model, _ONE_THREAD, path.name, [output.name for output in spec.outputs])
     return Form("openvino", spec, adapter.run)

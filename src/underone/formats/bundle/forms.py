@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from ...compare import Verdict
-from ...errors import MissingExtra, ParityFailed, UnknownName
+from ...errors import MissingExtra, UnderOneError, UnknownName
 from ...graph import Array, Graph
 from ...graph.integer_form import integer_convolutions
 from ...runtime import load
@@ -73,7 +74,7 @@ def judged(folder: Path, form: BundledForm, source: Source, verdict: Verdict | N
         share = _agreement(path, source, form.format)
     except MissingExtra as error:
         return form.model_copy(update={"passed": None, "notes": (f"not run: {error}",)})
-    except ParityFailed as error:
+    except UnderOneError as error:
         return form.model_copy(update={"passed": False, "notes": (str(error),)})
     rows = [row for row in found.comparisons if "zeros" not in row.on] or list(found.comparisons)
     return form.model_copy(
@@ -106,4 +107,7 @@ def _agreement(path: Path, source: Source, kind: str) -> float | None:
 def _row(kind: str) -> Format:
     if kind not in SUFFIXES:
         raise UnknownName("format", kind, SUFFIXES)
-    return FORMATS[SUFFIXES[kind]]
+    row = FORMATS[SUFFIXES[kind]]
+    if row.package and find_spec(row.package) is None:
+        raise MissingExtra(f"running {row.title}", row.package, row.extra)
+    return row
