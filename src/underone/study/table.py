@@ -102,11 +102,16 @@ DEVIATIONS: Mapping[str, str] = MappingProxyType(
         "timm:mobilevit_s": _MOBILEVIT,
         "timm:mobilevit_xs": _MOBILEVIT,
         "timm:mobilevit_xxs": _MOBILEVIT,
+        "timm:mobilenetv3_small_100": "56 M is Howard et al. (arXiv 1905.02244); torchvision prints 57 M for its own",
         "timm:pit_ti_224": "1.5 % more than convolutions and matrix products have; not explained",
+        "torchvision:shufflenet_v2_x1_0": "146 M is Ma et al. (arXiv 1807.11164); torchvision prints 145 M for its own",
         "torchvision:shufflenet_v2_x2_0": "591 M is Ma et al. (arXiv 1807.11164); torchvision prints 583 M for its own",
+        "torchvision:swin_t": "the file holds masks and biases of positions that torchvision computes",
         "zoo:mobilenet_v1_100": "575 M is not explained; slim prints 569 M",
         "zoo:mobilenet_v2_100": _SANDLER,
         "zoo:mobilenet_v2_140": _SANDLER,
+        "zoo:mobileone_s2": "1298.4 M counted; the paper's tool may count the pooling, which has no product",
+        "zoo:mobileone_s4": "2977.6 M without the convolutions of squeeze and excitation, which count here",
     }
 )
 
