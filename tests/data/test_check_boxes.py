@@ -11,6 +11,7 @@ from PIL import Image
 from underone.cli import main
 from underone.data.check_boxes import check_boxes, has_boxes
 from underone.errors import BadFile, BadValue
+from underone.image.frames import draw_frames
 from underone.settings import assets_dir
 
 HEADER = "file,label,x1,y1,x2,y2\n"
@@ -104,11 +105,27 @@ def test_command_prints_and_draws(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["counted"] == "boxes"
 
 
+def test_the_sheet_says_which_box_is_wrong(tmp_path, monkeypatch):
+    drawn = []
+
+    def frames(pixels, corners, class_ids, texts):
+        drawn.append(dict(zip(map(tuple, corners.tolist()), texts, strict=True)))
+        return draw_frames(pixels, corners, class_ids, texts)
+
+    monkeypatch.setattr("underone.data.check_boxes.draw_frames", frames)
+    root = write(tmp_path, GOOD + "a.png,cat,5,5,5,9\na.png,cat,900,900,950,950\n")
+    check_boxes(root, page=tmp_path / "sheet.jpg")
+    (boxes,) = drawn
+    assert (boxes.pop((5, 5, 5, 9)), boxes.pop((900, 900, 950, 950))) == ("no area", "outside")
+    assert len(boxes) >= 1
+    assert set(boxes.values()) == {""}
+
+
 def test_a_sheet_without_boxes_is_refused(tmp_path):
     from underone.cli.data import check_folder
 
-    with pytest.raises(BadValue, match=r"--sheet shows wrong boxes and masks, and .* has neither"):
-        check_folder(tmp_path, tmp_path / "s.jpg")
+    with pytest.raises(BadValue, match=r"--sheet shows wrong boxes and masks, and .* is checked for neither"):
+        check_folder(tmp_path, tmp_path / "s.jpg", None)
 
 
 def test_bccd_has_the_two_boxes_without_area_that_its_readme_names():

@@ -144,6 +144,26 @@ def test_the_command_checks_masks(data, capsys):
     assert (data / "s.jpg").is_file()
 
 
+def test_lists_of_other_things_are_no_lists_of_pairs(data):
+    for part in ("train", "val"):
+        (data / f"{part}.txt").write_text("0\n1\n")
+    assert has_masks(data)
+    assert check_masks(data).findings == ()
+    shutil.rmtree(data / "train")
+    shutil.rmtree(data / "val")
+    assert not has_masks(data)
+
+
+def test_data_with_boxes_and_masks_are_checked_for_the_task_that_is_named(data, capsys):
+    for part in ("train", "val"):
+        rows = [f"{part}/images/{n}.png,car,1,1,9,9" for n in range(2)]
+        (data / f"{part}.csv").write_text("\n".join(["file,label,x1,y1,x2,y2", *rows]))
+    for words, counted in (((), "boxes"), (("--task", "segment"), "pixels"), (("--task", "detect"), "boxes")):
+        with pytest.raises(SystemExit) as end:
+            main(["data", "check", str(data), "--json", *words])
+        assert (end.value.code, json.loads(capsys.readouterr().out)["counted"]) == (0, counted)
+
+
 def test_camvid_has_no_errors():
     folder = assets_dir()
     if folder is None or not (folder / "camvid").is_dir():

@@ -594,7 +594,14 @@ def train(
 
 
 @data_app.command(name="check")
-def check_data(folder: Path, /, *, sheet: Path | None = None, json: Json = False) -> None:
+def check_data(
+    folder: Path,
+    /,
+    *,
+    task: Literal["classify", "detect", "segment"] | None = None,
+    sheet: Path | None = None,
+    json: Json = False,
+) -> None:
     """Read every picture of a data set and say what is wrong with it; exit 1 when training would suffer.
 
     `underone data check photos`
@@ -602,12 +609,14 @@ def check_data(folder: Path, /, *, sheet: Path | None = None, json: Json = False
     Args:
         folder: with train, validation and perhaps test: folders of classes, CSV tables or tar shards; or boxes as
             COCO, VOC and YOLO write them, or CSV tables with a row for each; or masks.
+        task: what the data are to train, where they have boxes and masks, as Pascal VOC; when left out boxes, masks or
+            classes, the first that are there.
         sheet: JPEG file for the pictures with wrong boxes or masks.
         json: print counts and all findings as JSON.
     """
     from .data import check_folder, report
 
-    found = check_folder(folder, sheet)
+    found = check_folder(folder, sheet, task)
     show.result(found, json, report)
     if found.errors:
         raise SystemExit(1)

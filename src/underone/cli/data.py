@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 _SHOWN = 10  # findings of a kind
 
 
-def check_folder(root: Path, sheet: Path | None) -> "DataReport":
-    """Check a data set of any kind, with a bar."""
+def check_folder(root: Path, sheet: Path | None, task: str | None) -> "DataReport":
+    """Check a data set for a task, or as what it is, with a bar."""
     from ..data.check import check_data
     from ..data.check_boxes import check_boxes, has_boxes
     from ..data.check_masks import check_masks, has_masks
 
     with bar() as progress:
-        for known, check in ((has_boxes, check_boxes), (has_masks, check_masks)):
-            if known(root):
+        for name, known, check in (("detect", has_boxes, check_boxes), ("segment", has_masks, check_masks)):
+            if name == task or (task is None and known(root)):
                 return check(root, lambda done, total: progress("pictures", done, total), sheet)
         if sheet:
-            raise BadValue(f"--sheet shows wrong boxes and masks, and {root} has neither; leave it out")
+            raise BadValue(f"--sheet shows wrong boxes and masks, and {root} is checked for neither; leave it out")
         return check_data(root, lambda done, total: progress("pictures", done, total))
 
 

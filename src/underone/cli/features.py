@@ -73,7 +73,7 @@ def find_neighbours(picture: Path, features: Path, engines: Engines, count: int,
         shown = [picture, *(Path(neighbour.file) for neighbour in found)]
         texts = [picture.name, *(f"{n.similarity:.3f} {Path(n.file).name}" for n in found)]
         with atomic_write(page) as file:
-            sheet([read_image(path) for path in shown], texts).save(file, "JPEG", quality=90)
+            sheet(map(read_image, shown), texts).save(file, "JPEG", quality=90)
     return found
 
 

@@ -165,7 +165,22 @@ class Place(NamedTuple, Generic[T]):
         return self.pictures.name(self.number)
 
 
-def about_twins(first: Place[T], here: Place[T]) -> Finding:
+def look(place: Place[T], seen: dict[bytes, Place[T]]) -> tuple[tuple[int, int] | None, list[Finding]]:
+    """Read a picture, and note its content in `seen`.
+
+    Returns:
+        (height, width) in pixels, None where it cannot be read; and what is wrong with it as a file.
+    """
+    try:
+        content = place.pictures.read(place.number)
+        height, width = read_image(content).shape[:2]
+    except BadFile as fault:
+        return None, [error("unreadable", place.name, f"{place.name}: {fault}")]
+    first = seen.setdefault(hashlib.sha256(content).digest(), place)
+    return (height, width), [] if first is place else [_about_copies(first, place)]
+
+
+def _about_copies(first: Place[T], here: Place[T]) -> Finding:
     """Say that two places hold the same picture."""
     both = f"{first.name} and {here.name} are the same picture"
     if first.part != here.part:

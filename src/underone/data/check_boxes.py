@@ -1,7 +1,6 @@
 """check_boxes: what is wrong with a data set for finding objects, before anybody trains on it."""
 
-import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from ..image import Pixels, read_image
 from ..image.frames import draw_frames
 from ..image.sheet import sheet
 from .boxed import BoxedPictures, Boxes, areas_of
-from .check import DataReport, Finding, Place, about_twins, error, warning
+from .check import DataReport, Finding, Place, error, look, warning
 from .open_boxes import box_parts, open_boxes
 from .open_pictures import TEST, TRAIN, VALIDATION
 
@@ -60,11 +59,11 @@ def check_boxes(
     seen: dict[bytes, _Boxed] = {}
     drawn: list[tuple[Pixels, str]] = []
     for done, place in enumerate(places, 1):
-        found = list(_about_picture(place, seen))
+        found, wrong = _about_picture(place, seen)
         findings += found
-        if page and len(drawn) < _SHEET and any(f.kind in _DRAWN for f in found):
+        if page and len(drawn) < _SHEET and wrong:
             drawn.append(
-                (_framed(place), f"{Path(place.name).name}: {', '.join(dict.fromkeys(f.kind for f in found))}")
+                (_framed(place, wrong), f"{Path(place.name).name}: {', '.join(dict.fromkeys(wrong.values()))}")
             )
         progress(done, len(places))
     if page and drawn:
@@ -73,9 +72,6 @@ def check_boxes(
             sheet(pictures, texts, tile=(320, 240)).save(temporary, "JPEG", quality=88)
     counts = {name: _counts(pictures) for name, pictures in parts.items()}
     return DataReport(pictures=len(places), counted="boxes", counts=counts, findings=tuple(findings))
-
-
-_DRAWN = ("no area", "outside", "beyond the border", "double")
 
 
 def _open_parts(root: Path) -> tuple[dict[str, BoxedPictures], list[Finding]]:
@@ -104,60 +100,55 @@ def _about_classes(part: str, pictures: BoxedPictures) -> Iterator[Finding]:
             yield warning("empty class", f"{part}/{label}", f"no box of the class {label!r} in {part}")
 
 
-def _about_picture(place: _Boxed, seen: dict[bytes, _Boxed]) -> Iterator[Finding]:
-    try:
-        content = place.pictures.read(place.number)
-        height, width = read_image(content).shape[:2]
-    except BadFile as fault:
-        yield error("unreadable", place.name, f"{place.name}: {fault}")
-        return
-    first = seen.setdefault(hashlib.sha256(content).digest(), place)
-    if first is not place:
-        yield about_twins(first, place)
-    boxes = place.pictures.listed(place.number)
+def _about_picture(place: _Boxed, seen: dict[bytes, _Boxed]) -> tuple[list[Finding], dict[int, str]]:
+    """Say what is wrong with a picture and its boxes, and of the wrong boxes by number, what."""
+    size, findings = look(place, seen)
+    if size is None:
+        return findings, {}
+    boxes, (height, width) = place.pictures.listed(place.number), size
     sides = np.array([width, height, width, height], np.float32)
     corners = boxes.corners * sides if place.pictures.relative else boxes.corners
     if not len(corners):
-        yield warning("no boxes", place.name, f"{place.name} has no boxes; all of it is learnt as background")
-    yield from _about_boxes(place, boxes._replace(corners=corners), sides)
+        findings.append(
+            warning("no boxes", place.name, f"{place.name} has no boxes; all of it is learnt as background")
+        )
+    wrong = list(_about_boxes(place, boxes._replace(corners=corners), sides))
+    return findings + [finding for _, finding in wrong], {number: finding.kind for number, finding in wrong}
 
 
-def _about_boxes(place: _Boxed, boxes: Boxes, sides: NDArray[np.float32]) -> Iterator[Finding]:
+def _about_boxes(place: _Boxed, boxes: Boxes, sides: NDArray[np.float32]) -> Iterator[tuple[int, Finding]]:
     inside = np.clip(boxes.corners, 0, sides)
     beyond = np.abs(boxes.corners - inside).max(axis=1, initial=0)
     flat = areas_of(boxes.corners) <= 0
     gone = ~flat & (areas_of(inside) <= 0)
-    for number in np.flatnonzero(flat).tolist():
-        yield error("no area", place.name, f"{_box(place, boxes, number)} has no area; it is left out of training")
-    for number in np.flatnonzero(gone).tolist():
-        yield error("outside", place.name, f"{_box(place, boxes, number)} is outside {sides[0]:.0f} x {sides[1]:.0f}")
-    for number in np.flatnonzero(~flat & ~gone & (beyond > BEYOND)).tolist():
-        yield warning(
-            "beyond the border",
-            place.name,
-            f"{_box(place, boxes, number)} stands out of {sides[0]:.0f} x {sides[1]:.0f}",
-        )
-    yield from _about_doubles(place, boxes.at(~flat & ~gone))
+    within = f"{sides[0]:.0f} x {sides[1]:.0f}"
+    for level, kind, found, text in (
+        (error, "no area", flat, "has no area; it is left out of training"),
+        (error, "outside", gone, f"is outside {within}"),
+        (warning, "beyond the border", ~flat & ~gone & (beyond > BEYOND), f"stands out of {within}"),
+    ):
+        for number in np.flatnonzero(found).tolist():
+            yield number, level(kind, place.name, f"{_box(place, boxes, number)} {text}")
+    yield from _about_doubles(place, boxes, np.flatnonzero(~flat & ~gone))
 
 
-def _about_doubles(place: _Boxed, boxes: Boxes) -> Iterator[Finding]:
-    for index in np.unique(boxes.class_ids):
-        mine = boxes.at(boxes.class_ids == index)
-        for first, second in np.argwhere(np.triu(iou(mine.corners, mine.corners) >= SAME, 1)).tolist():
-            yield warning(
-                "double",
-                place.name,
-                f"{_box(place, mine, second)} lies on another of the class: {_corners(mine, first)}",
-            )
+def _about_doubles(place: _Boxed, boxes: Boxes, sound: NDArray[np.intp]) -> Iterator[tuple[int, Finding]]:
+    for index in np.unique(boxes.class_ids[sound]):
+        mine = sound[boxes.class_ids[sound] == index]
+        overlap = iou(boxes.corners[mine], boxes.corners[mine])
+        for first, second in mine[np.argwhere(np.triu(overlap >= SAME, 1))].tolist():
+            text = f"{_box(place, boxes, second)} lies on another of the class: {_corners(boxes, first)}"
+            yield second, warning("double", place.name, text)
 
 
-def _framed(place: _Boxed) -> Pixels:
-    """Return a small copy of a picture with its boxes as the file has them."""
+def _framed(place: _Boxed, wrong: Mapping[int, str]) -> Pixels:
+    """Return a small copy of a picture with its boxes as the file has them; the wrong ones say what is wrong."""
     pixels = read_image(place.pictures.read(place.number))
     boxes = place.pictures.listed(place.number)
     height, width = pixels.shape[:2]
     factor = np.array([width, height, width, height]) if place.pictures.relative else 1
-    return draw_frames(pixels, boxes.corners * factor, boxes.class_ids)
+    texts = [wrong.get(number, "") for number in range(len(boxes.corners))]
+    return draw_frames(pixels, boxes.corners * factor, boxes.class_ids, texts)
 
 
 def _box(place: _Boxed, boxes: Boxes, number: int) -> str:

@@ -1,6 +1,5 @@
 """check_masks: what is wrong with a data set of pictures with masks, before anybody trains on it."""
 
-import hashlib
 from collections.abc import Callable, Iterator
 from os import PathLike
 from pathlib import Path
@@ -13,7 +12,7 @@ from ..errors import BadFile, BadValue
 from ..files import atomic_write
 from ..image import Pixels, indexed_mask, read_image
 from ..image.sheet import sheet
-from .check import DataReport, Finding, Place, about_twins, error, warning
+from .check import DataReport, Finding, Place, error, look, warning
 from .masked import IGNORED, MaskedPictures
 from .open_masks import MASK_PARTS, find_mask_part, open_masks
 
@@ -90,17 +89,12 @@ def _about_picture(
     place: Place[MaskedPictures], seen: dict[bytes, Place[MaskedPictures]], pixels: NDArray[np.int64]
 ) -> Iterator[Finding]:
     """Look at one picture and its mask, and add the mask's pixels of each class to `pixels` (256,)."""
-    try:
-        content = place.pictures.read(place.number)
-        height, width = read_image(content).shape[:2]
-    except BadFile as fault:
-        yield error("unreadable", place.name, f"{place.name}: {fault}")
+    size, findings = look(place, seen)
+    yield from findings
+    if size is None:
         return
-    first = seen.setdefault(hashlib.sha256(content).digest(), place)
-    if first is not place:
-        yield about_twins(first, place)
     try:
-        mask = place.pictures.mask(place.number, (height, width))
+        mask = place.pictures.mask(place.number, size)
     except BadFile as fault:
         yield error("mask", place.name, str(fault))
         return
@@ -112,7 +106,7 @@ def _about_picture(
 def _draw(page: Path, places: list[Place[MaskedPictures]]) -> None:
     texts = [f"{Path(place.name).name} and its mask" for place in places]
     with atomic_write(page) as temporary:
-        sheet([_beside_mask(place) for place in places], texts, tile=(640, 240)).save(temporary, "JPEG", quality=88)
+        sheet(map(_beside_mask, places), texts, tile=(640, 240)).save(temporary, "JPEG", quality=88)
 
 
 def _beside_mask(place: Place[MaskedPictures]) -> Pixels:

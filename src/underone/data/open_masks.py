@@ -14,6 +14,7 @@ from .masked import Color, MaskedPictures, list_masks
 from .open_pictures import TEST, TRAIN, VALIDATION, Splits
 
 _LONGEST = 1 << 26  # bytes of a list
+_LONGEST_LINE = 1 << 13  # bytes of its first line
 _PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 _VOID = ("void", "ignore", "ignored", "unlabeled", "unlabelled")  # such a class is neither right nor wrong
 
@@ -77,15 +78,25 @@ def open_mask_splits(root: str | PathLike[str]) -> Splits[MaskedPictures]:
 def find_mask_part(root: Path, names: Sequence[str]) -> Path | None:
     """Return what `open_masks` takes for the first of these parts that a data set has; None: it has none."""
     for name in names:
-        for place in (root / f"{name}.txt", root / "ImageSets" / "Segmentation" / f"{name}.txt"):
-            if place.is_file():
-                return place
+        voc = root / "ImageSets" / "Segmentation" / f"{name}.txt"
+        if _lists_pairs(root / f"{name}.txt"):
+            return root / f"{name}.txt"
+        if voc.is_file():
+            return voc
         if (root / name / "images").is_dir():
             return root / name
         for place in (root / "images" / name, root / "leftImg8bit" / name):
             if any(is_theirs(place) for is_theirs, _ in _FOLDERS) and name not in TEST:  # their masks are not public
                 return place
     return None
+
+
+def _lists_pairs(path: Path) -> bool:
+    """Tell whether a list has a picture and its mask a line: others list pictures, or names, under the same name."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return len(file.readline(_LONGEST_LINE).split()) == 2
 
 
 def _required(root: Path, names: Sequence[str]) -> Path:

@@ -21,7 +21,7 @@ def draw_frames(
         picture: uint8 (H, W, 3).
         corners: (n, 4) x1 y1 x2 y2 in its pixels, also outside it or without area.
         class_ids: (n,), which colour.
-        texts: shown at the upper left corner of each frame; (): none.
+        texts: shown at the upper left corner of each frame; "" or (): none.
         size: (width, height) in pixels that it is shrunk to.
     """
     page = Image.fromarray(picture)
@@ -32,7 +32,7 @@ def draw_frames(
         color = COLORS[int(index) % len(COLORS)]
         left, top, right, bottom = (min(max(edge, -9), 9 + max(page.size)) for edge in box)  # Pillow's own limits
         draw.rectangle((left, top, max(left, right), max(top, bottom)), outline=color, width=2)
-        if texts:
+        if texts and texts[number]:
             at = (left + 2, max(top, 0))
             draw.rectangle(draw.textbbox(at, texts[number], font), fill=color)
             draw.text(at, texts[number], "black", font)

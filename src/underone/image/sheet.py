@@ -1,6 +1,7 @@
 """Pictures side by side on one page."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
@@ -11,20 +12,21 @@ _LETTER = 7  # pixels of one on average
 
 
 def sheet(
-    pictures: Sequence[Pixels], texts: Sequence[str], wrong: Sequence[bool] = (), tile: tuple[int, int] = (160, 160)
+    pictures: Iterable[Pixels], texts: Sequence[str], wrong: Sequence[bool] = (), tile: tuple[int, int] = (160, 160)
 ) -> Image.Image:
     """Put pictures side by side with a line under each; red where `wrong` says so.
 
     Args:
-        pictures: uint8 (H, W, 3) of any size, one or more; 32 are shown.
+        pictures: uint8 (H, W, 3) of any size, one or more; 32 are shown. A generator is held one picture at a time.
         texts: one for each.
         wrong: for each; (): none is.
         tile: (width, height) in pixels that a picture is fitted into.
     """
-    shown = list(zip(pictures, texts, wrong or [False] * len(texts), strict=False))[:_MOST]
+    shown = islice(zip(pictures, texts, wrong or [False] * len(texts), strict=False), _MOST)
+    count = min(len(texts), _MOST)
     (across, down), columns = tile, max(1, _WIDTH // tile[0])
-    rows = -(-len(shown) // columns)
-    page = Image.new("RGB", (min(len(shown), columns) * across, rows * (down + _TEXT)), "white")
+    rows = -(-count // columns)
+    page = Image.new("RGB", (min(count, columns) * across, rows * (down + _TEXT)), "white")
     draw, font = ImageDraw.Draw(page), ImageFont.load_default(13)
     for number, (pixels, text, bad) in enumerate(shown):
         x, y = number % columns * across, number // columns * (down + _TEXT)
