@@ -71,10 +71,6 @@ FORMS = (
     Written("ncnn", ".param"),
     Written("ncnn float16", ".param", {"dtype": "float16"}),
     Written("ExecuTorch", ".pte"),
-    Written("OpenVINO", ".xml"),
-    Written("OpenVINO float16", ".xml", {"dtype": "float16"}),
-    Written("ncnn", ".param"),
-    Written("ncnn float16", ".param", {"dtype": "float16"}),
 )
 
 

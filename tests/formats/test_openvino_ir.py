@@ -19,7 +19,7 @@ def verdict_of(path):
     return Verdict.from_json(path.with_name(path.name + ".verdict.json").read_text())
 
 
-@pytest.mark.parametrize("size", [64, 65])
+@pytest.mark.parametrize("size", [224, 257, 300, 513])
 @pytest.mark.parametrize(("dtype", "limit"), [("float32", 1e-11), ("float16", 1e-5)])
 def test_network_is_proven_by_openvino(tmp_path, two_heads, size, dtype, limit):
     graph = two_heads(size)

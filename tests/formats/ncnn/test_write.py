@@ -85,7 +85,7 @@ def test_every_operator_of_the_table_has_a_case():
     assert set(OPERATORS) == {case[0] for case in CASES}
 
 
-@pytest.mark.parametrize("size", [64, 65])
+@pytest.mark.parametrize("size", [224, 257, 300, 513])
 @pytest.mark.parametrize(("dtype", "limit"), [("float32", 1e-10), ("float16", 1e-5)])
 def test_network_is_proven_by_ncnn(tmp_path, two_heads, size, dtype, limit):
     graph = two_heads(size)
