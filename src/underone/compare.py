@@ -68,9 +68,10 @@ ROUNDING = {
     "float32": Limits(nmse=1e-9, peak=1e-4, unequal=1e-4),
     "float16": Limits(nmse=2e-4, peak=8e-2, unequal=1e-2),
     "bfloat16": Limits(nmse=1.3e-2, peak=6e-1, unequal=8e-2),
-    # the same whole numbers: an engine that sums in another order rounds single values to the other side. MobileNet V2,
-    # every convolution summed in float32 and in whole numbers: nmse 1.4e-4, peak 0.02
-    "int8": Limits(nmse=1e-3, peak=3e-1, unequal=2e-2),
+    # the same whole numbers: an engine that sums in another order rounds single values to the other side. Every
+    # convolution summed in float32 and in whole numbers: MobileNet V2 nmse 1.4e-4, peak 0.02; an SSDLite on it whose
+    # heads are random 1.1e-3, 0.37
+    "int8": Limits(nmse=5e-3, peak=1.0, unequal=2e-2),
 }
 # Weights or activations of few bits against float32: those that lost no accuracy had nmse 1e-3 to 3e-2. Peak: a single
 # value of many thousands may stand anywhere; it is there to find what is broken.

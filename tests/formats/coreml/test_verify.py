@@ -1,6 +1,8 @@
 """verify: packages with planted faults are told from right ones, and the first tensor that differs is named."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -111,6 +113,26 @@ def test_package_for_pictures_in_the_other_order_is_refused(tmp_path, reference)
     assert not verdict.passed
 
 
+@pytest.mark.parametrize("size", [224, 257, 300, 513])
+def test_tensorflows_padding_is_kept_at_every_size(tmp_path, size):
+    weight = np.random.default_rng(0).standard_normal((4, 3, 3, 3)).astype(np.float32)
+    image, result = Value("image", (1, 3, size, size)), Value("result", (1, 4, -(-size // 2), -(-size // 2)))
+    node = Node("Conv", ("image", "w"), ("result",), {"strides": (2, 2), "auto_pad": "SAME_UPPER"}, "result")
+    spec = ModelSpec(inputs=(InputSpec(shape=image.shape),), outputs=(OutputSpec(name="result", shape=result.shape),))
+    uo.export(
+        Graph((node,), (image,), (result,), {"w": weight}, spec), tmp_path / "same.mlpackage"
+    )  # proven, or raised
+
+
+def test_export_of_a_file_imports_no_torch(tmp_path, reference):
+    """coremltools would import it to look at its version."""
+    code = (
+        "import sys, underone; underone.export(sys.argv[1], sys.argv[2]); "
+        "assert 'torch' not in sys.modules, 'torch was imported'"
+    )
+    subprocess.run([sys.executable, "-c", code, str(reference), str(tmp_path / "bands.mlpackage")], check=True)
+
+
 def test_overflow_in_float16_is_named_and_nothing_is_written(tmp_path):
     path = tmp_path / "bands.mlpackage"
     text = r"overflow in float16: louder.* first tensor that differs is 'louder' \(Mul\)"
@@ -125,7 +147,7 @@ def test_old_package_stays_until_the_new_one_is_proven(tmp_path, monkeypatch):
     path = uo.export(segmenter(), tmp_path / "bands.mlpackage")
     before = (path / "Manifest.json").read_bytes()
 
-    def wrong(graph, new, dtype):
+    def wrong(graph, new, dtype, target):
         coreml.write_package(swapped(graph), new, dtype)
 
     row = replace(read_back.FORMATS[".mlpackage"], write=wrong)

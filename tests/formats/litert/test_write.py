@@ -46,6 +46,8 @@ CASES = [
     *((op, [None], {}, PICTURE) for op in ("Add", "Mul", "Div")),
     ("AveragePool", [], {"kernel_shape": (3, 3), "strides": (2, 2), "auto_pad": "SAME_UPPER"}, PICTURE),
     ("AveragePool", [], {"kernel_shape": (2, 2), "strides": (2, 2)}, PICTURE),
+    ("AveragePool", [], WINDOW | {"kernel_shape": (3, 3), "count_include_pad": 1}, PICTURE),
+    ("AveragePool", [], {"kernel_shape": (3, 3), "auto_pad": "SAME_UPPER", "count_include_pad": 1}, PICTURE),
     ("MaxPool", [], WINDOW | {"kernel_shape": (3, 3)}, PICTURE),
     ("MaxPool", [], {"kernel_shape": (2, 2), "strides": (2, 2), "ceil_mode": 1}, PICTURE),
     ("Reshape", [], {"shape": (1, -1, 6)}, PICTURE),
@@ -122,6 +124,27 @@ def test_labels_and_preparation_travel_in_the_file(tmp_path, two_heads):
     how = file.preparation
     np.testing.assert_allclose(how.mean, np.multiply(IMAGENET_PREPARATION.mean, 255), rtol=1e-6)
     np.testing.assert_allclose(how.std, np.multiply(IMAGENET_PREPARATION.std, 255), rtol=1e-6)
+
+
+def test_labels_are_those_of_the_output_with_a_score_for_each(tmp_path, two_heads):
+    """The second output of two has the scores."""
+    from underone.foreign.bounded import open_file
+    from underone.foreign.from_tflite.metadata import read_metadata
+    from underone.foreign.from_tflite.model_file import parse
+
+    path = uo.export(two_heads(), tmp_path / "both.tflite")
+    assert read_metadata(parse(open_file(path)).metadata).labels == {1: "labels.txt"}
+
+
+@pytest.mark.parametrize("size", [224, 257, 300, 513])
+def test_tensorflows_padding_is_kept_at_every_size(tmp_path, one_node, size):
+    how = {"strides": (2, 2), "auto_pad": "SAME_UPPER"}
+    graph = one_node("Conv", [draw(4, 3, 3, 3)], how, (1, 3, size, size))
+    path = tmp_path / "net.tflite"
+    write_tflite(graph, path, "float32")
+    image = np.random.default_rng(1).standard_normal((1, 3, size, size)).astype(np.float32)
+    got = of_tflite(path, graph.spec).run({"image": image})["result"]
+    assert difference(got, run_reference(graph, {"image": image})["result"])[0] < 1e-11
 
 
 def test_fault_is_found_by_litert_and_nothing_is_kept(tmp_path, two_heads, monkeypatch):

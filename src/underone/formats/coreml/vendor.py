@@ -2,6 +2,7 @@
 
 import io
 import logging
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
@@ -20,7 +21,20 @@ def quiet() -> Iterator[None]:
         log.setLevel(before)
 
 
-with quiet():
+@contextmanager
+def without_torch() -> Iterator[None]:
+    """Let `import torch` fail, unless somebody has it already: coremltools imports it only to look which one it is."""
+    hidden = "torch" not in sys.modules
+    if hidden:
+        sys.modules["torch"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if hidden:
+            del sys.modules["torch"]
+
+
+with quiet(), without_torch():
     import coremltools as ct
     from coremltools.converters.mil import Builder
     from coremltools.converters.mil.mil import Function, Program, types

@@ -19,7 +19,7 @@ _NORMALISATION, _AXIS_LABELS = 1, 2  # kinds of a process unit, and of an associ
 
 
 def metadata_of(spec: ModelSpec) -> bytes:
-    """Give the table: how bytes become the first input, and that the first output has labels.
+    """Give the table: how bytes become the first input, and which output has labels: the one with a score for each.
 
     Raises:
         Unsupported: the network wants pictures in BGR, which the format cannot say.
@@ -29,7 +29,9 @@ def metadata_of(spec: ModelSpec) -> bytes:
     units = [] if how is None else [_normalisation(builder, how)]
     files = [] if spec.labels is None else [_file(builder)]
     inputs = [_table(builder, {4: _vector(builder, units)})]
-    outputs = [_table(builder, {6: _vector(builder, files)})]
+    labelled = next((i for i, o in enumerate(spec.outputs) if o.meaning in ("logits", "probabilities")), 0)
+    lists = [_vector(builder, files if i == labelled else []) for i in range(max(len(spec.outputs), 1))]
+    outputs = [_table(builder, {6: listed}) for listed in lists]
     network = _table(builder, {2: _vector(builder, inputs), 3: _vector(builder, outputs)})
     root = _table(builder, {0: builder.CreateString(spec.name), 3: _vector(builder, [network])})
     builder.Finish(root, b"M001")
