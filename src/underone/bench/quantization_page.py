@@ -125,6 +125,7 @@ def _channels(found: Diagnosis) -> Section:
             "equalisation scales them up, and the weights behind them down. Under each layer's channels stand the "
             "values that it reads.",
         ),
+        side_by_side=True,
         plots=[draw(channels) for channels in found.channels for draw in (channel_ranges, histograms)],
     )
 
@@ -150,4 +151,4 @@ def _speed(found: Diagnosis, records: Sequence[Record]) -> Section:
 
 
 def _label(option: Option) -> str:
-    return f"{len(option.kept)} layers in float32" if option.kept else "all in int8"
+    return f"{len(option.kept)} layer{'s' * (len(option.kept) > 1)} in float32" if option.kept else "all in int8"

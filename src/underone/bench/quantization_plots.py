@@ -82,10 +82,8 @@ def accuracy_and_time(found: Diagnosis, times: Sequence[float], float_ms: float 
             axes.annotate(text, (time, value), (7, 5), textcoords="offset points", fontsize=9)
         if float_ms is not None:
             axes.axvline(float_ms, color=COLORS[5], linewidth=1, linestyle="--")
-            axes.annotate(
-                "float32", (float_ms, min(errors)), (-5, 4), textcoords="offset points", fontsize=9, ha="right"
-            )
-        axes.set_xlim(0, 1.25 * max(*times, float_ms or 0))
+            axes.text(float_ms, 0.94, "float32 ", transform=axes.get_xaxis_transform(), fontsize=9, ha="right")
+        axes.set_xlim(0, 1.3 * max(*times, float_ms or 0))
         axes.set_yscale("log")
         axes.set_ylim(min(errors) / 2, max(errors) * 3)
         axes.set_xlabel("milliseconds for one picture, median")

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from .conv import Padding, conv2d
 from .folded_block import FoldedBlock
-from .folding import fold_conv_bn
+from .folding import Kernel, conv_bn_kernel, with_kernel
 
 
 class ConvNormAct(nn.Module):
@@ -52,7 +52,12 @@ class ConvNormAct(nn.Module):
 
     def folded(self) -> FoldedBlock:
         """Return a new block with the batch norm inside the convolution."""
-        return FoldedBlock(fold_conv_bn(self.conv, self.bn), copy.deepcopy(self.act)).train(self.training)
+        conv = with_kernel(self.conv, self.folded_kernel())
+        return FoldedBlock(conv, copy.deepcopy(self.act)).train(self.training)
+
+    def folded_kernel(self) -> Kernel:
+        """Return what the convolution folds into; gradients pass to the factor of the batch norm."""
+        return conv_bn_kernel(self.conv, self.bn)
 
 
 def folded_conv_act(

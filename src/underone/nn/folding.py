@@ -63,7 +63,7 @@ def bn_kernel(bn: AnyBatchNorm, groups: int, size: int) -> Kernel:
 
 
 def bn_scale_shift(bn: AnyBatchNorm) -> tuple[Tensor, Tensor]:
-    """Return (scale, shift), each (C,) in float64, with bn(x) = scale * x + shift.
+    """Return (scale, shift), each (C,) in float64, with bn(x) = scale * x + shift; gradients pass to its factor alone.
 
     Raises:
         BadValue: bn keeps no running statistics, so that its output depends on the batch.
@@ -72,7 +72,7 @@ def bn_scale_shift(bn: AnyBatchNorm) -> tuple[Tensor, Tensor]:
         raise BadValue("a batch norm with track_running_stats=False cannot be folded; train it with running statistics")
     scale = (exact(bn.running_var) + bn.eps).rsqrt()
     if bn.weight is not None:
-        scale = scale * exact(bn.weight)
+        scale = scale * bn.weight.to("cpu", torch.float64)
     shift = -scale * exact(bn.running_mean)
     return scale, shift if bn.bias is None else shift + exact(bn.bias)
 
@@ -145,7 +145,7 @@ def with_kernel(conv: nn.Conv2d, kernel: Kernel) -> nn.Conv2d:
     """Return a copy of `conv` with other numbers, in its dtype, on its device, trainable if it was."""
     folded = copy.deepcopy(conv)
     for name, value in kernel._asdict().items():
-        value = value.to(conv.weight.device, conv.weight.dtype)
+        value = value.detach().to(conv.weight.device, conv.weight.dtype)
         folded.register_parameter(name, nn.Parameter(value, requires_grad=conv.weight.requires_grad))
     return folded
 

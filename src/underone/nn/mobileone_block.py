@@ -108,8 +108,12 @@ class MobileOneBlock(nn.Module):
 
     def folded(self) -> FoldedBlock:
         """Return a new block with one convolution in place of all branches."""
-        conv = with_kernel(self._main, sum_kernels(self._kernels()))
+        conv = with_kernel(self._main, self.folded_kernel())
         return FoldedBlock(conv, copy.deepcopy(self.act), copy.deepcopy(self.se)).train(self.training)
+
+    def folded_kernel(self) -> Kernel:
+        """Return what all branches fold into; gradients pass to the factors of the batch norms."""
+        return sum_kernels(self._kernels())
 
     @property
     def _main(self) -> nn.Conv2d:

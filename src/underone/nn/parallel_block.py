@@ -95,6 +95,9 @@ class ParallelBlock(nn.Module):
         """Return a new block with one convolution in place of all branches."""
         like = next(self.branches.parameters())
         conv = self.place.conv(bias=True).to(like.device, like.dtype).requires_grad_(like.requires_grad)
-        kernels = [cast(Branch, branch).kernel(self.place.kernel_size) for branch in self.branches]
-        conv = with_kernel(conv, sum_kernels(kernels))
+        conv = with_kernel(conv, self.folded_kernel())
         return FoldedBlock(conv, copy.deepcopy(self.act), copy.deepcopy(self.se)).train(self.training)
+
+    def folded_kernel(self) -> Kernel:
+        """Return what all branches fold into; gradients pass to the factors of the batch norms."""
+        return sum_kernels(cast(Branch, branch).kernel(self.place.kernel_size) for branch in self.branches)

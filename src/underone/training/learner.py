@@ -11,6 +11,7 @@ from ..nn.synchronise import synchronise_norms
 from ..nn.training_form import use_training_forms
 from .distribution import Group
 from .optimization import Average, freeze, make_optimizer, set_rates
+from .range_penalty import channels_apart
 from .recipe import Recipe
 from .schedules import Rates
 from .task import Task
@@ -75,6 +76,9 @@ class Learner:
         with torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
             outputs = self.forward(images)
         loss, figures = self.task.loss(outputs, images, targets)
+        if self.recipe.range_penalty:
+            figures = {**figures, "apart": channels_apart(self.model).to(loss) * len(images)}
+            loss = loss + self.recipe.range_penalty * figures["apart"]
         # processes are averaged: the sum over a share of the batch becomes the mean over all of it
         self.scaler.scale(loss / self.recipe.batch * self.group.world).backward()  # type: ignore[no-untyped-call]
         return {name: float(value.detach()) for name, value in {"loss": loss, **figures}.items()}

@@ -120,11 +120,13 @@ class QuantizedNetwork(nn.Module):
 
     def ends(self, name: str) -> Tensor:
         """Give the logarithms of the ends of a tensor's range, (2,)."""
-        return self.ranges[self.places[self.owners[name]]]
+        found: Tensor = self.ranges[self.places[self.owners[name]]]
+        return found
 
     def fixed(self, node: Node) -> dict[str, Tensor]:
         """Give the constants that a node reads, by name; the weight of a quantised layer as it is in whole steps."""
-        found = {name: self.get_parameter(name) for name in node.inputs if name in self.graph.constants}
+        names = (name for name in node.inputs if name in self.graph.constants)
+        found: dict[str, Tensor] = {name: self.get_parameter(name) for name in names}
         layer = self.layers.get(node.outputs[0])
         if layer is not None:
             source, weight, *bias = layer.node.inputs

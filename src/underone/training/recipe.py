@@ -10,8 +10,11 @@ from ..spec import Frozen
 SMOKE_BATCH = 8
 _LARGEST_ZOOM = 8.0
 # of a network in 8 bits: ranges learn on a log scale in steps of one size and do not decay, whole numbers are exact in
-# float32 alone, and what is folded has no dropout and no second head
-_QUANTIZED = {"optimizer": "adamw", "decay_norms": False, "precision": "float32", "dropout": None, "auxiliary": 0.0}
+# float32 alone, and what is folded has no dropout, no second head and no branches
+_QUANTIZED = {
+    "optimizer": "adamw", "decay_norms": False, "precision": "float32", "dropout": None, "auxiliary": 0.0,
+    "range_penalty": 0.0,
+}  # fmt: skip
 _MODEL_OPTIONS = ("block", "num_branches", "output_stride", "head_channels", "separable")
 
 
@@ -87,6 +90,8 @@ class Recipe(Frozen):
         teacher: file of a network whose answers are learnt too (any that `load` takes); None: none.
         teacher_share: weight of the teacher's answers in the loss.
         temperature: that softens both answers.
+        range_penalty: weight of how far the channels of the folded weights lie apart, in the loss of a step; 0.01 is
+            gentle.
         quantize: whether the network learns folded and in 8 bits; what it begins with may be folded already. Its
             teacher is its own float32 form, where no other is named.
         precision: of the forward pass under autocast.
@@ -153,6 +158,7 @@ class Recipe(Frozen):
     teacher: str | None = None
     teacher_share: float = Field(0.5, ge=0, le=1)
     temperature: float = Field(1.0, gt=0)
+    range_penalty: float = Field(0.0, ge=0)
     quantize: bool = False
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
     channels_last: bool = False

@@ -75,7 +75,8 @@ class _Rounded(torch.autograd.Function):
         ctx.save_for_backward(x, ends)
         span = range_of(ends)
         ctx.scale, ctx.zero = float(span.scale), int(span.zero)
-        return (x / ctx.scale).round_().clamp_(-ctx.zero, LEVELS - ctx.zero).mul_(ctx.scale)
+        y: Tensor = (x / ctx.scale).round_().clamp_(-ctx.zero, LEVELS - ctx.zero).mul_(ctx.scale)
+        return y
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
