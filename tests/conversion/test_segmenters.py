@@ -62,9 +62,15 @@ def test_checkpoint_of_deeplab_gives_tensorflows_class_outputs(kind, tmp_path):
 
 def test_another_dilation_would_be_noticed(tmp_path):
     save_file(variables("light"), tmp_path / "w.safetensors")
-    model = uo.create_model("deeplabv3light_mobilenet_v2_035", tmp_path / "w.safetensors", size=SIDE, output_stride=32)
+    model = uo.create_model("deeplabv3light_mobilenet_v2_035", weights=tmp_path / "w.safetensors", size=SIDE)
+    dilated = [m for m in model.backbone.modules() if isinstance(m, torch.nn.Conv2d) and m.dilation == (2, 2)]
+    assert len(dilated) == 3  # the blocks behind the stride that is left out
+    for conv in dilated:
+        conv.dilation = conv.padding = (1, 1)
+    wanted = np.array(ANSWERS["light"]["logits"])
     got = answer(model)
-    assert got.shape != np.array(ANSWERS["light"]["logits"]).shape
+    assert got.shape == wanted.shape
+    assert difference(got, wanted)[0] > 1e-3
 
 
 @pytest.fixture(scope="module", params=[16, 8])

@@ -52,12 +52,15 @@ def predict_video(
         for seen in frames:
             answer = seen.answer.followed(tracker) if tracker and isinstance(seen.answer, Detection) else seen.answer
             begun = time.perf_counter()
-            drawn = answer.draw(asked.top) if writer or window else None
-            if writer is not None:
-                writer.write(drawn, seen.frame.time)
+            is_open = True
+            if writer is not None or window is not None:
+                drawn = answer.draw(asked.top)
+                if writer is not None:
+                    writer.write(drawn, seen.frame.time)
+                is_open = window is None or window.show(drawn)
             told.about(seen, answer, asked.top, time.perf_counter() - begun)
             step(seen.frame.index + 1, told.rate())
-            if window is not None and not window.show(drawn):
+            if not is_open:
                 break
 
 
