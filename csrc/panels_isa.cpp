@@ -36,7 +36,7 @@ struct Tile {
   size_t start_block, start_pixel;
   float* out;
   size_t out_block;
-  const int* place;
+  const int* place;        // null: the pixels lie side by side
   const float* added;
   float low, high;
   const char* ahead;       // what will be needed next: so many lines for every block of input channels
@@ -70,26 +70,33 @@ void multiply(const Tile& t) {
   }
   for (int i = 0; i < t.rest; i++, weight += kChannels) add(i);  // apart: one loop of 16 or fewer takes 6 % longer
   // Copies: as far as the compiler knows, every store may change the tile.
-  const int* const place = t.place;
+  const Register low = Register{} + t.low, high = Register{} + t.high;
   float* const out = t.out;
   const float* const added = t.added;
   const size_t out_block = t.out_block;
-  const Register low = Register{} + t.low, high = Register{} + t.high;
-  auto at = [&](int p, int v) { return v * kLanes / 16 * out_block + size_t(place[p]) * 16 + v * kLanes % 16; };
-  if (added)
+  const auto finish = [&](auto at) __attribute__((always_inline)) {
+    if (added)
+#pragma GCC unroll 16
+      for (int p = 0; p < kPixels; p++)
+#pragma GCC unroll 4
+        for (int v = 0; v < kVectors; v++) sum[p][v] += load(added + at(p, v));
 #pragma GCC unroll 16
     for (int p = 0; p < kPixels; p++)
 #pragma GCC unroll 4
-      for (int v = 0; v < kVectors; v++) sum[p][v] += load(added + at(p, v));
-#pragma GCC unroll 16
-  for (int p = 0; p < kPixels; p++)
-#pragma GCC unroll 4
-    for (int v = 0; v < kVectors; v++) {
-      Register s = sum[p][v];
-      s = s < low ? low : s;
-      s = s > high ? high : s;
-      std::memcpy(out + at(p, v), &s, kBytes);
-    }
+      for (int v = 0; v < kVectors; v++) {
+        Register s = sum[p][v];
+        s = s < low ? low : s;
+        s = s > high ? high : s;
+        std::memcpy(out + at(p, v), &s, kBytes);
+      }
+  };
+  const auto channel = [&](int v) __attribute__((always_inline)) { return v * kLanes / 16 * out_block + v * kLanes % 16; };
+  if (t.place) {
+    const int* const place = t.place;
+    finish([&](int p, int v) __attribute__((always_inline)) { return channel(v) + size_t(place[p]) * 16; });
+  } else {
+    finish([&](int p, int v) __attribute__((always_inline)) { return channel(v) + p * 16; });
+  }
 }
 
 using Multiply = void(const Tile&);
@@ -124,7 +131,18 @@ const Panel& panel_of(int channels) {
 
 int parts_of(int blocks) { return ceil_div(blocks, kPart); }
 
-constexpr int kOrder[kMost] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13};
+// Whether pixels are placed side by side, as they mostly are: then no address is calculated for any of them (16 channels to
+// 96: 142 -> 152 GFLOP/s). Sixteen places are read.
+bool side_by_side(const int* place, int pixels) {
+  typedef int Places __attribute__((vector_size(64)));
+  constexpr Places order = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  Places found;
+  std::memcpy(&found, place, sizeof found);
+  const Places apart = (found - place[0] != order) & (order < pixels);
+  int any = 0;
+  for (int i = 0; i < 16; i++) any |= apart[i];
+  return !any;
+}
 
 }  // namespace
 
@@ -158,9 +176,15 @@ void multiply_panel(const Product& c, int panel, float* out, const float* added,
     for (int i = 0; i < tiles; i++) {
       const int at = int(int64_t(c.pixels) * i / tiles), pixels = int(int64_t(c.pixels) * (i + 1) / tiles) - at;
       float* between = sums + size_t(at) * channels;  // [channels / 16][pixels][16]
-      Tile t{operand + (size_t(k) * c.stride + at) * 16, size_t(c.stride), w, whole, rest, between, size_t(pixels) * 16, 16, between, size_t(pixels) * 16, kOrder, nullptr, -INFINITY, INFINITY, ahead + size_t(i) * depth * lines * 64, i * lines < channels ? lines : 0};
+      Tile t{operand + (size_t(k) * c.stride + at) * 16, size_t(c.stride), w, whole, rest, between, size_t(pixels) * 16, 16, between, size_t(pixels) * 16, nullptr, nullptr, -INFINITY, INFINITY, ahead + size_t(i) * depth * lines * 64, i * lines < channels ? lines : 0};
       if (first) t.start = c.packed->bias + first_channel, t.start_block = 16, t.start_pixel = 0;
-      if (last) t.out = out, t.out_block = size_t(c.out_pixels) * 16, t.place = c.place + at, t.added = added, t.low = c.low, t.high = c.high;
+      if (last) {
+        const int* const place = c.place + at;
+        const bool together = side_by_side(place, pixels);
+        const size_t begin = together ? size_t(place[0]) * 16 : 0;
+        t.out = out + begin, t.out_block = size_t(c.out_pixels) * 16, t.place = together ? nullptr : place;
+        t.added = added ? added + begin : nullptr, t.low = c.low, t.high = c.high;
+      }
       shape.by_pixels[pixels](t);
     }
   }
