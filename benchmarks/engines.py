@@ -14,8 +14,9 @@ in registers (float32).
 
 PYTHON is an interpreter that has ai-edge-litert and litert-torch, executorch, ncnn and pnnx, and what this package
 needs; without it onnxruntime and openvino alone are compared. Networks have random weights and batch norms that have
-seen photographs. In int8 all run one file, which onnxruntime's quantiser has made (QDQ, weights by channel, activations
-uint8, ranges of the packaged photographs). Writes one Record for each row into benchmarks/engines/.
+seen photographs; detectors and segmenters of the zoo are taken by name as well, their bodies alone. In int8 all run one
+file, which onnxruntime's quantiser has made (QDQ, weights by channel, activations uint8, ranges of the packaged
+photographs). Writes one Record for each row into benchmarks/engines/.
 """
 
 import argparse
@@ -61,8 +62,9 @@ PRECISIONS = {
     "bfloat16": ("native", "openvino", "ncnn"),  # the others calculate in float32 here
     "int8": OURS,  # the others do not read the file
 }
-# with random weights a peer's bfloat16 may stray further than ours is allowed to, and it should be timed all the same
-PEERS_LIMITS = ROUNDING | {"bfloat16": Limits(nmse=1e-2, peak=2.0), "int8": Limits(nmse=3e-2, peak=2.0)}
+# with random weights a peer may stray further than ours is allowed to, and it should be timed all the same (in int8, to
+# onnxruntime: OpenVINO 0.05 on SSDLite, 0.15 on DeepLab)
+PEERS_LIMITS = ROUNDING | {"bfloat16": Limits(nmse=1e-2, peak=2.0), "int8": Limits(nmse=0.3, peak=5.0)}
 # to onnxruntime: one rounding that falls the other way would move all that follows by quanta, as it does in the
 # reference, which is 1e-3 to 3e-3 from both
 OUR_LIMITS = ROUNDING | {"int8": Limits(nmse=1e-12, peak=1e-5)}
@@ -111,7 +113,7 @@ def quantised(path: Path) -> Path:
     if target.exists():
         return target
     ready = path.with_name(f"{path.stem}-ready.onnx")
-    quant_pre_process(str(path), str(ready))
+    quant_pre_process(str(path), str(ready), skip_symbolic_shape=True)  # which fails on segmenters
     graph = read_onnx(path)
     reader = Photographs(graph.inputs[0].name, picture_of(graph.spec.input))
     how = {"quant_format": QuantFormat.QDQ, "per_channel": True}

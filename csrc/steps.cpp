@@ -201,7 +201,7 @@ const StepRow kSteps[] = {
     {"cells.pool", make_pool},       {"cells.resize", make_resize},    {"cells.concat", make_concat},
     {"cells.affine", make_affine},   {"cells.dense", make_dense},
     {"cells.matmul", make_matmul},   {"cells.labels", make_labels},
-    {"cells.rows", make_rows},
+    {"cells.rows", make_rows, true},
 };
 
 }  // namespace

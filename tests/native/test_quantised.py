@@ -39,10 +39,13 @@ class Net:
         self.constants[name] = values
         return name
 
+    def scale(self, step, zero):
+        shifted = np.full(np.shape(step), zero - (128 if self.dtype == "int8" else 0), self.dtype)
+        return [self.constant(np.asarray(step, np.float32)), self.constant(shifted)]
+
     def rounded(self, name, step, zero):
         """Quantise and dequantise; with one step for the tensor, or one for each channel."""
-        shifted = np.full(np.shape(step), zero - (128 if self.dtype == "int8" else 0), self.dtype)
-        scale = [self.constant(np.asarray(step, np.float32)), self.constant(shifted)]
+        scale = self.scale(step, zero)
         return self.node("DequantizeLinear", self.node("QuantizeLinear", name, *scale), *scale)
 
     def weight(self, *shape, scale):
@@ -273,10 +276,20 @@ SUM = {"sum_a": STEP, "sum_b": STEP, "sum": STEP}
 MEAN, PIXEL = {"from": STEP, "to": STEP}, ("uint8", [1, 70, 1, 1], 0)
 
 
+def test_rows_of_no_map_and_of_maps_of_two_formats_are_refused():
+    kinds = [PLAIN, MAP, ("float32", PLAIN[1], 0), ("float32", [2 * 70 * 30], -1)]
+    made = [("cells.quantize", "a", {"quantum": STEP}, [0], [1]), ("cells.load", "b", {}, [0], [2])]
+    for numbers, message in (([], "reads no map"), ([1, 2], "has maps of different formats")):
+        rows = ("cells.rows", "node", {"tables": [0.0] * 512}, numbers, [3])
+        with pytest.raises(ValueError, match="node: cells.rows " + message):
+            native.Plan(kinds, {}, [*made, rows], [0], [3], isa="avx2")
+
+
 def test_plans_of_one_step_are_made():
     plan("cells.chain", CONV | SAME, WEIGHTS)
     plan("cells.bytes_mean", MEAN, result=PIXEL)
     plan("cells.dequantize", {"quantum": STEP}, result=PLAIN)
+    plan("cells.rows", {"tables": [0.0] * 256}, result=PLAIN)
     plan("cells.bytes_table", {"function": "table", "table": [3] * 256})
 
 
@@ -297,6 +310,9 @@ def test_plans_of_one_step_are_made():
     (("cells.bytes_mean", MEAN), "gives one number for every channel"),
     (("cells.bytes_add", SUM), "needs a map"),
     (("cells.bytes_stem", {}), "needs a plain float32 tensor"),
+    (("cells.rows", {"tables": [0.0] * 255}, (), PLAIN), "needs 256 numbers for each quantised map"),
+    (("cells.rows", {"tables": [0.0] * 256}, (), ("float32", [70], -1)), "gives another number of elements"),
+    (("cells.rows", {"tables": [0.0] * 256}), "gives a plain float32 tensor"),
     (("cells.dequantize", {"quantum": STEP}, (), ("int32", [1, 70, 6, 5], -1)), "gives float32, uint8 or int8"),
     (("cells.dequantize", {"quantum": STEP}, (), ("float32", [70], -1)), "has another shape than its map"),
 ])  # fmt: skip
@@ -360,18 +376,35 @@ def test_an_image_without_a_zero_point_is_quantised_before_the_stem(instructions
     np.testing.assert_array_equal(plan.run([x])[0], run_reference(graph, {"x": x})[net.last])
 
 
-def test_heads_of_bytes_are_put_side_by_side(instructions):
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+@pytest.mark.parametrize("moves", ["before", "behind", "between"])
+def test_heads_of_bytes_are_put_side_by_side(dtype, moves, instructions):
+    """In floats, in bytes of one scale, or rounded at every step and once more at the end."""
+    net = Net(16, 5, 4, dtype)
+    net.conv(100)
+    backbone, rows = net.last, []
+    for out, kernel, step in ((24, 1, 0.05), (72, 3, 0.03)):
+        net.channels, net.last = 100, backbone
+        net.conv(out, kernel, strides=(kernel - kernel // 2,) * 2, pads=(kernel // 2,) * 4, step=step)
+        last = net.node("Transpose", net.last, perm=(0, 2, 3, 1))
+        last = net.rounded(last, 0.04, 128) if moves == "between" else last
+        last = net.node("Reshape", last, shape=(1, -1, 24))
+        if moves == "behind":
+            net.ends = (0.05, 120)
+            last = net.node("QuantizeLinear", last, *net.scale(*net.ends))
+        rows.append(net.rounded(last, 0.06, 128) if moves == "between" else last)
+    net.last = net.node("Concat", *rows, axis=1)
+    if moves == "behind":
+        net.last = net.node("DequantizeLinear", net.last, *net.scale(*net.ends))
+    elif moves == "between":
+        net.last = net.rounded(net.last, 0.05, 120)
+    check(net, instructions, ["quantize", "chain", "chain", "chain", "rows"])
+
+
+def test_rows_that_somebody_reads_in_between_are_rounded_by_themselves(instructions):
     net = Net(16, 5, 4)
-    weight, bias = net.weight(24, 16, 1, 1, scale=0.003), net.constant(np.zeros(24, np.float32))
-    scale = [net.constant(np.float32(0.05)), net.constant(np.uint8(110))]
-    rows = []
-    for _ in range(2):
-        bytes_ = net.node("QuantizeLinear", net.node("Conv", net.last, weight, bias), *scale)
-        turned = net.node("Transpose", bytes_, perm=(0, 2, 3, 1))
-        rows.append(net.node("Reshape", turned, shape=(1, 20, 24)))
-    net.last = net.node("DequantizeLinear", net.node("Concat", *rows, axis=1), *scale)
-    graph = net.graph()
-    x = np.random.default_rng(5).normal(0, 1.5, (1, 16, 5, 4)).astype(np.float32)
-    want = run_reference(quantised_form(graph), {"x": x})[net.last]
-    plan = native.Plan(*lower(graph, {"x": x.shape}).arguments(), isa=instructions)
-    np.testing.assert_array_equal(plan.run([x])[0], want)
+    net.conv(24)
+    turned = net.node("Reshape", net.node("Transpose", net.last, perm=(0, 2, 3, 1)), shape=(1, 20, 24))
+    both = net.node("Concat", turned, turned, axis=1)
+    net.last = net.node("Add", both, net.rounded(both, 0.05, 120))
+    check(net, instructions)

@@ -1,10 +1,10 @@
 """Single nodes on quantised maps: each function writes the step of a node and says whether it could."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from ..graph import Node
+from ..graph import Array, Node
 from ..graph.reference import run_node
 from ..graph.shapes import label
 from .byte_nodes import Joined, joined, rounding
@@ -85,10 +85,8 @@ def _table(t: Tensors, node: Node, scale: Scale) -> bool:
         return False
     if scale_of(t.graph.constants, source.inputs) is None:
         return False
-    kind = t.types[source.inputs[0]].dtype
-    values = (np.arange(256) - (128 if kind == "int8" else 0)).astype(kind)
-    for step in (source, *([function] if function is not source and function is not None else []), node):
-        values = run_node(step, [values, *(t.graph.constants[n] for n in step.inputs[1:])])[0]
+    functions = (source, *([function] if function is not source and function is not None else []), node)
+    values = byte_values(t, source.inputs[0], functions)
     table = values.astype(int) + (128 if t.types[node.outputs[0]].dtype == "int8" else 0)
     attrs = {"function": "table", "table": table.tolist(), "border": scale.zero}
     t.step(
@@ -96,6 +94,15 @@ def _table(t: Tensors, node: Node, scale: Scale) -> bool:
         [node],
     )  # fmt: skip
     return True
+
+
+def byte_values(t: Tensors, name: str, nodes: Sequence[Node]) -> Array:
+    """Give what each of the 256 bytes of a map becomes in some nodes of constants, as the reference calculates it."""
+    kind = t.types[name].dtype
+    values = (np.arange(256) - (128 if kind == "int8" else 0)).astype(kind)
+    for node in nodes:
+        values = run_node(node, [values, *(t.graph.constants[n] for n in node.inputs[1:])])[0]
+    return values
 
 
 _COMPUTED: Mapping[str, Callable[[Tensors, Node, Node], bool]] = {

@@ -17,7 +17,7 @@ from .fuse import Chain, Convolution, as_float, window_attrs
 from .join import join_stems
 from .map_steps import add, constant_pair, function, labels, mean, norm, pool, resize, scale
 from .matrix_steps import is_vector, linear, matmul
-from .pixel_rows import pixel_rows
+from .pixel_rows import byte_rows, pixel_rows
 from .program import Program
 from .quantised import scale_of
 from .quantised_form import RESHAPES, quantised_form
@@ -39,7 +39,7 @@ _ATTEMPTS: Mapping[str, Sequence[Callable[[Tensors, Node], bool]]] = {
     "MaxPool": (pool,),
     "AveragePool": (pool,),
     "Resize": (resize,),
-    "Concat": (pixel_rows, concat),
+    "Concat": (pixel_rows, byte_rows, concat),
     "ArgMax": (labels,),
     "Split": (split,),
     "Slice": (slices,),
