@@ -85,3 +85,9 @@ def tolerance(printed: float) -> float:
         return float(0.5 * 10.0 ** -len(text.partition(".")[2]))
     zeros = len(text) - len(text.rstrip("0"))
     return float(0.5 * 10 ** min(zeros, 2))
+
+
+def is_stable(trial: Trial, engine: str) -> bool:
+    """Tell whether an engine has a figure and it was stable."""
+    record = trial.engines.get(engine)
+    return record is not None and record.verdict == "stable"

@@ -30,7 +30,8 @@ class Correlation:
     pairs: int
 
     def __str__(self) -> str:
-        return f"{self.rho:.2f} ({self.low:.2f} to {self.high:.2f}), p {self.p:.3f}"
+        p = "p < 0.001" if self.p < 0.001 else f"p {self.p:.3f}"
+        return f"{self.rho:.2f} ({self.low:.2f} to {self.high:.2f}), {p}"
 
 
 def spearman(x: ArrayLike, y: ArrayLike) -> Correlation:

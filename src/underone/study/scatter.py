@@ -18,11 +18,11 @@ class Point:
     """One network on a plot.
 
     Attributes:
-        name: shown beside the point where `shown`, and when it is touched.
+        name: shown when the point is touched.
         x: above zero.
         y: above zero.
         group: points of a group have one colour.
-        shown: whether the name is always there.
+        label: always beside the point; empty: nothing.
         sure: whether the figure was stable; others are hollow.
     """
 
@@ -30,7 +30,7 @@ class Point:
     x: float
     y: float
     group: str
-    shown: bool = False
+    label: str = ""
     sure: bool = True
 
 
@@ -51,8 +51,8 @@ def scatter(points: Sequence[Point], title: str, across: str, up: str, log_y: bo
             face = color if point.sure else "none"
             dot = axes.scatter(point.x, point.y, s=42, c=face, edgecolors=color, linewidths=1.2, alpha=0.85, zorder=3)
             dot.set_gid(f"point-{i}")
-            if point.shown:
-                axes.annotate(point.name, (point.x, point.y), (5, 3), textcoords="offset points", fontsize=7.5)
+            if point.label:
+                axes.annotate(point.label, (point.x, point.y), (5, 3), textcoords="offset points", fontsize=7.5)
         for i, group in enumerate(groups):
             axes.scatter([], [], s=42, color=COLORS[i % len(COLORS)], label=group)
         axes.set_xscale("log")

@@ -1,71 +1,26 @@
 """The sections of a study's page: tables, plots and sentences from trials of one machine and one precision."""
 
-from collections.abc import Callable, Sequence
-
-from matplotlib.figure import Figure
+from collections.abc import Sequence
 
 from ..bench.report import Section, Table
-from .cases import SCALING, STUDIES, Case
-from .columns import deviation, digits, doubts, engines_of, peer_cell, refusals, sentinel_cell, time_cell
-from .published import ACTIVATIONS_MS, CORRELATIONS, DEVICES, METAL_FPS
-from .rank import Correlation, front, spearman
+from .cases import SCALING, STUDIES
+from .columns import (
+    deviation,
+    digits,
+    doubts,
+    engines_of,
+    is_stable,
+    peer_cell,
+    refusals,
+    sentinel_cell,
+    time_cell,
+)
+from .correlation import Draw, correlation
+from .published import ACTIVATIONS_MS, DEVICES, METAL_FPS
+from .rank import front, spearman
 from .scatter import Point, scatter, touchable
-from .table import BY_SOURCE, Network, score_of
-from .trial import Facts, Trial
-
-Draw = Callable[[str, Figure], None]  # keeps a plot as files, under a name
-
-METRICS: dict[str, tuple[str, Callable[[Facts], float]]] = {  # name → unit, figure
-    "MACs": ("million", lambda facts: facts.macs / 1e6),
-    "parameters": ("million", lambda facts: facts.params / 1e6),
-    "bytes moved": ("million", lambda facts: facts.bytes_moved / 1e6),
-    "depth": ("operators", lambda facts: facts.depth),
-}
-PUBLISHED: dict[str, Callable[[Network], float | None]] = {
-    "iPhone 12 (paper)": lambda n: n.phone_ms,
-    "Xeon 5118 (paper)": lambda n: n.cpu_ms,
-    "2080 Ti (paper)": lambda n: n.gpu_ms,
-}
-
-
-def chosen(trials: Sequence[Trial], cases: Sequence[Case]) -> list[Trial]:
-    """Pick the trials of cases, in the order of the cases, whatever their precision is."""
-    by_case = {trial.case.model_copy(update={"precision": "float32"}): trial for trial in trials}
-    return [by_case[case] for case in cases if case in by_case]
-
-
-def correlation(trials: Sequence[Trial], draw: Draw) -> Section | None:
-    """Set latency against what a network costs: rank correlations, and the paper's figure 2 with ours beside it."""
-    found = [t for t in chosen(trials, STUDIES["correlation"]) if t.facts is not None]
-    engines = [e for e in engines_of(found) if sum(t.milliseconds(e) is not None for t in found) >= 3]
-    if not engines:
-        return None
-    columns: dict[str, list[tuple[Trial, float]]] = {e: _measured(found, e) for e in engines}
-    columns |= {name: _printed(found, of) for name, of in PUBLISHED.items()}
-    columns = {name: pairs for name, pairs in columns.items() if len(pairs) >= 3}
-    rhos = {(name, m): _rho(pairs, of) for name, pairs in columns.items() for m, (_, of) in METRICS.items()}
-    rows = [(name, *(str(rhos[name, m]) for m in METRICS)) for name in columns]
-    plots = []
-    for metric, (unit, of) in METRICS.items():
-        points = _points(columns[engines[0]], of, engines[0])
-        if metric in ("MACs", "parameters"):
-            points += _points(_printed(found, PUBLISHED["iPhone 12 (paper)"]), of, "iPhone 12 (paper)", named=False)
-        title = f"ρ = {rhos[engines[0], metric].rho:.2f} on {engines[0]}"
-        plot = scatter(points, title, f"{metric}, {unit}", "milliseconds")
-        draw(f"correlation-{metric.replace(' ', '-').lower()}", plot)
-        plots.append(touchable(plot, points))
-    return Section(
-        title="What latency goes with",
-        text=(
-            f"Spearman's rank correlation over {len(found)} networks, folded where they fold, with its 95 % interval "
-            "by drawing the networks again, and the share p of random orders that correlate as much. A row of the "
-            "paper is what its own table 9 gives on the same networks.",
-            *_compared(rhos, engines[0]),
-        ),
-        plots=plots,
-        side_by_side=True,
-        tables=[Table(("latency on", *METRICS), rows, frozenset(range(1, 1 + len(METRICS))))],
-    )
+from .table import BY_SOURCE, LATENCIES, score_of
+from .trial import Trial, chosen
 
 
 def imagenet(trials: Sequence[Trial], draw: Draw) -> Section | None:
@@ -80,7 +35,7 @@ def imagenet(trials: Sequence[Trial], draw: Draw) -> Section | None:
     pairs = [(t.milliseconds(engines[0]) or 0.0, BY_SOURCE[t.case.source].top1) for t in timed]
     best = {timed[i].case.source for i in front(pairs)}
     points = [
-        Point(t.name, x, y, _kind(t.name), t.case.source in best, _sure(t, engines[0]))
+        Point(t.name, x, y, _kind(t.name), t.name if t.case.source in best else "", is_stable(t, engines[0]))
         for t, (x, y) in zip(timed, pairs, strict=True)
     ]
     plots = []
@@ -225,45 +180,6 @@ def refused(trials: Sequence[Trial], draw: Draw) -> Section | None:  # noqa: ARG
 SECTIONS = (correlation, imagenet, activations, blocks, scaling, metalnet, steadiness, refused)
 
 
-def _measured(trials: Sequence[Trial], engine: str) -> list[tuple[Trial, float]]:
-    return [(t, ms) for t in trials if (ms := t.milliseconds(engine)) is not None]
-
-
-def _printed(trials: Sequence[Trial], of: Callable[[Network], float | None]) -> list[tuple[Trial, float]]:
-    return [(t, ms) for t in trials if (ms := of(BY_SOURCE[t.case.source])) is not None]
-
-
-def _rho(pairs: Sequence[tuple[Trial, float]], of: Callable[[Facts], float]) -> Correlation:
-    return spearman([of(t.facts) for t, _ in pairs if t.facts], [ms for t, ms in pairs if t.facts])
-
-
-def _points(
-    pairs: Sequence[tuple[Trial, float]], of: Callable[[Facts], float], group: str, named: bool = True
-) -> list[Point]:
-    return [
-        Point(t.name, of(t.facts), ms, group, named and t.name.startswith("MobileOne"), not named or _sure(t, group))
-        for t, ms in pairs
-        if t.facts
-    ]
-
-
-def _sure(trial: Trial, engine: str) -> bool:
-    record = trial.engines.get(engine)
-    return record is not None and record.verdict == "stable"
-
-
-def _compared(rhos: dict[tuple[str, str], Correlation], engine: str) -> list[str]:
-    """Say of each correlation that the paper prints whether ours is another: whether its figure is in our interval."""
-    found = []
-    for (device, metric), (rho, p) in CORRELATIONS.items():
-        ours = rhos[engine, metric]
-        verdict = "agrees with" if ours.low <= rho <= ours.high else "disagrees with"
-        found.append(
-            f"{metric}: {ours.rho:.2f} on {engine} {verdict} the paper's {rho:.2f} (p {p:.2f}) for its {device}."
-        )  # fmt: skip
-    return found
-
-
 def _unfolded(trials: Sequence[Trial], engine: str) -> list[str]:
     """Warn of training forms, with the price of measuring them by mistake."""
     folded = {t.case.source: t for t in trials if t.case.form == "folded"}
@@ -286,7 +202,7 @@ def _imagenet_row(t: Trial, engines: Sequence[str], best: set[str]) -> tuple[str
     return (
         t.name, t.case.form, marked, digits(score_of(t.case.source, t.case.size)), _millions(t, "macs"),
         _millions(t, "params"), *(time_cell(t.engines.get(e)) for e in engines), sentinel_cell(t, engines[0]),
-        peer_cell(t), *(digits(of(network)) for of in PUBLISHED.values()),
+        peer_cell(t), *(digits(of(network)) for of in LATENCIES.values()),
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """The networks of the studies and what was published about them. Imports no torch."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -116,6 +116,15 @@ DEVIATIONS: Mapping[str, str] = MappingProxyType(
 )
 
 BY_SOURCE: Mapping[str, Network] = MappingProxyType({network.source: network for network in NETWORKS})
+
+# what MobileOne's paper measured, by the name of the column
+LATENCIES: Mapping[str, Callable[[Network], float | None]] = MappingProxyType(
+    {
+        "iPhone 12 (paper)": lambda network: network.phone_ms,
+        "Xeon 5118 (paper)": lambda network: network.cpu_ms,
+        "2080 Ti (paper)": lambda network: network.gpu_ms,
+    }
+)
 
 # tensorflow/models, slim: mobilenet_v1.md and mobilenet/README.md: (network, size) → top-1
 SMALLER: Mapping[tuple[str, int], float] = MappingProxyType(

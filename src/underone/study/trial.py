@@ -140,3 +140,9 @@ def read_trials(folder: Path) -> list[Trial]:
     if not paths:
         raise BadFile(f"{folder} has no trials; measure some: underone study all --quick -o {folder}")
     return [Trial.from_json(path.read_bytes(), str(path)) for path in paths]
+
+
+def chosen(trials: Sequence[Trial], cases: Sequence[Case]) -> list[Trial]:
+    """Pick the trials of cases, in the order of the cases, whatever their precision is."""
+    by_case = {trial.case.model_copy(update={"precision": "float32"}): trial for trial in trials}
+    return [by_case[case] for case in cases if case in by_case]

@@ -24,8 +24,9 @@ class DynamicReLU(nn.Module):
         super().__init__()
         self.count = 1 if shared else channels
         hidden = max(8, channels // 8)
-        self.lines = nn.Sequential(nn.Linear(channels, hidden), nn.ReLU(), nn.Linear(hidden, 4 * self.count))
-        nn.init.normal_(self.lines[2].weight, 0, 0.01)  # near a ReLU, as the authors begin
+        last = nn.Linear(hidden, 4 * self.count)
+        nn.init.normal_(last.weight, 0, 0.01)  # near a ReLU, as the authors begin
+        self.lines = nn.Sequential(nn.Linear(channels, hidden), nn.ReLU(), last)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape."""
@@ -46,8 +47,9 @@ class DynamicShiftMax(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         hidden = max(8, channels // 8)
-        self.weights = nn.Sequential(nn.Linear(channels, hidden), nn.ReLU(), nn.Linear(hidden, 4 * channels))
-        nn.init.normal_(self.weights[2].weight, 0, 0.01)
+        last = nn.Linear(hidden, 4 * channels)
+        nn.init.normal_(last.weight, 0, 0.01)
+        self.weights = nn.Sequential(nn.Linear(channels, hidden), nn.ReLU(), last)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape."""
