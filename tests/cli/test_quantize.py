@@ -78,8 +78,11 @@ def test_pictures_of_one_colour_and_quantised_files_give_one_line(folder, run, t
 
 def test_quantised_file_is_measured_as_such(folder, run, tmp_path):
     uo.quantize(folder / "net.onnx", folder / "photos", tmp_path / "int8.onnx")
-    code, printed = run("bench", tmp_path / "int8.onnx", "--seconds", "0.2", "--backends", "native", "--json")
+    files = (tmp_path / "int8.onnx", "mobileone_s0.clothing10_int8")
+    code, printed = run("bench", *files, "--seconds", "0.2", "--backends", "native", "--processes", "1", "--json")
     assert code == 0, printed.err
-    (record,) = json.loads(printed.out)
-    assert record["precision"] == "int8"
-    assert record["outputs"]["comparisons"][0]["nmse"] < 1e-9  # the reference sums the same whole numbers
+    records = json.loads(printed.out)
+    assert len(records) == 2
+    for record in records:
+        assert record["precision"] == "int8"
+        assert record["outputs"]["comparisons"][0]["nmse"] < 1e-9  # the reference sums the same whole numbers

@@ -120,7 +120,7 @@ def test_folded_weights_are_where_it_may_begin(recipe, colours, tmp_path, learne
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"optimizer": "sgd"}, r"quantize with optimizer=sgd; optimizer=adamw is required"),
+        ({"optimizer": "sgd"}, r"^quantize with optimizer=sgd; optimizer=adamw is required$"),
         ({"precision": "bfloat16"}, r"quantize with precision=bfloat16; precision=float32 is required"),
         ({"decay_norms": True, "dropout": 0.1}, r"decay_norms=True, dropout=0.1; decay_norms=False, dropout=None is"),
     ],

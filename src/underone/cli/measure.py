@@ -7,6 +7,7 @@ from ..bench import PROTOCOLS, Contestant, Record, compare_engines, example, wri
 from ..errors import BadFile, BadValue, UnknownName
 from ..files import make_folder
 from ..runtime import BACKENDS, Profile, installed_backends, load
+from ..runtime.packaged import NETWORKS as PACKAGED
 
 
 def bench_files(
@@ -90,7 +91,7 @@ def protocols(text: str) -> list[str]:
 
 
 def _require(files: Sequence[Path]) -> None:
-    missing = [str(path) for path in files if not path.is_file()]
+    missing = [str(path) for path in files if not path.is_file() and str(path) not in PACKAGED]
     if missing:
         raise BadFile(f"{', '.join(missing)}: no such file")
 

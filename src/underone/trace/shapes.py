@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..errors import Unsupported
@@ -145,7 +146,7 @@ def _slice(e: Emitter, x: Ref, dim: int, start: int, end: int, step: int, shape:
 
 def _resize(e: Emitter, x: Ref, scales: Sequence[float] | None, mode: str, coordinates: str) -> Ref:
     before, after = fixed(x.shape[2:]), fixed(e.shape[2:])
-    factors = tuple(scales or (out / size for out, size in zip(after, before, strict=True)))
+    factors = tuple(scales or (_factor(*pair) for pair in zip(before, after, strict=True)))
     return e.emit(
         "Resize",
         x,
@@ -154,6 +155,12 @@ def _resize(e: Emitter, x: Ref, scales: Sequence[float] | None, mode: str, coord
         coordinate_transformation_mode=coordinates,
         nearest_mode="floor",
     )
+
+
+def _factor(before: int, after: int) -> float:
+    """Give the least float32 that is no less than after / before: with less, 73 / 19 times 19 is 72 whole pixels."""
+    near = np.float32(after / before)
+    return float(near if float(near) >= after / before else np.nextafter(near, np.float32(np.inf)))
 
 
 def _join_fixed(e: Emitter, tensors: Sequence[Ref], axis: int) -> Ref:

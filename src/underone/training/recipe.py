@@ -212,8 +212,9 @@ class Recipe(Frozen):
             return type(self).model_validate({**self.model_dump(), **changes})
         except ValidationError as error:
             first = error.errors()[0]
-            key = ".".join(map(str, first["loc"])) or "recipe"
-            raise BadValue(f"{key}={first['input']!r}: {first['msg']}") from error
+            key = ".".join(map(str, first["loc"]))
+            given = f"{key}={first['input']!r}: " if key else ""  # several keys together name themselves
+            raise BadValue(given + first["msg"].removeprefix("Value error, ")) from error
 
     def smoke(self) -> "Recipe":
         """Return the same recipe for a try of seconds: one epoch of small pictures in small batches."""

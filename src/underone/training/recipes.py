@@ -99,8 +99,10 @@ QUANTIZE = Recipe(
     name="quantize",
     source="ours: straight-through rounding (Jacob et al., arXiv 1712.05877), ranges that learn on a log scale (Jain "
     "et al., arXiv 1903.08066), taught by the network's own float32 form",
-    expected="depends on the pictures",
-    cost="depends on the pictures",
+    expected="about what the float32 network has; clothing10 (372 test pictures), one epoch: MobileOne-S0 78.2 % of "
+    "77.7 %, MobileNet V2 89.2 % of 89.2 %",
+    cost="measured on a shared core, 3,068 pictures, one epoch: MobileOne-S0 at 160 px 5 minutes, MobileNet V2 at "
+    "224 px 18 minutes",
     model="mobilenet_v2_100",
     weights="DEFAULT",
     epochs=2,
