@@ -9,7 +9,7 @@ from ..errors import Unsupported
 from ..graph.graph import Array
 from ..spec import ModelSpec, Preparation
 from .forms import Form
-from .probes import common_input, picture_probes, probes
+from .probes import FURTHER_SIZE, common_input, picture_probes, probes
 from .take_bytes import take_bytes, taking_bytes
 
 
@@ -34,10 +34,14 @@ def on_common_inputs(
     theirs, ours = tested.spec.input, reference.spec.input
     image = common_input(ours, theirs, reference_name or reference.spec.name, name or tested.spec.name)
     if not _prepared_differently(theirs.preparation, ours.preparation):
-        return tested, reference, probes(image)
+        return tested, reference, probes(image, further_size=FURTHER_SIZE)
     how = ours.preparation
     color = how.color if how else "RGB"
-    return on_pictures(tested, color), on_pictures(reference, color), picture_probes(taking_bytes(image))
+    return (
+        on_pictures(tested, color),
+        on_pictures(reference, color),
+        picture_probes(taking_bytes(image), further_size=FURTHER_SIZE),
+    )
 
 
 def _prepared_differently(how: Preparation | None, other: Preparation | None) -> bool:

@@ -44,12 +44,13 @@ def probes(spec: InputSpec, seed: int = 0, further_size: tuple[int, int] | None 
     return {name: array.astype(spec.dtype) for name, array in made.items()}
 
 
-def picture_probes(spec: InputSpec, seed: int = 0) -> dict[str, Array]:
+def picture_probes(spec: InputSpec, seed: int = 0, further_size: tuple[int, int] | None = None) -> dict[str, Array]:
     """Make the inputs of a network that takes the bytes of a picture: a photograph, noise, black, only 0 and 255.
 
     Args:
         spec: input of the network, with the neutral preparation of bytes.
         seed: of noise and extremes.
+        further_size: (height, width) of one more picture of noise, where the network takes any.
 
     Returns:
         Arrays of whole numbers from 0 to 255 by name, of the shape and dtype that `spec` asks for.
@@ -62,6 +63,8 @@ def picture_probes(spec: InputSpec, seed: int = 0) -> dict[str, Array]:
         "zeros": np.zeros(one),
         "extremes": 255 * rng.integers(0, 2, one),
     }
+    if further_size is not None and None in spec.size:
+        made["noise of another size"] = rng.integers(0, 256, _resized(spec, one, further_size))
     return {name: array.astype(spec.dtype) for name, array in made.items()}
 
 

@@ -10,7 +10,7 @@ from typing import get_args
 from pydantic import JsonValue
 
 from ..compare import Verdict
-from ..errors import MissingExtra, ParityFailed, Unsupported
+from ..errors import MissingExtra, ParityFailed, ShapeError, Unsupported
 from ..files import atomic_folder, atomic_pair, atomic_write, sha256_of
 from ..foreign import read_foreign
 from ..graph import Graph, count
@@ -228,7 +228,7 @@ def write_and_read(
 def _proven(written: Path, name: str, reference: Form, dtype: Precision, row: Format) -> Verdict:
     try:
         verdict = judge(written, name, reference, dtype, row)
-    except ParityFailed as error:
+    except (ParityFailed, ShapeError) as error:
         raise ParityFailed(f"{name} was not written: {error}") from error
     if not verdict.passed:
         raise ParityFailed(f"{name} was not written: {'; '.join([str(verdict), *verdict.notes])}")

@@ -184,3 +184,37 @@ def test_what_falls_off_the_neural_engine_is_said(tmp_path):
     assert any(note.startswith("Neural Engine: 'few': computes in float32") for note in verdict["notes"])
     about = dict(model_of(path).description.metadata.userDefined)
     assert about["underone.neural_engine"] in verdict["notes"]
+
+
+def test_heights_and_widths_that_are_open_are_a_range(tmp_path):
+    graph = network()
+    opened = replace(
+        graph,
+        inputs=(Value("image", (None, 3, None, None)),),
+        spec=graph.spec.model_copy(
+            update={"inputs": (graph.spec.input.model_copy(update={"shape": (None, 3, None, None)}),)}
+        ),
+    )
+    path = uo.export(opened, tmp_path / "few.mlpackage")
+    verdict = Verdict.from_json(path.with_name("few.mlpackage.verdict.json").read_text())
+    assert "noise of another size, reference" in {row.on for row in verdict.comparisons}
+    assert max(row.nmse for row in verdict.comparisons) < 1e-10
+    image = model_of(path).description.input[0].type.imageType
+    sizes = image.imageSizeRange
+    assert (sizes.heightRange.lowerBound, sizes.widthRange.upperBound, image.height) == (32, 1024, 224)
+
+
+def test_network_that_depends_on_its_size_is_not_written_for_a_range(tmp_path):
+    """TensorFlow's padding is another one for another size."""
+    same = replace(network().nodes[0], attrs={"strides": (2, 2), "auto_pad": "SAME_UPPER"})
+    graph = network()
+    image = graph.spec.input.model_copy(update={"shape": (None, 3, None, None)})
+    opened = replace(
+        graph,
+        nodes=(same, *graph.nodes[1:]),
+        inputs=(Value("image", (None, 3, None, None)),),
+        spec=graph.spec.model_copy(update={"inputs": (image,)}),
+    )
+    with pytest.raises(ParityFailed, match=r"few\.mlpackage was not written: .*noise of another size"):
+        uo.export(opened, tmp_path / "few.mlpackage")
+    assert not list(tmp_path.iterdir())

@@ -10,19 +10,20 @@ from ...graph import Graph, Node, Value, to_float16
 from ...graph.graph import unused_name
 from ...graph.onnx_file import SPEC_KEY
 from ...image.draw_mask import class_color
-from ...spec import ModelSpec
+from ...spec import ModelSpec, Shape
 from ..decoding import with_decoding
 from ..plain_names import with_plain_names
 from ..take_bytes import take_bytes
 from .neural_engine import off_the_neural_engine
 from .pipeline import with_suppression
-from .program import to_program
+from .program import USUAL, to_program
 from .targets import target_for
 from .vendor import ct, quiet
 from .whole import with_real_biases
 
 _PREVIEW = "com.apple.coreml.model.preview"
 _REMARKS = "underone.neural_engine"
+_PIXELS = (32, 1024)  # height and width of pictures of any size, which Core ML wants bounded
 _LAYOUTS = {"RGB": ct.colorlayout.RGB, "BGR": ct.colorlayout.BGR, "GRAY": ct.colorlayout.GRAYSCALE}
 
 
@@ -105,10 +106,18 @@ def _inputs(graph: Graph) -> list[Any]:
     for value in graph.inputs:
         how = described[value.name].preparation if value.name in described else None
         if how is None:
-            made.append(ct.TensorType(name=value.name, shape=value.shape))
+            made.append(ct.TensorType(name=value.name, shape=_open_shape(value.shape)))
         else:
-            made.append(ct.ImageType(name=value.name, shape=value.shape, color_layout=_LAYOUTS[how.color]))
+            made.append(ct.ImageType(name=value.name, shape=_open_shape(value.shape), color_layout=_LAYOUTS[how.color]))
     return made
+
+
+def _open_shape(sizes: Shape) -> Any:
+    """Give a shape, with a range for each size that is open."""
+    if None not in sizes:
+        return sizes
+    least, most = _PIXELS
+    return ct.Shape([ct.RangeDim(least, most, USUAL) if n is None else n for n in sizes])
 
 
 def _describe(model: Any, spec: ModelSpec, remarks: Sequence[str]) -> None:

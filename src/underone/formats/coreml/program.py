@@ -11,13 +11,15 @@ from ...errors import Unsupported
 from ...graph import Array, Graph, Node, TensorType, infer_shapes
 from ...graph.onnx_file import counted
 from ...graph.ops import attributes
+from ...spec import Shape
 from .operators import OPERATORS, Call, Operator
-from .vendor import Builder, Function, Program, types
+from .vendor import Builder, Function, Program, get_new_symbol, types
 from .whole import dequantize, gather, quantize
 
 _ALL: Mapping[str, Operator] = {
     **OPERATORS, "QuantizeLinear": quantize, "DequantizeLinear": dequantize, "Gather": gather,
 }  # fmt: skip
+USUAL = 224  # pixels, of a height or width that is open: what Core ML prepares for
 _TYPES = {"float32": types.fp32, "float16": types.fp16, "int32": types.int32, "bool": types.bool}
 
 
@@ -25,17 +27,16 @@ def to_program(graph: Graph, target: Any) -> Program:
     """Write a graph down in MIL.
 
     Args:
-        graph: with names as `with_plain_names` makes them; an open batch becomes 1.
+        graph: with names as `with_plain_names` makes them, and a batch of 1; heights and widths of pictures may be
+            open, where nothing in the network depends on them.
         target: the oldest system that is to run it, a member of coremltools.target.
 
     Raises:
         Unsupported: operators, dtypes or sizes that have no form there; unknown operators are all named at once.
     """
     _require_known(graph)
-    found = infer_shapes(graph)
-    inputs = {
-        v.name: Builder.placeholder(shape=found[v.name].shape, dtype=_type(v.name, v.dtype)) for v in graph.inputs
-    }
+    found = infer_shapes(graph, sizes={v.name: tuple(n or USUAL for n in v.shape) for v in graph.inputs})
+    inputs = {v.name: Builder.placeholder(shape=_shape(v.shape), dtype=_type(v.name, v.dtype)) for v in graph.inputs}
     with Function(inputs, opset_version=target) as function:
         values: dict[str, Any] = {n: _narrow(c) for n, c in graph.constants.items()} | dict(function.inputs)
         for node in graph.nodes:
@@ -50,9 +51,17 @@ def _require_known(graph: Graph) -> None:
     unknown = Counter(node.op for node in graph.nodes if node.op not in _ALL)
     if unknown:
         raise Unsupported(f"operators that cannot be written for Core ML: {counted(unknown)}")
-    open_sizes = [f"{v.name!r} {v.shape}" for v in graph.inputs if None in v.shape[1:]]
+    open_sizes = [
+        f"{v.name!r} {v.shape}" for v in graph.inputs if None in (v.shape if len(v.shape) != 4 else v.shape[:2])
+    ]
     if open_sizes:
-        raise Unsupported(f"input {', '.join(open_sizes)} is open; Core ML wants fixed sizes: export with size=(H, W)")
+        raise Unsupported(
+            f"input {', '.join(open_sizes)} is open; only heights and widths of Core ML's pictures can be"
+        )
+
+
+def _shape(sizes: Shape) -> list[Any]:
+    return [get_new_symbol() if n is None else n for n in sizes]
 
 
 def _type(name: str, dtype: str) -> Any:

@@ -37,7 +37,7 @@ def without_torch() -> Iterator[None]:
 with quiet(), without_torch():
     import coremltools as ct
     from coremltools.converters.mil import Builder
-    from coremltools.converters.mil.mil import Function, Program, types
+    from coremltools.converters.mil.mil import Function, Program, get_new_symbol, types
     from coremltools.models import datatypes
 
-__all__ = ["Builder", "Function", "Program", "ct", "datatypes", "quiet", "types"]
+__all__ = ["Builder", "Function", "Program", "ct", "datatypes", "get_new_symbol", "quiet", "types"]
