@@ -4,7 +4,8 @@
     python benchmarks/formats.py agreement PICTURES FILE.onnx …  int8 in LiteRT beside the engine on quantised files
     python benchmarks/formats.py table                          both, as docs/formats.md shows them
 
-Backbones of `TRAINED` have those weights; other networks have random ones, and batch norms that have seen photographs.
+Classifiers and backbones of detectors have the weights of `TRAINED`; all else has random ones, and batch norms that
+have seen photographs.
 int8 files are quantised on the packaged photographs. A row is the worst comparison of the verdict that `export` wrote,
 by everything that runs the format here.
 Rows are kept in benchmarks/formats/rows.json as they come: what is there is not done again. Forms whose package is
@@ -27,7 +28,6 @@ from underone.compare import Verdict
 from underone.data.from_folder import pictures_below
 from underone.errors import MissingExtra, UnderOneError
 from underone.files import atomic_write, make_folder
-from underone.fold.trial import trial_inputs
 from underone.formats.litert import of_tflite, write_tflite
 from underone.graph import read_onnx
 from underone.image import photograph, photographs, prepare
@@ -75,14 +75,18 @@ FORMS = (
 
 
 def network(name: str) -> torch.nn.Module:
-    """Build a network, its backbone with trained weights where there are some."""
+    """Build a network, its backbone with trained weights where there are some.
+
+    Segmenters are drawn whole: on a folded backbone their heads have no batch norms, and float16 overflows.
+    """
     torch.manual_seed(0)
-    trained = next((backbone for backbone in TRAINED if name.endswith(backbone)), None)
+    trained = next((b for b in TRAINED if name.endswith(b) and not name.startswith("deeplab")), None)
     if trained == name:
         return uo.create_model(name, weights=TRAINED[name])
     weights = None if trained is None else fetch_weights(find_weights(trained, TRAINED[trained]))
     model = uo.create_model(name, weights=weights)
-    images = torch.cat(list(trial_inputs(model).values()))
+    pictures = [prepare(photograph(p.name), model.spec.input) for p in photographs()]
+    images = torch.from_numpy(np.concatenate(pictures))
     if trained is None:
         randomize_statistics(model, images)
     else:
