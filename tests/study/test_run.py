@@ -92,6 +92,14 @@ def test_a_network_that_cannot_be_built_is_a_row_that_says_why(run):
     assert len(read_trials(run.folder / "trials")) == 2
 
 
+def test_an_int8_file_is_measured_and_its_float32_form_counted(run):
+    case = Case(source="here:a", precision="int8")
+    (found,) = run(case)
+    assert found.facts.params == 3 * 6
+    assert {path.stem for path in (run.folder / "models").iterdir()} >= {case.file, case.file.removesuffix("-int8")}
+    assert all(r.samples_ms for r in found.engines.values())
+
+
 def test_an_engine_that_cannot_is_a_record_that_says_so(run):
     (found,) = run(Case(source="here:a", precision="bfloat16"))
     assert "calculates in float32, not in 'bfloat16'" in found.engines["onnxruntime"].error

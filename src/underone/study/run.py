@@ -111,7 +111,8 @@ def begun(case: Case, models: Path, make: Builder, machine: Machine) -> Trial:
     """Make the file of a case if need be, and count what it costs; nothing is measured yet."""
     try:
         path = make(case, models)
-        facts = count_facts(read_onnx(path), case.batch)
+        floats = make(case.model_copy(update={"precision": "float32"}), models)
+        facts = count_facts(read_onnx(floats), case.batch)
     except UnderOneError as error:
         return Trial(case=case, machine=machine, error=str(error))
     return Trial(case=case, machine=machine, sha256=sha256_of(path), facts=facts)

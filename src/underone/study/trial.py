@@ -19,7 +19,7 @@ SENTINEL = Case(source="zoo:mobileone_s0")  # measured in turns with every case:
 
 
 class Facts(Frozen):
-    """What a network costs, counted from its graph at the case's batch.
+    """What a network costs, counted from its graph in float32 at the case's batch.
 
     Attributes:
         params: weights in the file, without the means and variances of batch norms.
