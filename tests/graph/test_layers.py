@@ -1,5 +1,7 @@
 """Layers by name, against torch's own hooks on the same network."""
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import pytest
@@ -11,7 +13,7 @@ from torch import nn
 from underone import create_model, reparameterize
 from underone.compare import difference
 from underone.errors import BadValue, UnknownName
-from underone.graph import count, read_onnx, run_reference, to_float16, to_onnx
+from underone.graph import Node, count, read_onnx, run_reference, to_float16, to_onnx
 from underone.graph.layers import find_layers, keep_layers, pooled_layer
 from underone.nn.statistics import randomize_statistics
 from underone.trace import trace
@@ -131,6 +133,15 @@ def test_files_of_others_have_the_names_of_their_nodes():
         "/head/Conv": "y", "/head": "y",
     }  # fmt: skip
     assert find_layers(file(["", "", ""])) == {"a": "a", "b": "b", "y": "y"}
+
+
+def test_a_quantised_layer_gives_its_rounded_tensor():
+    graph = file(["body.0", "body.1", "head"])
+    scale = {"s": np.array(0.1, np.float32), "z": np.array(0, np.uint8)}
+    rounding = (Node("QuantizeLinear", ("b", "s", "z"), ("q",)), Node("DequantizeLinear", ("q", "s", "z"), ("d",)))
+    head = replace(graph.nodes[2], inputs=("d", *graph.nodes[2].inputs[1:]))
+    quantised = replace(graph, nodes=(*graph.nodes[:2], *rounding, head), constants={**graph.constants, **scale})
+    assert find_layers(quantised) == {"body.0": "a", "body.1": "d", "body": "d", "head": "y"}
 
 
 def test_a_name_that_is_another_tensors_is_no_layer():

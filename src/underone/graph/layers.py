@@ -23,10 +23,11 @@ def find_layers(graph: Graph) -> dict[str, str]:
     Returns:
         The tensor of each layer, in execution order; only tensors of floats.
     """
-    readers, dtypes = _readers(graph), infer_dtypes(graph)
+    places, dtypes = _places(graph), infer_dtypes(graph)
+    readers = _readers(graph, places)
     found: dict[str, str] = {}
-    for node in graph.nodes:
-        for layer in _paths(_path(node)):
+    for node, place in zip(graph.nodes, places, strict=True):
+        for layer in _paths(place):
             leaving = [t for t in node.outputs if any(not _is_inside(by, layer) for by in readers[t])]
             if leaving and dtypes[leaving[-1]] in _FLOATS and (layer == leaving[-1] or layer not in dtypes):
                 found.pop(layer, None)  # the order is that of the last tensor
@@ -78,6 +79,7 @@ def pooled_layer(graph: Graph) -> str:
 
 
 _FLOATS = ("float32", "float16")
+_ROUNDING = ("QuantizeLinear", "DequantizeLinear")
 _GROUPS = {"blocks": 0, "stages": 1}  # from what the zoo's backbones count them: block0, stage1
 
 
@@ -104,12 +106,21 @@ def _is_inside(path: str, layer: str) -> bool:
     return path == layer or path.startswith((layer + ".", layer + "/"))
 
 
-def _readers(graph: Graph) -> Mapping[str, list[str]]:
+def _places(graph: Graph) -> list[str]:
+    """Give the path of each node; a tensor is rounded to 8 bits where it was computed."""
+    written: dict[str, str] = {}
+    for node in graph.nodes:
+        own = written.get(node.inputs[0]) if node.op in _ROUNDING else None
+        written |= dict.fromkeys(node.outputs, own or _path(node))
+    return [written[node.outputs[0]] for node in graph.nodes]
+
+
+def _readers(graph: Graph, places: Sequence[str]) -> Mapping[str, list[str]]:
     """Give the paths of those that read each tensor; outside of all is the empty path."""
     readers: dict[str, list[str]] = defaultdict(list)
-    for node in graph.nodes:
+    for node, place in zip(graph.nodes, places, strict=True):
         for name in node.inputs:
-            readers[name].append(_path(node))
+            readers[name].append(place)
     for value in graph.outputs:
         readers[value.name].append("")
     return readers
