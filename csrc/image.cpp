@@ -8,8 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "resample.h"
-
 namespace underone {
 namespace {
 
@@ -115,7 +113,7 @@ class Packed {
       uint8_t* to = copies_.get() + i * length;
       for (int64_t x = 0; x < width; x++) copy(from + x * pixels.pixel, pixels.colour ? pixels.channel : 0, to + bytes * x);
     }
-    picture_ = {direct ? pixels.data : copies_.get(), copies_.get() + (copied - 1) * length, height, width, direct ? pixels.row : length, bytes};
+    picture_ = {direct ? pixels.data : copies_.get(), copies_.get() + (copied - 1) * length, height, width, direct ? pixels.row : length, bytes, nullptr};
   }
 
   const Picture& picture() const { return picture_; }
@@ -155,6 +153,16 @@ Side side_of(int64_t input, int64_t resized, int64_t start, int64_t outputs) {
   return {input, resized, start, outputs};
 }
 
+ToRgb* rgb_converter(const std::string& isa) {
+#if defined(__x86_64__)
+  if (isa == "avx512") return avx512::to_rgb;
+  if (isa == "avx2") return avx2::to_rgb;
+#elif defined(__aarch64__)
+  if (isa == "neon") return neon::to_rgb;
+#endif
+  throw std::invalid_argument("no instruction set '" + isa + "' is built in");
+}
+
 template <class Out>
 Resample<Out>* resampler(const std::string& isa, bool columns_first) {
 #if defined(__x86_64__)
@@ -176,6 +184,12 @@ void run(const Picture& picture, const Weights& across, const Weights& down, con
   const int64_t between = scratch.slots * scratch.slot_bytes, finished = kGroup * scratch.row_bytes;
   const std::unique_ptr<uint8_t[]> memory(new uint8_t[size_t(between + finished)]);
   std::vector<const uint8_t*> taps(size_t(2 * down.words));
+  const int64_t width = picture.video ? picture.width : 0;
+  scratch.made_slots = down.window() + kGroup;
+  scratch.made_bytes = 4 * width + 2 * kOverread;
+  const std::unique_ptr<uint8_t[]> made(new uint8_t[size_t(scratch.made_slots * scratch.made_bytes)]);
+  const std::unique_ptr<float[]> chroma(new float[size_t(2 * (width + 1))]);
+  scratch.made = made.get(), scratch.chroma = chroma.get();
   scratch.between = memory.get();
   scratch.finished = memory.get() + between;
   scratch.taps = taps.data();
@@ -196,6 +210,21 @@ void prepare(const Pixels& pixels, const Input& out, const Preparation& how, con
   const Side down = side_of(pixels.height, how.resized_height, how.top, target.height);
   const Packed packed(pixels, how.color == "GRAY");
   run(packed.picture(), weights_of(how.interpolation, across), weights_of(how.interpolation, down), target, how.columns_first, isa);
+}
+
+void prepare(Video video, const Input& out, const Preparation& how, const std::string& isa) {
+  video.grey = how.color == "GRAY";
+  const Target target = target_of(out, how);
+  const Weights across = weights_of(how.interpolation, side_of(video.width, how.resized_width, how.left, target.width));
+  const Weights down = weights_of(how.interpolation, side_of(video.height, how.resized_height, how.top, target.height));
+  const Picture picture{nullptr, nullptr, video.height, video.width, 0, 4, &video};
+  run(picture, across, down, target, how.columns_first, isa);
+}
+
+void to_rgb(const Video& video, uint8_t* out, const std::string& isa) {
+  const std::unique_ptr<uint8_t[]> row(new uint8_t[size_t(4 * video.width)]);
+  const std::unique_ptr<float[]> chroma(new float[size_t(2 * (video.width + 1))]);
+  rgb_converter(isa)(video, out, row.get(), chroma.get());
 }
 
 void resize(const Pixels& pixels, const Resized& out, bool columns_first, const std::string& isa) {

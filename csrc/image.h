@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "resample.h"
+
 namespace underone {
 
 // 8-bit pixels somewhere in memory. Strides in bytes.
@@ -34,6 +36,12 @@ int channels_of(const std::string& color);  // throws std::invalid_argument
 
 // Throws std::invalid_argument.
 void prepare(const Pixels& pixels, const Input& out, const Preparation& how, const std::string& isa);
+
+// The same from the planes of a frame; `video.grey` is set here.
+void prepare(Video video, const Input& out, const Preparation& how, const std::string& isa);
+
+// The frame as it is, to (height, width, 3).
+void to_rgb(const Video& video, uint8_t* out, const std::string& isa);
 
 // The whole picture in another size, as bytes.
 struct Resized {

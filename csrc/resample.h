@@ -14,6 +14,21 @@ struct Axis {
   const int32_t *high = nullptr, *low = nullptr;      // (outputs, words): two weights a word, the first in the lower half
 };
 
+// How luma and chroma become colours: red = (luma - black) * light + (red difference - 128) * chroma * red, and so on.
+struct Colours {
+  float black, light, chroma, red, green_of_red, green_of_blue, blue;
+};
+
+// Planes of a camera's or a decoder's frame: the chroma has half the rows and half the columns, rounded up; its two
+// planes lie apart (step 1) or in pairs (step 2). Strides in bytes.
+struct Video {
+  const uint8_t *luma, *blue, *red;
+  int64_t height, width;
+  int64_t luma_row, chroma_row, chroma_step;
+  Colours colours;
+  bool grey;  // all three channels show the luma of the RGB
+};
+
 // 8-bit RGB, three bytes a pixel or four, of which the last is not looked at; behind each row at least `kOverread` bytes are
 // readable.
 struct Picture {
@@ -21,6 +36,7 @@ struct Picture {
   const uint8_t* last_row;  // may stand elsewhere than the others
   int64_t height, width;
   int64_t row_stride, pixel;  // bytes
+  const Video* video;         // rows are made of it instead, four bytes a pixel; null: of `data`
 };
 
 // The tensor (channels, height, width), or (height, width, channels) if `channels_last`.
@@ -49,6 +65,10 @@ struct Scratch {
   int64_t row_bytes;     // of a finished row: 4 * width of the target, rounded up to 4 * kGroup
   uint8_t* between;      // (slots, slot_bytes)
   uint8_t* finished;     // (kGroup, row_bytes)
+  int64_t made_slots;    // rows of a video that stand ready: at least kGroup, and the window of `down`
+  int64_t made_bytes;    // of one: 4 * its width + 2 * kOverread
+  uint8_t* made;         // (made_slots, made_bytes)
+  float* chroma;         // (2, its width + 1)
   const uint8_t** taps;  // (2 * words of `down`)
 };
 
@@ -60,17 +80,23 @@ struct Scratch {
 template <class Out>
 using Resample = void(const Picture& picture, const Axis& across, const Axis& down, const Out& out, const Scratch& scratch);
 
+// The whole frame as it is, (height, width, 3); `row`: (4 * width), `chroma` as in Scratch.
+using ToRgb = void(const Video& video, uint8_t* out, uint8_t* row, float* chroma);
+
 namespace avx2 {
 template <class Out>
 Resample<Out>* resampler(bool columns_first);
+ToRgb to_rgb;
 }
 namespace avx512 {
 template <class Out>
 Resample<Out>* resampler(bool columns_first);
+ToRgb to_rgb;
 }
 namespace neon {
 template <class Out>
 Resample<Out>* resampler(bool columns_first);
+ToRgb to_rgb;
 }
 
 }  // namespace underone

@@ -7,15 +7,37 @@
 #include <cstring>
 
 #include "lanes.h"
+#include "video_rows.h"
 
 namespace underone::UNDERONE_ISA {
 namespace {
 
 constexpr int64_t kVectors = kGroup / kPixels;  // in flight
 
-const uint8_t* row_of(const Picture& picture, int64_t y) {
-  return y == picture.height - 1 ? picture.last_row : picture.data + y * picture.row_stride;
-}
+// The rows of a picture. Those of a video are made when they are asked for, in rising order, and stand in a ring.
+class Rows {
+ public:
+  Rows(const Picture& picture, const Axis& across, const Scratch& scratch)
+      : picture_(picture), scratch_(scratch), from_(across.first[0] / 2 * 2), end_(across.end[across.outputs - 1]) {}
+
+  const uint8_t* operator()(int64_t y) {
+    if (!picture_.video) return y == picture_.height - 1 ? picture_.last_row : picture_.data + y * picture_.row_stride;
+    uint8_t* const row = scratch_.made + y % scratch_.made_slots * scratch_.made_bytes;
+    if (y >= next_) {
+      if (y / 2 != chroma_) chroma_row(*picture_.video, y, from_, end_, scratch_.chroma);
+      convert_row(*picture_.video, y, from_, end_, scratch_.chroma, row);
+      chroma_ = y / 2;
+      next_ = y + 1;
+    }
+    return row;
+  }
+
+ private:
+  const Picture& picture_;
+  const Scratch& scratch_;
+  int64_t from_, end_;  // columns
+  int64_t next_ = 0, chroma_ = -1;
+};
 
 // Resizes kGroup rows along their length, from RGB, kBytes a pixel, to four bytes a pixel; they begin at pixel `start`.
 // kPair: no output has weights for more than two pixels, as where a picture is enlarged.
@@ -113,6 +135,7 @@ void put_row(const uint8_t* row, int64_t y, const Planes& planes) {
 template <class Out>
 void resample_rows_first(const Picture& picture, const Axis& across, const Axis& down, const Out& out, const Scratch& scratch) {
   ResizeRows* const resize = rows_resizer(picture, across);
+  Rows row_of(picture, across, scratch);
   const auto slot = [&](int64_t y) { return scratch.between + y % scratch.slots * scratch.slot_bytes; };
   uint8_t* const spare = scratch.finished + scratch.row_bytes;
   int64_t done = 0;  // rows before it are in the ring, as far as they are needed
@@ -124,7 +147,7 @@ void resample_rows_first(const Picture& picture, const Axis& across, const Axis&
       uint8_t* to[kGroup];
       for (int64_t i = 0; i < kGroup; ++i) {
         const bool inside = done + i < picture.height;
-        from[i] = row_of(picture, inside ? done + i : done);
+        from[i] = row_of(inside ? done + i : done);
         to[i] = inside ? slot(done + i) : spare;
       }
       resize(from, 0, across, to);
@@ -138,6 +161,7 @@ void resample_rows_first(const Picture& picture, const Axis& across, const Axis&
 
 template <class Out>
 void resample_columns_first(const Picture& picture, const Axis& across, const Axis& down, const Out& out, const Scratch& scratch) {
+  Rows row_of(picture, across, scratch);
   const int64_t start = across.first[0], length = picture.pixel * (across.end[across.outputs - 1] - start);
   for (int64_t y = 0; y < down.outputs; y += kGroup) {
     const int64_t count = down.outputs - y < kGroup ? down.outputs - y : kGroup;
@@ -149,7 +173,7 @@ void resample_columns_first(const Picture& picture, const Axis& across, const Ax
     }
     for (int64_t i = 0; i < count; ++i) {
       const int64_t first = down.first[y + i], end = down.end[y + i];
-      for (int64_t j = 0; j < end - first; ++j) scratch.taps[j] = row_of(picture, first + j) + picture.pixel * start;
+      for (int64_t j = 0; j < end - first; ++j) scratch.taps[j] = row_of(first + j) + picture.pixel * start;
       if ((end - first) % 2) scratch.taps[end - first] = scratch.taps[0];  // fills the last pair; it has no weight
       resize_columns(scratch.taps, down, y + i, length, scratch.between + i * scratch.slot_bytes);
     }
@@ -163,6 +187,16 @@ void resample_columns_first(const Picture& picture, const Axis& across, const Ax
 template <class Out>
 Resample<Out>* resampler(bool columns_first) {
   return columns_first ? resample_columns_first<Out> : resample_rows_first<Out>;
+}
+
+void to_rgb(const Video& video, uint8_t* out, uint8_t* row, float* chroma) {
+  for (int64_t y = 0; y < video.height; ++y) {
+    if (y % 2 == 0) chroma_row(video, y, 0, video.width, chroma);
+    convert_row(video, y, 0, video.width, chroma, row);
+    uint8_t* const to = out + y * video.width * 3;
+    for (int64_t x = 0; x < video.width; ++x)
+      for (int64_t c = 0; c < 3; ++c) to[3 * x + c] = row[4 * x + c];
+  }
 }
 
 template Resample<Target>* resampler<Target>(bool columns_first);

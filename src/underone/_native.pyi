@@ -52,6 +52,31 @@ def prepare(
 def resize(
     pixels: NDArray[np.uint8], out: NDArray[np.uint8], *, mirrored: bool, columns_first: bool, isa: str
 ) -> None: ...
+def prepare_planes(
+    luma: NDArray[np.uint8],
+    blue: NDArray[np.uint8],
+    red: NDArray[np.uint8],
+    out: NDArray[np.float32],
+    *,
+    factors: Sequence[float],
+    resized: tuple[int, int],
+    origin: tuple[int, int],
+    interpolation: str,
+    columns_first: bool,
+    tables: NDArray[np.float32],
+    color: str,
+    channels_last: bool,
+    isa: str,
+) -> None: ...
+def planes_to_rgb(
+    luma: NDArray[np.uint8],
+    blue: NDArray[np.uint8],
+    red: NDArray[np.uint8],
+    out: NDArray[np.uint8],
+    *,
+    factors: Sequence[float],
+    isa: str,
+) -> None: ...
 def view_of_arrow(schema: object, array: object, size: tuple[int, int]) -> NDArray[np.uint8]: ...
 def nms(
     boxes: NDArray[np.float32],

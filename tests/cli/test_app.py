@@ -200,7 +200,7 @@ def test_predict_on_two_threads_says_the_same_of_each_picture(capsys, folder, tm
     (tmp_path / "photos" / "c.jpg").write_bytes(b"no picture")
     told = []
     for threads in (1, 2):
-        options = ["--model", folder / "net.onnx", "--json", "--threads", threads]
+        options = ["--model", folder / "net.onnx", "--json", "--reduced", "--threads", threads]
         got = run(capsys, "predict", tmp_path / "photos", *options, code=1)
         answers = [json.loads(line) for line in got.out.splitlines()]
         told.append([{k: v for k, v in one.items() if k != "speed_ms"} for one in answers])

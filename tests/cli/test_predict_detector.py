@@ -51,6 +51,7 @@ REFUSED = {
     "size": (("--size", 64), "--size 64: the anchors of 'ssdlite320_mobilenet_v2_035' are for one size; leave it out"),
     "labels": (("--labels", "x.txt"), "is a detector, whose file names its classes; leave it out"),
     "threshold": (("--threshold", 2), "threshold"),
+    "reduced": (("--reduced",), "--reduced is for classifiers; 'ssdlite320_mobilenet_v2_035' has the task 'detect'"),
 }
 
 

@@ -147,6 +147,11 @@ def test_other_tasks_have_no_looks(data):
         evaluate(uo.create_model("mobilenet_v2_035", num_classes=4), data, flip=True)
 
 
+def test_segmenters_see_pictures_at_their_own_size(model, data):
+    with pytest.raises(BadValue, match="reduced is for classifiers; '.*' has the task 'segment'"):
+        evaluate(model, data, reduced=True)
+
+
 def test_the_command_takes_scales(model, data, tmp_path, capsys):
     uo.save_weights(model, tmp_path / "n.safetensors")
     call = ["eval", str(tmp_path / "n.safetensors"), "--data", str(data)]

@@ -1,11 +1,14 @@
 """Preparation against torchvision's own evaluation transform: the largest difference is 0, bit for bit."""
 
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from underone.errors import BadValue, ShapeError
-from underone.image import photograph, photographs, prepare
+from underone.image import photograph, photographs, prepare, read_image
+from underone.image.prepare import least_size
 from underone.spec import IMAGENET_PREPARATION, InputSpec, Preparation
 
 SIZES = [(1, 1), (1, 7), (3, 300), (225, 224), (223, 301), (333, 500), (501, 334), (256, 256), (257, 255), (640, 427)]
@@ -154,3 +157,16 @@ def test_integer_inputs_are_refused():
 def test_a_thread_of_pixels_is_refused_before_it_grows():
     with pytest.raises(BadValue, match=r"a picture \(1, 60000\) is too narrow: it would grow to \(256, 15360000\)"):
         prepare(np.zeros((60_000, 1, 3), np.uint8), input_of(IMAGENET_PREPARATION))
+
+
+def test_a_large_jpeg_is_decoded_small_where_that_is_asked():
+    file = io.BytesIO()
+    Image.fromarray(photograph()).resize((1600, 1064)).save(file, "jpeg", quality=95)
+    spec = InputSpec(shape=(1, 3, 224, 224), preparation=IMAGENET_PREPARATION)
+    assert least_size(spec) == (256, 256)
+    whole, reduced = (prepare(file.getvalue(), spec, reduced=choice) for choice in (False, True))
+    small = prepare(read_image(file.getvalue(), (256, 256)), spec)
+    np.testing.assert_array_equal(reduced, small)
+    assert 0 < np.abs(whole - reduced).mean() < 0.03  # of a standard deviation of colours
+    squeezed = spec.model_copy(update={"preparation": IMAGENET_PREPARATION.model_copy(update={"resize": "squeeze"})})
+    assert least_size(squeezed) == (224, 224)

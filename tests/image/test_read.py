@@ -200,3 +200,23 @@ def test_threads_may_read_at_the_same_time():
         thread.join()
     assert all(np.array_equal(f, wanted) for f in found)
     assert len(found) == 8
+
+
+@pytest.mark.parametrize(("least", "size"), [
+    ((60, 80), (60, 80)), ((61, 80), (120, 160)), ((31, 41), (60, 80)), ((1, 1), (30, 40)), ((500, 9), (240, 320)),
+])  # fmt: skip
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_jpeg_files_are_decoded_no_smaller_than_asked(least, size, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    soft = Image.fromarray(photograph()).resize((320, 240))
+    turned = orientation == 6
+    got = read_image(encoded(soft, "JPEG", quality=95, exif=exif), least[::-1] if turned else least)
+    assert got.shape[:2] == (size[::-1] if turned else size)
+    wanted = np.rot90(np.asarray(soft), -1) if turned else np.asarray(soft)
+    small = np.asarray(Image.fromarray(wanted).reduce(240 // size[0]))
+    assert np.abs(got.astype(int) - small).mean() < 3
+
+
+def test_other_formats_stay_as_large_as_they_are():
+    np.testing.assert_array_equal(read_image(encoded(Image.fromarray(photograph())), (10, 10)), photograph())

@@ -36,6 +36,7 @@ class Asked:
     labels: Path | None
     size: int | None
     threshold: float | None
+    reduced: bool
 
     @contextmanager
     def opened(self, threads: int | None) -> Iterator[tuple[Engine, dict[str, Any]]]:
@@ -51,7 +52,7 @@ class Asked:
         """
         with load(self.model, backend=self.backend, threads=threads) as opened:
             net = opened if self.labels is None else labelled(opened, self.labels)
-            options = _options(net, self.size, self.threshold)
+            options = _options(net, self)
             net.answer(photograph(), **options).top(self.top)
             yield net, options
 
@@ -82,19 +83,23 @@ def predict_pictures(sources: Sequence[str], asked: Asked, save: Path | None, js
     return failed
 
 
-def _options(net: Engine, size: int | None, threshold: float | None) -> dict[str, Any]:
+def _options(net: Engine, asked: Asked) -> dict[str, Any]:
     """Return the options of the question about each picture: the task of the network chooses.
 
     Raises:
         BadValue: an option is given that the task has not.
     """
-    if net.spec.task == "detect":
-        if size is not None:
-            raise BadValue(f"--size {size}: the anchors of {net.spec.name!r} are for one size; leave it out")
-        return {"threshold": threshold}
-    if threshold is not None:
-        raise BadValue(f"--threshold {threshold}: {net.spec.name!r} finds no objects; leave it out")
-    return {"size": None if size is None else (size, size)}
+    task, name = net.spec.task, repr(net.spec.name)
+    if asked.reduced and task in ("detect", "segment"):
+        raise BadValue(f"--reduced is for classifiers; {name} has the task {task!r}: leave it out")
+    if task == "detect":
+        if asked.size is not None:
+            raise BadValue(f"--size {asked.size}: the anchors of {name} are for one size; leave it out")
+        return {"threshold": asked.threshold}
+    if asked.threshold is not None:
+        raise BadValue(f"--threshold {asked.threshold}: {name} finds no objects; leave it out")
+    finer = {"reduced": True} if asked.reduced else {}
+    return {"size": None if asked.size is None else (asked.size, asked.size)} | finer
 
 
 def labelled(net: Engine, labels: Path) -> Engine:

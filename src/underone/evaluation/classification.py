@@ -68,6 +68,7 @@ def score_classes(
     *,
     batch: int = 1,
     logits: bool = True,
+    reduced: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005
 ) -> ClassScore:
     """Score a classifier.
@@ -78,6 +79,7 @@ def score_classes(
         spec: of the classifier's input, with its preparation.
         batch: pictures in one call.
         logits: whether the answers are logits; else shares of 1.
+        reduced: whether large JPEG files are decoded at a part of their size, as `prepare` does it.
         progress: told (done, total) after each batch.
 
     Raises:
@@ -92,7 +94,7 @@ def score_classes(
         tensors = []
         for index in range(start, min(start + batch, len(pictures))):
             try:
-                tensors.append(prepare(pictures.read(index), spec))
+                tensors.append(prepare(pictures.read(index), spec, reduced=reduced))
                 kept.append(index)
             except BadFile as error:
                 unreadable.append(f"{pictures.name(index)}: {error}")

@@ -34,6 +34,7 @@ def evaluate(
     scales: Sequence[float] = (1.0,),
     flip: bool = False,
     tiled: bool = False,
+    reduced: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,  # noqa: ARG005
 ) -> "Score":
     """Score a network on pictures with known answers, as its task wants.
@@ -50,17 +51,18 @@ def evaluate(
             takes any size: weights, or a file with open sizes.
         flip: whether a segmenter looks at each picture in the mirror too.
         tiled: whether a segmenter sees pictures in tiles of its own size, at their full resolution.
+        reduced: whether large JPEG files are decoded at a part of their size for a classifier, as `prepare` does it.
         progress: told (done, total) pictures.
 
     Raises:
         BadValue: the network has no task that is scored, other classes than the data, or not the sizes for `scales`;
-            or it is no segmenter, and scales, flip or tiled are given.
+            or it is no segmenter, and scales, flip or tiled are given, or no classifier, and reduced is given.
         BadFile: no such data or network.
         MissingExtra: faster-coco-eval is not installed, for a detector.
     """
     if isinstance(net, str | PathLike) and Path(net).suffix == ".onnx":
         with load(fspath(net), backend=backend, threads=threads, precision=precision) as opened:
-            return evaluate(opened, data, scales=scales, flip=flip, tiled=tiled, progress=progress)
+            return evaluate(opened, data, scales=scales, flip=flip, tiled=tiled, reduced=reduced, progress=progress)
     if isinstance(net, str | PathLike):
         net = create_model(read_checkpoint(fspath(net)).network.model, weights=net)
     spec = cast(ModelSpec, net.spec)
@@ -69,21 +71,24 @@ def evaluate(
         raise BadValue(
             f"{spec.name!r} has the task {spec.task!r}; a network whose file says one of {[*_SCORERS]} is required"
         )
-    looks = _Looks(tuple(scales), flip, tiled)
-    if looks != _Looks() and scorer is not _score_masks:
+    looks = _Looks(tuple(scales), flip, tiled, reduced)
+    if reduced and scorer is not _score_classes:
+        raise BadValue(f"reduced is for classifiers; {spec.name!r} has the task {spec.task!r}")
+    if looks._replace(reduced=False) != _Looks() and scorer is not _score_masks:
         raise BadValue(f"scales, flip and tiled are for segmenters; {spec.name!r} has the task {spec.task!r}")
     return scorer(net, Path(data) if isinstance(data, str) else data, progress, looks)
 
 
 class _Looks(NamedTuple):
-    """How often a segmenter looks at a picture."""
+    """How a picture is looked at: how often by a segmenter, or how finely by a classifier."""
 
     scales: tuple[float, ...] = (1.0,)
     flip: bool = False
     tiled: bool = False
+    reduced: bool = False
 
 
-def _score_classes(net: "Engine | nn.Module", data: Any, progress: Progress, _: _Looks) -> ClassScore:
+def _score_classes(net: "Engine | nn.Module", data: Any, progress: Progress, looks: _Looks) -> ClassScore:
     spec = cast(ModelSpec, net.spec)
     output, run = _scores(spec), _runner(net)
     return score_classes(
@@ -92,6 +97,7 @@ def _score_classes(net: "Engine | nn.Module", data: Any, progress: Progress, _: 
         spec.input,
         batch=_together(net),
         logits=output.meaning == "logits",
+        reduced=looks.reduced,
         progress=progress,
     )
 

@@ -5,6 +5,7 @@ from .draw_boxes import draw_boxes
 from .draw_mask import class_color, draw_mask, indexed_mask, overlay_mask
 from .from_array import from_array, from_planes
 from .photo import Photograph, photograph, photographs
+from .planes import Planes
 from .prepare import prepare, region_seen
 from .read import Picture, Pixels, read_image
 
@@ -12,6 +13,7 @@ __all__ = [
     "Photograph",
     "Picture",
     "Pixels",
+    "Planes",
     "class_color",
     "draw_boxes",
     "draw_classification",

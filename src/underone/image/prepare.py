@@ -10,14 +10,23 @@ from numpy.typing import NDArray
 from ..errors import BadValue, ShapeError
 from ..spec import InputSpec, Preparation
 from .between import resample_between
+from .isa import ISAS
+from .planes import Planes
 from .read import Picture, read_image
-from .resample import Cut, Size, Tables, resample
+from .resample import Cut, Size, Tables, resample, resample_planes
 
 T = TypeVar("T", int, int | None)
 _LARGEST = 1 << 27  # pixels of the resized picture before its crop
 
 
-def prepare(image: Picture, spec: InputSpec, size: Size | None = None, out: NDArray[Any] | None = None) -> NDArray[Any]:
+def prepare(
+    image: Picture,
+    spec: InputSpec,
+    size: Size | None = None,
+    out: NDArray[Any] | None = None,
+    *,
+    reduced: bool = False,
+) -> NDArray[Any]:
     """Resize, crop and normalise a picture as the network was trained for.
 
     Args:
@@ -25,6 +34,7 @@ def prepare(image: Picture, spec: InputSpec, size: Size | None = None, out: NDAr
         spec: input of the network, with its preparation.
         size: (height, width), for a network that takes any size; None: what its preparation says.
         out: contiguous array to fill, such as one row of a batch; None: a new one.
+        reduced: decode a large JPEG file at a part of its size, as `least_size` allows: faster, and not the same bits.
 
     Returns:
         (1, C, H, W) or (1, H, W, C) as `spec.layout` says, of the dtype that `spec` names; equal bit for bit to
@@ -44,10 +54,14 @@ def prepare(image: Picture, spec: InputSpec, size: Size | None = None, out: NDAr
     channels_last = spec.layout == "NHWC"
     shape = (1, *target, len(how.mean)) if channels_last else (1, len(how.mean), *target)
     out = np.empty(shape, dtype) if out is None else _checked(out, shape, dtype)
-    pixels = read_image(image)
     tensor = out if dtype == np.float32 else np.empty(shape, np.float32)
-    fill = resample_between if how.interpolation == "bilinear_corner" else resample
-    fill(pixels, _cut(pixels.shape[:2], target, how), _tables(how.range, how.mean, how.std), tensor, channels_last)
+    tables = _tables(how.range, how.mean, how.std)
+    if isinstance(image, Planes) and ISAS and how.interpolation != "bilinear_corner":
+        resample_planes(image, _cut(image.luma.shape, target, how), tables, tensor, channels_last)
+    else:
+        pixels = read_image(image, _box(target, how) if reduced else None)
+        fill = resample_between if how.interpolation == "bilinear_corner" else resample
+        fill(pixels, _cut(pixels.shape[:2], target, how), tables, tensor, channels_last)
     if tensor is not out:
         out[...] = tensor
     return out
@@ -56,6 +70,11 @@ def prepare(image: Picture, spec: InputSpec, size: Size | None = None, out: NDAr
 def prepared_size(spec: InputSpec, size: Size | None = None) -> Size:
     """Return the (height, width) that a picture is prepared in; arguments and errors are those of `prepare`."""
     return _target_size(spec, _preparation(spec), size)
+
+
+def least_size(spec: InputSpec, size: Size | None = None) -> Size:
+    """Return the (height, width) below which a picture would be enlarged; arguments and errors as of `prepare`."""
+    return _box(prepared_size(spec, size), _preparation(spec))
 
 
 def region_seen(picture: Size, spec: InputSpec) -> tuple[float, float, float, float]:
@@ -128,8 +147,7 @@ def _float_dtype(spec: InputSpec) -> np.dtype[Any]:
 def _cut(picture: Size, target: Size, how: Preparation) -> Cut:
     if how.resize == "squeeze":
         return Cut(target, (0, 0), target, how.interpolation, how.color)
-    # a resize to 232 px before a crop of 160 is the ratio 160/232, and 160/(160/232) is a hair under 232
-    height, width = (math.floor(side / how.crop_ratio + 1e-6) for side in target)
+    height, width = _box(target, how)
     covering = _covering(picture, (height, width))
     if covering[0] * covering[1] > _LARGEST:
         raise BadValue(
@@ -139,6 +157,15 @@ def _cut(picture: Size, target: Size, how: Preparation) -> Cut:
     # half to even, as torchvision
     origin = (round((covering[0] - target[0]) / 2), round((covering[1] - target[1]) / 2))
     return Cut(covering, origin, target, how.interpolation, how.color)
+
+
+def _box(target: Size, how: Preparation) -> Size:
+    """Return the size that the picture is resized to cover."""
+    if how.resize == "squeeze":
+        return target
+    # a resize to 232 px before a crop of 160 is the ratio 160/232, and 160/(160/232) is a hair under 232
+    height, width = (math.floor(side / how.crop_ratio + 1e-6) for side in target)
+    return height, width
 
 
 def _covering(picture: Size, box: Size) -> Size:

@@ -5,27 +5,31 @@ import warnings
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ..errors import BadFile, BadValue, ShapeError
+from .isa import ISAS, chosen_isa
+from .planes import Planes
 
 Pixels = NDArray[np.uint8]  # (H, W, 3) RGB
-Picture = str | PathLike[str] | bytes | IO[bytes] | Image.Image | NDArray[Any]
+Picture = str | PathLike[str] | bytes | IO[bytes] | Image.Image | NDArray[Any] | Planes
 
 
-def read_image(source: Picture) -> Pixels:
+def read_image(source: Picture, least: tuple[int, int] | None = None) -> Pixels:
     """Read a picture of any kind.
 
     Alpha and transparent palette entries are dropped, not blended, as torchvision's ``convert("RGB")`` does. 16-bit
     grey is scaled to 8 bits. The EXIF orientation is applied. Of an animation the first frame is read.
 
     Args:
-        source: a path, the bytes of a file, an open binary file, a PIL picture, or a uint8 array: (H, W, 3) in RGB
-            order or (H, W) grey.
+        source: a path, the bytes of a file, an open binary file, a PIL picture, the `Planes` of a frame, a frame of
+            PyAV's, or a uint8 array: (H, W, 3) in RGB order or (H, W) grey.
+        least: (height, width); a JPEG file is decoded at an eighth, a quarter or a half of its sides where these are
+            no less than that, which is faster. None: at its own size.
 
     Returns:
         uint8 (H, W, 3), RGB. An array (H, W, 3) is returned as it is, not copied.
@@ -42,9 +46,16 @@ def read_image(source: Picture) -> Pixels:
         return _from_array(source)
     if isinstance(source, Image.Image):
         return _decode(source, "the picture")
+    if isinstance(source, Planes):
+        return source.to_rgb(chosen_isa() if ISAS else None)
+    if type(source).__module__.startswith("av."):
+        return _from_array(cast(Any, source).to_ndarray(format="rgb24"))
     file, name = _open(source)
     with file:
-        return _decode(_identify(file, name), name)
+        image = _identify(file, name)
+        if least is not None:
+            _reduce(image, least)
+        return _decode(image, name)
 
 
 def _from_array(array: NDArray[Any]) -> Pixels:
@@ -109,6 +120,15 @@ def _decode(image: Image.Image, name: str) -> Pixels:
         return np.array(_to_rgb(_upright(image)))
     except Exception as error:  # Pillow's decoders raise anything on hostile bytes
         raise BadFile(f"{name} is damaged or cannot be turned into RGB: {_reason(error)}") from error
+
+
+def _reduce(image: Image.Image, least: tuple[int, int]) -> None:
+    """Have a JPEG file decoded at a part of its size; other formats do not listen."""
+    try:
+        lies = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+        image.draft(image.mode, least if lies else least[::-1])
+    except Exception:  # damaged EXIF, which `_upright` leaves out as well: the size is that of the file
+        return
 
 
 def _upright(image: Image.Image) -> Image.Image:

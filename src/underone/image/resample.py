@@ -8,17 +8,16 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..settings import isa as wanted_isa
+from .isa import ISAS, chosen_isa
+from .planes import Planes
 from .read import Pixels
 
 try:
-    from .._native import isas
     from .._native import prepare as compiled
+    from .._native import prepare_planes as compiled_planes
     from .._native import resize as compiled_resize
-
-    ISAS = [isa for isa in isas() if isa != "amx"]  # that the pass is built for and this processor has, the best first
 except ImportError:  # built without a compiler
-    ISAS = []
+    assert not ISAS
 
 Size = tuple[int, int]  # (height, width)
 Tables = NDArray[np.float32]  # (C, 256): the value of each byte in each channel
@@ -85,6 +84,28 @@ def resample_compiled(
     )
 
 
+def resample_planes(
+    planes: Planes, cut: Cut, tables: Tables, out: NDArray[np.float32], channels_last: bool, isa: str | None = None
+) -> None:
+    """Do what `resample_compiled` does to the RGB of a frame, a few rows of which exist at a time."""
+    height, width = planes.luma.shape
+    compiled_planes(
+        planes.luma,
+        planes.blue,
+        planes.red,
+        out,
+        factors=planes.factors,
+        resized=cut.resized,
+        origin=cut.origin,
+        interpolation=cut.interpolation,
+        columns_first=_columns_first(height, width, *cut.resized),
+        tables=tables,
+        color=cut.color,
+        channels_last=channels_last,
+        isa=isa or chosen_isa(),
+    )
+
+
 def resample_pillow(pixels: Pixels, cut: Cut, tables: Tables, out: NDArray[np.float32], channels_last: bool) -> None:
     """Do what `resample` does by Pillow's resize and numpy's indexing."""
     picture = Image.fromarray(pixels)
@@ -125,12 +146,6 @@ def resize_bytes_pillow(pixels: Pixels, mirrored: bool, out: NDArray[np.uint8]) 
     """Do what `resize_bytes` does by Pillow's resize."""
     resized = np.asarray(Image.fromarray(pixels).resize((out.shape[2], out.shape[1]), _FILTERS["bilinear"]))
     out[...] = (resized[:, ::-1] if mirrored else resized).transpose(2, 0, 1)  # (H, W, 3) → (3, H, W)
-
-
-def chosen_isa() -> str:
-    """Name the instruction set that pictures are worked on with, one of `ISAS`."""
-    wanted = wanted_isa()
-    return wanted if wanted in ISAS else ISAS[0]  # amx is for products of matrices alone
 
 
 def _columns_first(height: int, width: int, new_height: int, new_width: int) -> bool:

@@ -16,7 +16,7 @@ from ..compare import Verdict
 from ..errors import BadValue, ShapeError, Unsupported
 from ..files import sha256_of
 from ..image import Picture, prepare, read_image
-from ..image.prepare import prepared_size
+from ..image.prepare import least_size, prepared_size
 from ..post import (
     Classification,
     Detection,
@@ -101,12 +101,14 @@ class Engine:
             results = self._opened().run({name: np.ascontiguousarray(array) for name, array in named.items()})
         return results if out is None else _written(results, out, self.spec.outputs)
 
-    def classify(self, image: Picture, size: tuple[int, int] | None = None) -> Classification:
+    def classify(self, image: Picture, size: tuple[int, int] | None = None, *, reduced: bool = False) -> Classification:
         """Prepare a picture as the network was trained for, run, and name what is seen.
 
         Args:
             image: a path, the bytes of a file, an open binary file, a PIL picture, or a uint8 array (H, W, 3) in RGB.
             size: (height, width) to prepare it in, for a network that takes any size; None: what its spec says.
+            reduced: decode a large JPEG file at an eighth, a quarter or a half of its sides, while it covers what is
+                prepared: several times faster, with slightly other scores; the answer's picture is as small.
 
         Returns:
             The scores of all classes; `.top(5)` names the best.
@@ -117,7 +119,7 @@ class Engine:
             BadFile, ShapeError: the picture cannot be read.
         """
         _check_classifies(self.spec)
-        return self._answer(image, size, decode_classification)
+        return self._answer(image, size, decode_classification, reduced)
 
     def detect(self, image: Picture, threshold: float | None = None) -> Detection:
         """Prepare a picture as the network was trained for, run, and find the objects in it.
@@ -178,9 +180,9 @@ class Engine:
 
     def answer(self, image: Picture, **options: Any) -> AnyAnswer:
         """Classify, detect or segment, as the spec says; arguments and errors are those of that method."""
-        methods = {"detect": self.detect, "segment": self.segment}
-        asked: Callable[..., AnyAnswer] = methods.get(self.spec.task or "", self.classify)
-        return asked(image, **options)
+        if self.spec.task == "detect":
+            return self.detect(image, **options)
+        return self.segment(image, **options) if self.spec.task == "segment" else self.classify(image, **options)
 
     def answers(
         self, pictures: Iterable[Picture], workers: int = 2, **options: Any
@@ -222,10 +224,12 @@ class Engine:
         how = self.spec.segmentation or SegmentationSpec()
         return Segmentation(mask, self.spec.labels, how.background, pixels, speed)
 
-    def _answer(self, image: Picture, size: tuple[int, int] | None, decoder: Callable[..., Answer]) -> Answer:
+    def _answer(
+        self, image: Picture, size: tuple[int, int] | None, decoder: Callable[..., Answer], reduced: bool = False
+    ) -> Answer:
         """Prepare, run, decode; with the milliseconds of each."""
         start = time.perf_counter()
-        pixels = read_image(image)
+        pixels = read_image(image, least_size(self.spec.input, size) if reduced else None)
         tensor = prepare(pixels, self.spec.input, size)
         prepared = time.perf_counter()
         outputs = self.run(tensor)

@@ -1,0 +1,116 @@
+"""The planes of a camera's or a decoder's frame."""
+
+from dataclasses import InitVar, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import BadValue, ShapeError
+from .array import as_numpy
+
+try:
+    from .._native import planes_to_rgb
+except ImportError:  # built without a compiler
+    planes_to_rgb = None  # type: ignore[assignment]
+
+Matrix = Literal["bt601", "bt709"]
+
+# weights of red and blue in the luma: ITU-R BT.601-7, 2.5.1; BT.709-6, 3.2
+_LUMA: dict[Matrix, tuple[float, float]] = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722)}
+
+
+@dataclass(frozen=True, eq=False)
+class Planes:
+    """A frame as cameras and decoders give it: light and colours apart, the colours in half the size.
+
+    It is a picture like any other: `prepare` makes a tensor of it in one pass.
+
+    Args:
+        luma: uint8 (H, W).
+        chroma: uint8 (ceil(H/2), ceil(W/2), 2), blue difference first, as NV12 has them; or, with `second`,
+            (ceil(H/2), ceil(W/2) ) of the blue difference alone, as I420 has them.
+        second: the plane of the red difference.
+        matrix: of the colours: ``bt601`` for standard definition and JPEG, ``bt709`` for high definition.
+        full_range: values from 0 to 255, as JPEG has them, and not from 16 to 235 (240).
+
+    Attributes:
+        blue: the blue difference, (ceil(H/2), ceil(W/2)).
+        red: the red difference.
+
+    Raises:
+        ShapeError: planes of other shapes or of another dtype.
+        BadValue: another matrix.
+
+    Source: ITU-R BT.601-7, BT.709-6; JFIF 1.02 for the full range.
+    """
+
+    luma: Any
+    chroma: InitVar[Any]
+    second: InitVar[Any] = None
+    matrix: Matrix = "bt601"
+    full_range: bool = False
+    blue: NDArray[np.uint8] = field(init=False)
+    red: NDArray[np.uint8] = field(init=False)
+
+    def __post_init__(self, chroma: Any, second: Any) -> None:
+        if self.matrix not in _LUMA:
+            raise BadValue(f"matrix={self.matrix!r}; {' or '.join(map(repr, _LUMA))} is required")
+        for name, plane in zip(("luma", "blue", "red"), _planes(self.luma, chroma, second), strict=True):
+            object.__setattr__(self, name, plane)
+
+    @property
+    def factors(self) -> tuple[float, ...]:
+        """Give black, light, chroma, then what red and blue differences add to red, take from green, add to blue."""
+        low, tall, wide = (0, 255, 255) if self.full_range else (16, 219, 224)
+        of_red, of_blue = _LUMA[self.matrix]
+        of_green = 1 - of_red - of_blue
+        from_red, from_blue = 2 * (1 - of_red), 2 * (1 - of_blue)
+        green = from_red * of_red / of_green, from_blue * of_blue / of_green
+        return low, 255 / tall, 255 / wide, from_red, *green, from_blue
+
+    def to_rgb(self, isa: str | None) -> NDArray[np.uint8]:
+        """Return the frame as uint8 (H, W, 3); each pixel takes the chroma of its square of two by two.
+
+        Args:
+            isa: instruction set of the compiled way; None: numpy's, the same bits.
+        """
+        if isa is None:
+            return self._by_numpy()
+        out = np.empty((*self.luma.shape, 3), np.uint8)
+        planes_to_rgb(self.luma, self.blue, self.red, out, factors=self.factors, isa=isa)
+        return out
+
+    def _by_numpy(self) -> NDArray[np.uint8]:
+        low, light_of, chroma_of, of_red, green_of_red, green_of_blue, of_blue = map(np.float32, self.factors)
+        height, width = self.luma.shape
+        light = (self.luma.astype(np.float32) - low) * light_of
+        b, r = (
+            ((plane.astype(np.float32) - 128) * chroma_of).repeat(2, 0).repeat(2, 1)[:height, :width]
+            for plane in (self.blue, self.red)
+        )
+        colors = np.stack(
+            (light + r * of_red, light - r * green_of_red - b * green_of_blue, light + b * of_blue), axis=-1
+        )
+        pixels: NDArray[np.uint8] = np.rint(colors.clip(0, 255)).astype(np.uint8)
+        return pixels
+
+
+def _planes(luma: Any, chroma: Any, second: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    y, first = as_numpy(luma), as_numpy(chroma)
+    both = [first[..., 0], first[..., 1]] if second is None and first.ndim == 3 and first.shape[2] == 2 else None
+    blue, red = both or [first, as_numpy(second) if second is not None else first[:0]]
+    halves = tuple(-(-side // 2) for side in y.shape)
+    if y.ndim != 2 or not y.size or {p.dtype for p in (y, blue, red)} != {np.dtype(np.uint8)}:
+        raise ShapeError(f"the luma is {y.shape} of {y.dtype}; uint8 planes, the luma (H, W), are required")
+    if blue.shape != halves or red.shape != halves:
+        shapes = [p.shape for p in (first, *(() if second is None else (red,)))]
+        raise ShapeError(
+            f"for a luma {y.shape} the chroma planes are {shapes}; one {(*halves, 2)} (NV12) or two {halves} "
+            f"(I420) are required"
+        )
+    if y.strides[1] != 1:
+        y = np.ascontiguousarray(y)
+    if blue.strides != red.strides or blue.strides[1] not in (1, 2) or both is None:
+        blue, red = np.ascontiguousarray(blue), np.ascontiguousarray(red)
+    return y, blue, red
