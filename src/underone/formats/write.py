@@ -20,7 +20,7 @@ from ..runtime import Engine, installed_backends
 from ..runtime.engine import open_engine
 from ..runtime.model_file import open_model
 from ..spec import ModelSpec
-from .explain import Dtype
+from .explain import Dtype, compare_and_explain
 from .forms import Form, of_engine, of_graph
 from .parity import Precision, compare_forms, precision_of, versions
 from .probes import FURTHER_SIZE, probes
@@ -134,14 +134,17 @@ def judge_onnx(content: bytes, name: str, reference: Form, dtype: Precision) -> 
     with ExitStack() as stack:
         engines = [stack.enter_context(engine) for engine in judges(content)]
         forms = [of_graph(integer_convolutions(graph)), *(of_engine(engine) for engine in engines)]
-        results = [compare_forms(form, reference, inputs, dtype) for form in forms]
+        rows, notes, drift = compare_and_explain(forms[0], reference, inputs, dtype)
+        for form in forms[1:]:
+            more, said = compare_forms(form, reference, inputs, dtype)
+            rows, notes = rows + more, notes + said
     one = inputs["zeros"].shape
     cost = count(graph, sizes={reference.spec.input.name: one})
     return Verdict(
         kind="export",
         subject=f"{name} ({dtype})",
         reference=f"{reference.spec.name} by {reference.by}",
-        comparisons=tuple(row for rows, _ in results for row in rows),
+        comparisons=tuple(rows),
         facts={
             SHA256: hashlib.sha256(content).hexdigest(),
             "bytes": len(content),
@@ -151,8 +154,9 @@ def judge_onnx(content: bytes, name: str, reference: Form, dtype: Precision) -> 
             "params": cost.params,
             "macs": cost.macs,
             "input_shape": list(one),
+            **drift,
         },
-        notes=tuple(dict.fromkeys(note for _, notes in results for note in notes)),
+        notes=tuple(dict.fromkeys(notes)),
         versions=versions([reference, *forms]),
     )
 
