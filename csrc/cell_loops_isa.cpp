@@ -1,5 +1,7 @@
 #include "cell_loops.h"
 
+#include <algorithm>
+
 #include "vectors.h"
 
 namespace underone::UNDERONE_ISA {
@@ -74,18 +76,20 @@ void affine(const Finish& finish, const char* in, const float* factor, const flo
   });
 }
 
+// Sixteen channels of all pixels, then the next: pixels are read side by side and their channels written at once (81 classes
+// of 6 boxes at 20x20, 10x10, …: 244 -> 190 us in float32, 174 -> 100 in bfloat16).
 template <class Cell>
 void channels_last(const char* in, size_t block, int channels, int width, float* out) {
-  for (int x = 0; x < width; x++, in += kCell)
-    for (int c = 0; c < channels; c += Cell::lanes) {
-      alignas(64) float lanes[Cell::lanes];
-      const typename Cell::Values v = Cell::load(in + size_t(c / Cell::lanes) * block);
-      for (int i = 0; i < Cell::parts; i++) write(lanes + 16 * i, v.v[i]);
-      const int count = channels - c < Cell::lanes ? channels - c : Cell::lanes;
-      if (Cell::parts == 1) std::memcpy(out, lanes, size_t(count) * 4);
-      else for (int j = 0; j < count; j++) out[j] = lanes[Cell::lane(j)];
-      out += count;
+  for (int c = 0; c < channels; c += 16) {
+    const char* cell = in + size_t(c / Cell::lanes) * block + c % Cell::lanes * (kCell / Cell::lanes);
+    float* to = out + c;
+    const int count = channels - c < 16 ? channels - c : 16;
+    for (int x = 0; x < width; x++, cell += kCell, to += channels) {
+      alignas(64) float sixteen[16];
+      write(count == 16 ? to : sixteen, Cell::in_order(cell));
+      if (count < 16) std::copy_n(sixteen, count, to);
     }
+  }
 }
 
 void pack(const float* in, size_t row, size_t column, int rows, int columns, float factor, float* out, int width) {

@@ -566,8 +566,8 @@ class Bfloat16Cells final : public Cells<Bfloat16> {
       Floats sum[4] = {read(packed.bias + 16 * n)};
       int i = 0;
       for (; i + 4 <= in; i += 4)
-        for (int u = 0; u < 4; u++) sum[u] += x[i + u] * widened(w + size_t(i + u) * 32);
-      for (; i < in; i++) sum[0] += x[i] * widened(w + size_t(i) * 32);
+        for (int u = 0; u < 4; u++) sum[u] += x[i + u] * Bfloat16::in_order(w + size_t(i + u) * 32);
+      for (; i < in; i++) sum[0] += x[i] * Bfloat16::in_order(w + size_t(i) * 32);
       const Floats total = apply(finish, (sum[0] + sum[1]) + (sum[2] + sum[3]));
       std::memcpy(y + 16 * n, &total, size_t(std::min(16, packed.out - 16 * n)) * 4);
     }
@@ -576,23 +576,14 @@ class Bfloat16Cells final : public Cells<Bfloat16> {
  private:
   const Products products;
 
-  static Floats widened(const char* p) {  // 16 bfloat16 in their own order
-    typedef uint16_t Halves __attribute__((vector_size(32)));
-    Halves h;
-    std::memcpy(&h, p, 32);
-    const Words w = __builtin_convertvector(h, Words) << 16;
-    Floats f;
-    std::memcpy(&f, &w, 64);
-    return f;
-  }
   static void narrow(Floats v, char* to) {  // 16 bfloat16 in their own order
     typedef uint16_t Halves __attribute__((vector_size(32)));
     const Halves h = __builtin_convertvector(Bfloat16::rounded(v) >> 16, Halves);
     std::memcpy(to, &h, 32);
   }
   static void spread(const char* cell, float* first, size_t step) {
-    write(first, widened(cell));
-    write(first + step, widened(cell + 32));
+    write(first, Bfloat16::in_order(cell));
+    write(first + step, Bfloat16::in_order(cell + 32));
   }
   // Rounds 16 channels of every pixel into half a cell of its place.
   static void gather(const Product& c, int half, const float* result) {
@@ -601,7 +592,7 @@ class Bfloat16Cells final : public Cells<Bfloat16> {
     for (int p = 0; p < c.pixels; p++) {
       const size_t at = (block + c.place[p]) * kCell + half % 2 * 32;
       Floats v = read(result + size_t(p) * 16);
-      if (c.added) v += widened(c.added + at);
+      if (c.added) v += Bfloat16::in_order(c.added + at);
       narrow(clamp(v, low, high), c.out + at);
     }
   }

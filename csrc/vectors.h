@@ -125,6 +125,7 @@ struct Float32 {
   struct Values { Floats v[1]; };
   static int lane(int channel) { return channel; }  // where a channel stands among the floats of Values
   static Values load(const void* p) { return {{read(p)}}; }
+  static Floats in_order(const char* p) { return read(p); }  // 16 channels
   static void save(void* p, const Values& x) { write(p, x.v[0]); }
 };
 
@@ -140,6 +141,15 @@ struct Bfloat16 {
     Values x;
     std::memcpy(&x.v[0], &even, 64), std::memcpy(&x.v[1], &odd, 64);
     return x;
+  }
+  static Floats in_order(const char* p) {
+    typedef uint16_t Halves __attribute__((vector_size(32)));
+    Halves h;
+    std::memcpy(&h, p, 32);
+    const Words w = __builtin_convertvector(h, Words) << 16;
+    Floats f;
+    std::memcpy(&f, &w, 64);
+    return f;
   }
   static Words rounded(Floats f) {  // to the nearest, ties to even; NaN stays NaN
     Words u;
