@@ -51,7 +51,7 @@ def _half_drift(graph: Graph, probe: str, array: Array) -> tuple[dict[str, JsonV
     }
     if not drift.overflows:
         return facts, []
-    return facts, [f"on {probe!r} {len(drift.overflows)} tensors overflow in float16: {_listed(drift.overflows)}"]
+    return facts, [f"on {probe!r} {len(drift.overflows)} tensors overflow in float16: {listed(drift.overflows)}"]
 
 
 def _parting(graph: Graph | None, want: Form, probe: str, array: Array, dtype: Precision) -> list[str]:
@@ -61,6 +61,7 @@ def _parting(graph: Graph | None, want: Form, probe: str, array: Array, dtype: P
     return [f"on {probe!r} the first tensor that differs is {first}"] if first else []
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Name the first few, and say how many more there are."""
     more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
     return ", ".join(names[:_MOST_NAMES]) + more

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ...graph import Graph
+from ..explain import listed
 from .whole import is_table
 
 _TYPED = "coremltools' guide, Typed Execution"
 _LAYERS = "github.com/hollance/neural-engine, unsupported-layers.md, which calls it incomplete"
 _RANGE = "an engineer of Apple, developer.apple.com/forums/thread/724930"
-_MOST_NAMES = 3  # of nodes in one sentence
 
 
 class _Rule(NamedTuple):
@@ -50,9 +50,4 @@ _RULES = (
 def off_the_neural_engine(graph: Graph, dtype: str) -> list[str]:
     """Say what of a network is known not to run on the Neural Engine, a sentence for each rule that finds something."""
     found = ((rule.finds(graph, dtype), rule) for rule in _RULES)
-    return [f"Neural Engine: {_listed(names)}: {rule.says} ({rule.source})" for names, rule in found if names]
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return ", ".join(repr(name) for name in names[:_MOST_NAMES]) + more
+    return [f"Neural Engine: {listed(names)}: {rule.says} ({rule.source})" for names, rule in found if names]
