@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from underone.quantization.scheme import Range
-from underone.training.rounding import log_ends, range_of, rounded, whole_weight
+from underone.training.rounding import log_ends, range_of, rounded, whole_bias, whole_weight
 
 SPANS = [Range(0.0, 6.0), Range(-5.0, 20.5), Range(-3.0, 0.0), Range(0.0, 0.0)]
 
@@ -63,3 +63,11 @@ def test_weights_are_whole_in_steps_of_their_output(axis):
     inside = whole.detach() - (weight / steps).detach() * (whole.detach().abs() < 127)  # LSQ, equation 3
     by_step = (gradient * inside).sum([a for a in range(4) if a != axis]) * step
     torch.testing.assert_close(log_step.grad, by_step, rtol=1e-3, atol=1e-5)
+
+
+def test_bias_is_whole_in_steps_of_the_products():
+    bias, step = torch.tensor([0.10042, -0.3711]).requires_grad_(), torch.tensor([0.01, 0.02]).reshape(2, 1, 1, 1)
+    found = whole_bias(bias, step, Range(0.0, 25.5))  # steps of 0.1: products of 0.001 and 0.002
+    assert found.tolist() == pytest.approx([0.1, -0.372], abs=1e-6)
+    found.sum().backward()
+    assert bias.grad.tolist() == [1, 1]

@@ -5,6 +5,8 @@ they give then shares a range with the others. Ding et al. describe it for RepVG
 al. what it costs in int8 (arXiv 2212.01593).
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -28,7 +30,8 @@ def channels_apart(model: nn.Module) -> Tensor:
     Raises:
         BadValue: the network has no such block.
     """
-    kernels = [m.folded_kernel() for m in model.modules() if hasattr(m, "folded_kernel")]
+    blocks: list[Any] = [module for module in model.modules() if hasattr(module, "folded_kernel")]
+    kernels = [block.folded_kernel() for block in blocks]
     if not kernels:
         raise BadValue("range_penalty is for networks whose blocks fold; this one has none: leave it out")
     return torch.stack([_apart(kernel.weight) for kernel in kernels]).sum()
