@@ -139,8 +139,11 @@ def test_a_quantised_layer_gives_its_rounded_tensor():
     graph = file(["body.0", "body.1", "head"])
     scale = {"s": np.array(0.1, np.float32), "z": np.array(0, np.uint8)}
     rounding = (Node("QuantizeLinear", ("b", "s", "z"), ("q",)), Node("DequantizeLinear", ("q", "s", "z"), ("d",)))
-    head = replace(graph.nodes[2], inputs=("d", *graph.nodes[2].inputs[1:]))
-    quantised = replace(graph, nodes=(*graph.nodes[:2], *rounding, head), constants={**graph.constants, **scale})
+    scale["v8"] = np.ones((4, 4, 1, 1), np.uint8)
+    weight = Node("DequantizeLinear", ("v8", "s", "z"), ("v/float",))
+    head = replace(graph.nodes[2], inputs=("d", "v/float"))
+    nodes = (*graph.nodes[:2], *rounding, weight, head)
+    quantised = replace(graph, nodes=nodes, constants={**graph.constants, **scale})
     assert find_layers(quantised) == {"body.0": "a", "body.1": "d", "body": "d", "head": "y"}
 
 

@@ -27,7 +27,7 @@ def find_layers(graph: Graph) -> dict[str, str]:
     readers = _readers(graph, places)
     found: dict[str, str] = {}
     for node, place in zip(graph.nodes, places, strict=True):
-        for layer in _paths(place):
+        for layer in _paths(place) if set(node.inputs) - graph.constants.keys() else ():  # weights are no layers
             leaving = [t for t in node.outputs if any(not _is_inside(by, layer) for by in readers[t])]
             if leaving and dtypes[leaving[-1]] in _FLOATS and (layer == leaving[-1] or layer not in dtypes):
                 found.pop(layer, None)  # the order is that of the last tensor
