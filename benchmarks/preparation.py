@@ -1,4 +1,7 @@
-"""What preparation costs: our compiled pass, our Pillow path and torchvision's transform; then whole folders of JPEGs.
+"""What preparation costs: our compiled pass, our Pillow path and torchvision's transform; then JPEG files.
+
+These are the folder's, and a photograph enlarged to 12 megapixels, which is also decoded at a part of its size. Then
+the planes of a video frame, into a tensor that is there already.
 
     python benchmarks/preparation.py [FOLDER [MODEL.onnx]]
 
@@ -27,12 +30,13 @@ from underone.bench import Record, ratio, write_records
 from underone.bench.record import Protocol
 from underone.errors import ParityFailed
 from underone.files import make_folder
-from underone.image import Picture, photographs, prepare, read_image, resample
+from underone.image import Picture, Planes, photograph, photographs, prepare, read_image, resample
 from underone.spec import IMAGENET_PREPARATION, InputSpec
 
 RESULTS = Path(__file__).with_name("preparation")
 ROUNDS, PASSES = 15, 2  # passes over the folder in one round
 WORKERS = 2
+FEWEST = 60  # pictures of a pass to answers; a smaller folder is gone through several times
 
 Tensor = NDArray[np.float32]
 SPEC = InputSpec(shape=(1, 3, 224, 224), preparation=IMAGENET_PREPARATION)
@@ -80,6 +84,34 @@ DECODED = {
 FROM_FILE = {"native": with_underone, "pillow": with_pillow, "torchvision": with_torchvision}
 
 
+FROM_LARGE = {
+    "native": with_underone,
+    "native reduced": lambda content: prepare(content, SPEC, reduced=True),
+    "torchvision": with_torchvision,
+}
+
+
+def enlarged(content: bytes) -> bytes:
+    """Return a photograph as a file of 12 megapixels, as cameras of phones write them."""
+    file = io.BytesIO()
+    Image.open(io.BytesIO(content)).convert("RGB").resize((4000, 3000)).save(file, "jpeg", quality=90)
+    return file.getvalue()
+
+
+def frames() -> dict[str, Callable[[None], Tensor]]:
+    """Return ways from the planes of a frame to the tensor: in one pass, and by way of the whole RGB picture."""
+    pixels = Image.fromarray(photograph()).resize((640, 480)).convert("YCbCr")
+    y, blue, red = (np.asarray(band) for band in pixels.split())
+    planes = Planes(y, np.dstack([blue[::2, ::2], red[::2, ::2]]), full_range=True)
+    if not np.array_equal(prepare(planes, SPEC), prepare(read_image(planes), SPEC)):
+        raise ParityFailed("the tensor of the planes differs from that of their RGB")
+    out = np.empty(SPEC.shape, np.float32)
+    return {
+        "native": lambda _: prepare(planes, SPEC, out=out),
+        "by way of RGB": lambda _: prepare(read_image(planes), SPEC, out=out),
+    }
+
+
 def check(calls: dict[str, Callable[[bytes], Tensor]], files: Sequence[bytes]) -> None:
     for number, content in enumerate(files):
         wanted = np.asarray(calls["torchvision"](content)).reshape(1, 3, 224, 224)
@@ -96,14 +128,14 @@ def measured(passes: dict[str, Callable[[], object]], pictures: int, what: str, 
     return in_turns(timed, protocol, ROUNDS, PASSES, ("pillow", "torch"), model=what, threads=threads)
 
 
-def to_answers(files: Sequence[bytes], model: str, backend: str, precision: str) -> Callable[[], object]:
+def to_answers(files: Sequence[bytes], model: str, backend: str, precision: str, reduced: bool) -> Callable[[], object]:
     """Classify the folder on `WORKERS` threads, each with an engine of one thread: ours by `Engine.answers`.
 
     The peer reads with Pillow, prepares with torchvision and runs onnxruntime.
     """
     net = uo.load(model, backend, threads=1, precision=precision)
     if backend == "native":
-        return lambda: [answer.top(1) for answer in net.answers(files, WORKERS)]
+        return lambda: [answer.top(1) for answer in net.answers(files, WORKERS, reduced=reduced)]
     nets = [net, *(net.clone() for _ in range(WORKERS - 1))]
     pool = ThreadPoolExecutor(WORKERS)
 
@@ -141,9 +173,15 @@ def main() -> None:
     for what, calls in (("decoded pictures", DECODED), ("JPEG files", FROM_FILE)):
         check(calls, files)
         report(measured({name: over(files, call) for name, call in calls.items()}, len(files), what, 1))
+    large = [enlarged(files[0])]
+    check({name: call for name, call in FROM_LARGE.items() if name != "native reduced"}, large)
+    report(measured({name: over(large, call) for name, call in FROM_LARGE.items()}, 1, "12 megapixel JPEG file", 1))
+    report(measured({name: over([None], call) for name, call in frames().items()}, 1, "NV12 640x480", 1))
     if model is not None:
+        files = files * -(-FEWEST // len(files))
         rows = [("native", "bfloat16"), ("native", "float32"), ("onnxruntime", "float32")]
-        passes = {f"{engine} {precision}": to_answers(files, model, engine, precision) for engine, precision in rows}
+        passes = {f"{engine} {how}": to_answers(files, model, engine, how, False) for engine, how in rows}
+        passes["native bfloat16 reduced"] = to_answers(files, model, "native", "bfloat16", True)
         report(measured(passes, len(files), "JPEG files to answers", WORKERS))
 
 
