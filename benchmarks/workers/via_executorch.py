@@ -7,17 +7,11 @@ from serve import serve
 
 
 def convert(path):
-    import torch
-    from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
-    from executorch.exir import to_edge_transform_and_lower
-    from graph_module import GraphModule
-
     target = Path(path).with_suffix(".pte")
     if not target.exists():
-        module = GraphModule(path).eval()
-        program = torch.export.export(module, (module.image(),))
-        lowered = to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()])
-        target.write_bytes(lowered.to_executorch().buffer)
+        from underone.formats.executorch.worker import write
+
+        write(Path(path), target)
     return target
 
 
