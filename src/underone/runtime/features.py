@@ -18,7 +18,8 @@ from .engine import Engine
 
 _LARGEST = 1 << 32  # bytes of all features together
 _HEADER = re.compile(
-    rb"\x93NUMPY\x01\x00..\{'descr': '(<f[248]|<U\d{1,6})', 'fortran_order': False, 'shape': \(([\d, ]{0,200})\), \} *\n",
+    rb"\x93NUMPY\x01\x00..\{'descr': '(<f[248]|<U\d{1,6})', 'fortran_order': False, "
+    rb"'shape': \(([\d, ]{0,200})\), \} *\n",
     re.DOTALL,
 )
 _FILES, _NETWORK = "files", "network"  # entries of the file beside those of the layers
