@@ -106,6 +106,14 @@ def test_export_of_a_checkpoint_runs(capsys, folder, tmp_path):
     assert (tmp_path / "half.onnx").stat().st_size < 0.6 * (tmp_path / "a.onnx").stat().st_size
 
 
+def test_export_with_small_weights_says_so(capsys, folder, tmp_path):
+    pytest.importorskip("ai_edge_litert")
+    out = run(capsys, "export", folder / "net.onnx", "-o", tmp_path / "a.tflite", "--weights", "int8").out
+    assert "  weights: int8" in out
+    err = run(capsys, "export", folder / "net.onnx", "-o", tmp_path / "b.tflite", "--target", "iOS17", code=1).err
+    assert "target='iOS17': LiteRT has no targets; Core ML has" in err
+
+
 def test_export_to_an_unknown_format_is_one_line(capsys, folder, tmp_path):
     err = run(capsys, "export", folder / "weights.pth", "-o", tmp_path / "a.caffe", code=1).err
     assert err.startswith("error: unknown format '.caffe'.")
