@@ -567,8 +567,8 @@ def train(
     `underone train finetune epochs=8 --data photos -o runs/photos`
 
     Args:
-        recipe: name of a recipe (for classes finetune, scratch, distill, mobileone_in1k, mobilenet_v2_in1k; for objects
-            finetune_detection, ssdlite_voc, ssdlite320_mobileone_coco; for masks finetune_segmentation,
+        recipe: name of a recipe (for classes finetune, scratch, distill, quantize, mobileone_in1k, mobilenet_v2_in1k;
+            for objects finetune_detection, ssdlite_voc, ssdlite320_mobileone_coco; for masks finetune_segmentation,
             deeplabv3_mobileone_voc, deeplabv3_mobileone_ade20k; with _smoke for a try of seconds), or the recipe.yaml
             of a run.
         changes: key=value of the recipe, for example model=mobileone_s0 lr=0.05.
