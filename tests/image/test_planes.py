@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from underone.image import Planes, prepare, read_image
-from underone.image.isa import ISAS
-from underone.image.resample import Cut, resample_compiled, resample_planes
+from underone.image.resample import ISAS, Cut, resample_compiled, resample_planes, rgb_of
 from underone.spec import IMAGENET_PREPARATION, InputSpec
 
 NORMAL = IMAGENET_PREPARATION
@@ -28,7 +27,7 @@ def frame(height, width, kind="NV12", **how):
 def test_compiled_colours_are_numpys(isa, kind, matrix, full_range):
     for size in ((1, 1), (2, 3), (37, 51), (64, 100)):
         planes = frame(*size, kind, matrix=matrix, full_range=full_range)
-        np.testing.assert_array_equal(planes.to_rgb(isa), planes.to_rgb(None))
+        np.testing.assert_array_equal(rgb_of(planes, isa), planes.to_rgb())
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -43,7 +42,7 @@ def test_tensor_is_that_of_the_rgb(isa, color, size):
             shape = (1, 32, 41, channels) if channels_last else (1, channels, 32, 41)
             got, wanted = np.empty(shape, np.float32), np.empty(shape, np.float32)
             resample_planes(planes, cut, tables, got, channels_last, isa)
-            resample_compiled(planes.to_rgb(None), cut, tables, wanted, channels_last, isa)
+            resample_compiled(planes.to_rgb(), cut, tables, wanted, channels_last, isa)
             np.testing.assert_array_equal(got, wanted)
 
 
@@ -52,12 +51,11 @@ def test_tensor_is_that_of_the_rgb(isa, color, size):
 def test_prepare_takes_planes_as_any_picture(monkeypatch, interpolation, compiled):
     planes = frame(90, 120)
     spec = InputSpec(shape=(1, 3, 32, 32), preparation=NORMAL.model_copy(update={"interpolation": interpolation}))
-    wanted = prepare(planes.to_rgb(None), spec)
+    wanted = prepare(planes.to_rgb(), spec)
     if not compiled:
-        for module in ("resample", "prepare", "read"):
-            monkeypatch.setattr(sys.modules[f"underone.image.{module}"], "ISAS", [])
+        monkeypatch.setattr(sys.modules["underone.image.resample"], "ISAS", [])
     np.testing.assert_array_equal(prepare(planes, spec), wanted)
-    np.testing.assert_array_equal(read_image(planes), planes.to_rgb(None))
+    np.testing.assert_array_equal(read_image(planes), planes.to_rgb())
 
 
 def test_a_decoders_frame_is_a_picture():

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from ..errors import ShapeError
 
+Pixels = NDArray[np.uint8]  # (H, W, 3) RGB
+
 
 def as_numpy(array: Any) -> NDArray[Any]:
     """Return what speaks DLPack or the array interface as an array on the same memory.

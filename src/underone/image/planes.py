@@ -7,12 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BadValue, ShapeError
-from .array import as_numpy
-
-try:
-    from .._native import planes_to_rgb
-except ImportError:  # built without a compiler
-    planes_to_rgb = None  # type: ignore[assignment]
+from .array import Pixels, as_numpy
 
 Matrix = Literal["bt601", "bt709"]
 
@@ -69,19 +64,8 @@ class Planes:
         green = from_red * of_red / of_green, from_blue * of_blue / of_green
         return low, 255 / tall, 255 / wide, from_red, *green, from_blue
 
-    def to_rgb(self, isa: str | None) -> NDArray[np.uint8]:
-        """Return the frame as uint8 (H, W, 3); each pixel takes the chroma of its square of two by two.
-
-        Args:
-            isa: instruction set of the compiled way; None: numpy's, the same bits.
-        """
-        if isa is None:
-            return self._by_numpy()
-        out = np.empty((*self.luma.shape, 3), np.uint8)
-        planes_to_rgb(self.luma, self.blue, self.red, out, factors=self.factors, isa=isa)
-        return out
-
-    def _by_numpy(self) -> NDArray[np.uint8]:
+    def to_rgb(self) -> Pixels:
+        """Return the frame as uint8 (H, W, 3); each pixel takes the chroma of its square of two by two."""
         low, light_of, chroma_of, of_red, green_of_red, green_of_blue, of_blue = map(np.float32, self.factors)
         height, width = self.luma.shape
         light = (self.luma.astype(np.float32) - low) * light_of
@@ -92,7 +76,7 @@ class Planes:
         colors = np.stack(
             (light + r * of_red, light - r * green_of_red - b * green_of_blue, light + b * of_blue), axis=-1
         )
-        pixels: NDArray[np.uint8] = np.rint(colors.clip(0, 255)).astype(np.uint8)
+        pixels: Pixels = np.rint(colors.clip(0, 255)).astype(np.uint8)
         return pixels
 
 

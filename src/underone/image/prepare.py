@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from ..errors import BadValue, ShapeError
 from ..spec import InputSpec, Preparation
 from .between import resample_between
-from .isa import ISAS
 from .planes import Planes
 from .read import Picture, read_image
 from .resample import Cut, Size, Tables, resample, resample_planes
@@ -56,7 +55,7 @@ def prepare(
     out = np.empty(shape, dtype) if out is None else _checked(out, shape, dtype)
     tensor = out if dtype == np.float32 else np.empty(shape, np.float32)
     tables = _tables(how.range, how.mean, how.std)
-    if isinstance(image, Planes) and ISAS and how.interpolation != "bilinear_corner":
+    if isinstance(image, Planes) and how.interpolation != "bilinear_corner":
         resample_planes(image, _cut(image.luma.shape, target, how), tables, tensor, channels_last)
     else:
         pixels = read_image(image, _box(target, how) if reduced else None)

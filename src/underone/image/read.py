@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ..errors import BadFile, BadValue, ShapeError
-from .isa import ISAS, chosen_isa
+from .array import Pixels as Pixels
 from .planes import Planes
+from .resample import rgb_of
 
-Pixels = NDArray[np.uint8]  # (H, W, 3) RGB
 Picture = str | PathLike[str] | bytes | IO[bytes] | Image.Image | NDArray[Any] | Planes
 
 
@@ -47,7 +47,7 @@ def read_image(source: Picture, least: tuple[int, int] | None = None) -> Pixels:
     if isinstance(source, Image.Image):
         return _decode(source, "the picture")
     if isinstance(source, Planes):
-        return source.to_rgb(chosen_isa() if ISAS else None)
+        return rgb_of(source)
     if type(source).__module__.startswith("av."):
         return _from_array(cast(Any, source).to_ndarray(format="rgb24"))
     file, name = _open(source)

@@ -8,16 +8,19 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image
 
-from .isa import ISAS, chosen_isa
+from ..settings import isa as wanted_isa
+from .array import Pixels
 from .planes import Planes
-from .read import Pixels
 
 try:
+    from .._native import isas, planes_to_rgb
     from .._native import prepare as compiled
     from .._native import prepare_planes as compiled_planes
     from .._native import resize as compiled_resize
+
+    ISAS = [isa for isa in isas() if isa != "amx"]  # that the pass is built for and this processor has, the best first
 except ImportError:  # built without a compiler
-    assert not ISAS
+    ISAS = []
 
 Size = tuple[int, int]  # (height, width)
 Tables = NDArray[np.float32]  # (C, 256): the value of each byte in each channel
@@ -87,7 +90,10 @@ def resample_compiled(
 def resample_planes(
     planes: Planes, cut: Cut, tables: Tables, out: NDArray[np.float32], channels_last: bool, isa: str | None = None
 ) -> None:
-    """Do what `resample_compiled` does to the RGB of a frame, a few rows of which exist at a time."""
+    """Do what `resample` does to the RGB of a frame; compiled, a few rows of it exist at a time."""
+    if not ISAS:
+        resample_pillow(planes.to_rgb(), cut, tables, out, channels_last)
+        return
     height, width = planes.luma.shape
     compiled_planes(
         planes.luma,
@@ -146,6 +152,21 @@ def resize_bytes_pillow(pixels: Pixels, mirrored: bool, out: NDArray[np.uint8]) 
     """Do what `resize_bytes` does by Pillow's resize."""
     resized = np.asarray(Image.fromarray(pixels).resize((out.shape[2], out.shape[1]), _FILTERS["bilinear"]))
     out[...] = (resized[:, ::-1] if mirrored else resized).transpose(2, 0, 1)  # (H, W, 3) → (3, H, W)
+
+
+def rgb_of(planes: Planes, isa: str | None = None) -> Pixels:
+    """Return a frame as uint8 (H, W, 3); compiled, with one of `ISAS`, where that is built: the same bits."""
+    if not ISAS:
+        return planes.to_rgb()
+    out = np.empty((*planes.luma.shape, 3), np.uint8)
+    planes_to_rgb(planes.luma, planes.blue, planes.red, out, factors=planes.factors, isa=isa or chosen_isa())
+    return out
+
+
+def chosen_isa() -> str:
+    """Name the instruction set that pictures are worked on with, one of `ISAS`."""
+    wanted = wanted_isa()
+    return wanted if wanted in ISAS else ISAS[0]  # amx is for products of matrices alone
 
 
 def _columns_first(height: int, width: int, new_height: int, new_width: int) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..image.isa import chosen_isa
+from ..image.resample import chosen_isa
 
 compiled: Callable[..., None] | None
 try:
@@ -75,7 +75,7 @@ def enlarge_classes(maps: Array, size: Size, seen: Size, alignment: Alignment) -
 
 
 def enlarge_compiled(maps: Array, rows: Places, columns: Places, result: Array, isa: str | None = None) -> None:
-    """Write the class that wins at each pixel; `isa` is one of `image.isa.ISAS`."""
+    """Write the class that wins at each pixel; `isa` is one of `image.resample.ISAS`."""
     assert compiled is not None
     compiled(
         np.ascontiguousarray(maps, np.float32),
