@@ -14,7 +14,7 @@ from ..graph.layout_rules import resize as resize_shape
 from ..graph.layout_rules import slice_parts
 from ..graph.numpy_resize import axis_weights
 from ..graph.ops import attributes
-from ..graph.shape_rules import window_pads, window_sizes
+from ..graph.shape_rules import reached_pads, window_pads
 
 Attrs = Mapping[str, Any]
 Operator = Callable[..., Any]
@@ -152,14 +152,8 @@ def _pad(x: Tensor, pairs: Pairs, value: float = 0.0) -> Tensor:
 def _pool_pads(a: Attrs, x: Tensor) -> tuple[Pairs, Pairs]:
     """Return the pads of a pool, and how far ceil_mode lets the last window reach beyond them."""
     sizes, kernel = tuple(x.shape[2:]), tuple(a["kernel_shape"])
-    pads, counts = window_pads(sizes, kernel, a), window_sizes(sizes, kernel, a)
-    reach = [
-        (0, max(0, (count - 1) * s + d * (k - 1) + 1 - (size + before + after)))
-        for count, s, d, k, size, (before, after) in zip(
-            counts, a["strides"], a["dilations"], kernel, sizes, pads, strict=True
-        )
-    ]
-    return pads, reach
+    pads, far = window_pads(sizes, kernel, a), reached_pads(sizes, kernel, a)
+    return pads, [(0, end - after) for (_, after), (_, end) in zip(pads, far, strict=True)]
 
 
 def _outside(mode: str, size: int, before: int, after: int) -> Tensor:

@@ -31,6 +31,7 @@ CASES = [
     ("Conv", [draw(6, 4, 3, 3)], {"strides": (2, 2), "auto_pad": "SAME_LOWER"}, PICTURE),
     ("ConvTranspose", [draw(4, 3, 3, 3), draw(6)], WINDOW | {"group": 2, "output_padding": (1, 0)}, PICTURE),
     ("Gemm", [draw(6, 5), draw(5)], {}, (3, 6)),
+    ("Gemm", [draw(6, 5), draw(1, 5)], {}, (3, 6)),
     ("Gemm", [draw(5, 6), draw(5)], {"transB": 1, "beta": 0.5}, (3, 6)),
     ("MatMul", [draw(6, 5)], {}, (2, 3, 6)),
     ("BatchNormalization", [draw(4), draw(4), draw(4), abs(draw(4))], {"epsilon": 1e-3}, PICTURE),

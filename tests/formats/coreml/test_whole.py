@@ -165,6 +165,10 @@ def test_scales_that_mil_does_not_have_are_refused(tmp_path):
     without = replace(graph, nodes=tuple(replace(n, inputs=n.inputs[:2]) for n in graph.nodes))
     with pytest.raises(Unsupported, match=r"one without a zero point, cannot be written for Core ML"):
         write_package(without, tmp_path / "a.mlpackage", "float32")
+    weight = {**graph.constants, "few": np.ones((1, 4), np.uint8)}
+    packed = Graph((replace(without.nodes[1], inputs=("few", "scale")),), values[:1], values[1:], weight)
+    with pytest.raises(Unsupported, match=r"one without a zero point, cannot be written for Core ML"):
+        write_package(packed, tmp_path / "a.mlpackage", "float32")
 
 
 def test_what_falls_off_the_neural_engine_is_said(tmp_path):

@@ -15,7 +15,7 @@ from underone.foreign.bounded import open_file
 from underone.foreign.from_tflite.model_file import parse
 from underone.formats import read_back
 from underone.formats.litert import of_tflite, whole, write_tflite
-from underone.graph import Graph, Node, Value, run_reference, to_onnx
+from underone.graph import Graph, Node, Value, infer_shapes, run_reference, to_onnx
 from underone.graph.integer_form import integer_convolutions
 from underone.graph.reference import run_nodes
 from underone.quantization.layers import layers_of
@@ -197,6 +197,73 @@ def test_weight_with_several_zero_points_is_refused(tmp_path):
     graph = Graph(nodes, (Value("image", (1, 4)),), (Value("result", (1, 2)),), constants)
     with pytest.raises(Unsupported, match="a weight with several zero points cannot be written for LiteRT"):
         write_tflite(graph, tmp_path / "a.tflite", "float32")
+
+
+def rounded(source, name, step):
+    """Give the two nodes that round a tensor and read it again, and their constants."""
+    constants = {f"{name}/step": np.float32(step), f"{name}/zero": np.int8(3)}
+    whole_numbers = f"{name}/whole"
+    nodes = [
+        Node("QuantizeLinear", (source, *constants), (whole_numbers,), {}, whole_numbers),
+        Node("DequantizeLinear", (whole_numbers, *constants), (name,), {}, name),
+    ]
+    return nodes, constants
+
+
+def in_litert_and_here(tmp_path, nodes, outputs, constants, shape=(1, 4, 3, 3)):
+    """Give the outputs of LiteRT and of the interpreter on noise."""
+    graph = Graph(tuple(nodes), (Value("image", shape),), tuple(Value(n, ()) for n in outputs), constants)
+    shapes = {n: kind.shape for n, kind in infer_shapes(graph).items()}
+    made = tuple(OutputSpec(name=n, shape=shapes[n]) for n in outputs)
+    spec = ModelSpec(inputs=(InputSpec(shape=shape),), outputs=made)
+    graph = replace(graph, outputs=tuple(Value(n, shapes[n]) for n in outputs), spec=spec)
+    write_tflite(graph, tmp_path / "a.tflite", "float32")
+    given = {"image": np.random.default_rng(0).standard_normal(shape).astype(np.float32)}
+    return of_tflite(tmp_path / "a.tflite", spec).run(given), run_reference(graph, given)
+
+
+@pytest.mark.parametrize(("op", "attrs"), [("Add", {}), ("Mul", {}), ("Concat", {"axis": 1})])
+def test_constant_of_whole_numbers_is_what_it_stands_for(tmp_path, op, attrs):
+    """Both behind a rounded tensor and first."""
+    nodes, constants = rounded("image", "rounded", 0.05)
+    whole_numbers = np.random.default_rng(1).integers(-127, 128, (1, 4, 1, 3)).astype(np.int8)
+    constants |= {"few": np.repeat(whole_numbers, 3, 2), "few/step": np.float32(0.02), "few/zero": np.int8(-4)}
+    nodes += [
+        Node("DequantizeLinear", ("few", "few/step", "few/zero"), ("real",), {}, "real"),
+        Node(op, ("rounded", "real"), ("behind",), attrs, "behind"),
+        Node(op, ("real", "rounded"), ("first",), attrs, "first"),
+    ]
+    got, want = in_litert_and_here(tmp_path, nodes, ("behind", "first"), constants)
+    for name, array in want.items():
+        assert difference(got[name], array)[0] < 1e-11
+
+
+def test_bounds_of_whole_numbers_are_in_their_scale(tmp_path):
+    nodes, constants = rounded("image", "in", 0.05)
+    after, more = rounded("within", "out", 0.05)
+    nodes += [Node("Clip", ("in",), ("within",), {"min": -0.5, "max": 1.2}, "within"), *after]
+    got, want = in_litert_and_here(tmp_path, nodes, ("out",), constants | more)
+    assert difference(got["out"], want["out"])[0] < 1e-11
+    made = Counter(operator.op for operator in parse(open_file(tmp_path / "a.tflite")).operators)
+    assert made == {"QUANTIZE": 1, "MAXIMUM": 1, "MINIMUM": 1, "DEQUANTIZE": 1}
+
+
+def test_activation_is_not_fused_where_rounded_numbers_are_read_twice(tmp_path):
+    nodes, constants = rounded("image", "in", 0.05)
+    after, more = rounded("a", "once", 0.1)
+    weight = np.random.default_rng(1).integers(-127, 128, (4, 4, 1, 1)).astype(np.int8)
+    constants |= more | {"w": weight, "w/step": np.float32(0.01), "w/zero": np.int8(0)}
+    nodes += [
+        Node("DequantizeLinear", ("w", "w/step", "w/zero"), ("real",), {}, "real"),
+        Node("Conv", ("in", "real"), ("a",), {}, "a"),
+        *after,
+        replace(after[1], outputs=("again",), name="again"),
+        Node("Relu", ("once",), ("positive",), {}, "positive"),
+        Node("Add", ("again", "again"), ("twice",), {}, "twice"),
+    ]
+    got, want = in_litert_and_here(tmp_path, nodes, ("positive", "twice"), constants)
+    for name, array in want.items():
+        np.testing.assert_allclose(got[name], array, atol=0.201)  # a sum in the middle of two steps goes either way
 
 
 def test_weight_of_whole_numbers_alone_stays_small(tmp_path):

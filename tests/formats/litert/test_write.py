@@ -16,7 +16,7 @@ from underone.formats import litert, read_back
 from underone.formats.litert import of_tflite, write_tflite
 from underone.formats.litert.operators import OPERATORS
 from underone.graph import Graph, Node, Value, run_reference, to_onnx
-from underone.spec import IMAGENET_PREPARATION
+from underone.spec import IMAGENET_PREPARATION, InputSpec, ModelSpec, OutputSpec
 
 RNG = np.random.default_rng(0)
 PICTURE = (1, 4, 7, 6)
@@ -36,6 +36,7 @@ CASES = [
     ("Conv", [draw(4, 1, 3, 3), draw(4)], {"group": 4, "strides": (2, 2), "pads": (1, 1, 1, 1)}, PICTURE),
     ("Conv", [draw(8, 1, 3, 3)], {"group": 4}, PICTURE),
     ("Gemm", [draw(6, 5), draw(5)], {}, (3, 6)),
+    ("Gemm", [draw(6, 5), draw(1, 5)], {}, (3, 6)),
     ("Gemm", [draw(5, 6), draw(5)], {"transB": 1, "beta": 0.5}, (3, 6)),
     ("Softmax", [], {"axis": 1}, PICTURE),
     ("Softmax", [], {"axis": -1}, (3, 6)),
@@ -107,6 +108,26 @@ def test_activations_are_fused_and_padding_is_tensorflows(tmp_path, two_heads):
     assert "TRANSPOSE" not in kinds
     assert "PADV2" not in kinds
     assert next(o.option(3, "<b") for o in operators if o.op == "CONV_2D") == 3  # RELU6
+
+
+def test_activation_is_not_fused_where_others_read_by_another_name(tmp_path):
+    nodes = (
+        Node("Conv", ("image", "weight"), ("a",), {}, "a"),
+        Node("Transpose", ("a",), ("b",), {"perm": (0, 2, 3, 1)}, "b"),
+        Node("Relu", ("b",), ("positive",), {}, "positive"),
+        Node("Add", ("a", "a"), ("twice",), {}, "twice"),
+    )
+    shapes = {"positive": (1, 7, 6, 4), "twice": PICTURE}
+    spec = ModelSpec(
+        inputs=(InputSpec(shape=PICTURE),), outputs=tuple(OutputSpec(name=n, shape=s) for n, s in shapes.items())
+    )
+    values = tuple(Value(n, s) for n, s in shapes.items())
+    graph = Graph(nodes, (Value("image", PICTURE),), values, {"weight": draw(4, 4, 1, 1)}, spec)
+    write_tflite(graph, tmp_path / "a.tflite", "float32")
+    image = draw(*PICTURE)
+    got, want = of_tflite(tmp_path / "a.tflite", spec).run({"image": image}), run_reference(graph, {"image": image})
+    for name, array in want.items():
+        assert difference(got[name], array)[0] < 1e-11
 
 
 def test_float16_halves_the_weights(tmp_path, two_heads):

@@ -36,6 +36,7 @@ CASES = [
     ("Conv", [draw(4, 1, 3, 3), draw(4)], {"group": 4, "strides": (2, 2), "pads": (1, 1, 1, 1)}, PICTURE),
     ("Conv", [draw(8, 2, 3, 3)], {"group": 2}, PICTURE),
     ("Gemm", [draw(6, 5), draw(5)], {}, (1, 6)),
+    ("Gemm", [draw(6, 5), draw(1, 5)], {}, (1, 6)),
     ("Gemm", [draw(5, 6), draw(5)], {"transB": 1, "beta": 0.5}, (1, 6)),
     ("BatchNormalization", [draw(4), draw(4), draw(4), abs(draw(4)) + 0.5], {"epsilon": 1e-3}, PICTURE),
     ("Softmax", [], {"axis": 1}, PICTURE),

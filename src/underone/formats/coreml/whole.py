@@ -43,12 +43,8 @@ def dequantize(c: Call) -> Any:
     """Give what bytes stand for; of a constant when the program is loaded."""
     if not isinstance(c.x, np.ndarray):
         return Builder.dequantize(input=c.x, **_scales(c), name=c.name)
-    scale, zero = c.operands[1:]
-    if scale.size == 1:
-        scale, zero = scale.reshape(()), zero.reshape(())
-    return Builder.constexpr_affine_dequantize(
-        quantized_data=c.x, scale=scale, zero_point=zero, axis=np.int32(c["axis"] % c.x.ndim), name=c.name
-    )
+    how = {**_scales(c), "axis": np.int32(c["axis"] % c.x.ndim)}
+    return Builder.constexpr_affine_dequantize(quantized_data=c.x, **how, name=c.name)
 
 
 def gather(c: Call) -> Any:

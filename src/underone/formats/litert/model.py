@@ -130,8 +130,9 @@ class Model:
             order: of its axes.
             whole: as the int8 numbers that it is stored in; False: as what they stand for.
         """
-        if name in self.constants:
-            return self.constant(name, np.ascontiguousarray(self.constants[name].transpose(order)))
+        value = self.fixed(name)
+        if value is not None:
+            return self.constant(name, np.ascontiguousarray(value.transpose(order)))
         at = self.stored[name]
         return self.turned(name, at if whole or at.scale is None else self.real(name), order)
 

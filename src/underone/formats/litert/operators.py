@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import Unsupported
 from ...graph import Array, Node
 from ...graph.layout_rules import slice_parts
-from ...graph.shape_rules import Dims, pad_pairs, window_pads, window_sizes
+from ...graph.shape_rules import Dims, pad_pairs, reached_pads, window_pads
 from .model import NHWC, Model, Order, Scale
 
 _SAME, _VALID = 0, 1
@@ -64,12 +64,20 @@ class Call:
         """Add an operator whose result is that of the node."""
         self.model.operator(op, inputs, [self.model.made(self.name, order, self.scale)], options, **settings)
 
-    def fill(self, value: float) -> tuple[str, Array]:
-        """Give the dtype of the first operand as it is stored, and a number in it."""
-        at = self.model.stored[self.node.inputs[0]]
-        if self.scale is None or at.scale is None:
-            return "float32", np.array([value], np.float32)
-        return "int8", np.clip(np.rint(np.array([value]) / at.scale.steps) + at.scale.zero, -128, 127).astype(np.int8)
+    @property
+    def form(self) -> tuple[str, Scale | None]:
+        """The dtype in which `x` gives the first operand, and the scale of its int8 numbers."""
+        at = self.model.stored.get(self.node.inputs[0])
+        scale = at.scale if at and self.scale else None
+        return "int8" if scale else "float32", scale
+
+    def fill(self, what: str, value: float) -> int:
+        """Add a number in the form of the first operand."""
+        dtype, scale = self.form
+        number = np.array([value], np.float32)
+        if scale is not None:
+            number = np.clip(np.rint(number / np.array(scale.steps)) + scale.zero, -128, 127)
+        return self.model.tensor(f"{self.name}_{what}", (1,), dtype, number.astype(dtype), scale)
 
     def unsupported(self, what: str) -> Unsupported:
         """Give the error for something that the format cannot say."""
@@ -105,7 +113,7 @@ def _broadcast(c: Call) -> list[int]:
     order = _leading(c)
     numbers = []
     for name in c.node.inputs:
-        value = c.model.constants.get(name)
+        value = c.model.fixed(name)
         rank = len(c.model.types[name].shape)
         if value is not None:
             lifted = value.reshape((1,) * (len(order) - value.ndim) + value.shape).transpose(order)
@@ -129,13 +137,7 @@ def _windows(c: Call, kernel: Dims, fill: float = 0.0, counted: bool = False) ->
     if len(c.shape) != 4:
         raise c.unsupported(f"a tensor of {len(c.shape)} axes")
     sizes, attrs = c.shape[2:], c.node.attrs
-    pads = [
-        (before, max(after, (n - 1) * s + d * (k - 1) + 1 - i - before))  # as far as ceil_mode reaches
-        for i, k, s, d, n, (before, after) in zip(
-            sizes, kernel, attrs["strides"], attrs["dilations"], window_sizes(sizes, kernel, attrs),
-            window_pads(sizes, kernel, attrs), strict=True,
-        )
-    ]  # fmt: skip
+    pads = reached_pads(sizes, kernel, attrs)
     how = {"strideH": attrs["strides"][0], "strideW": attrs["strides"][1], "padding": _VALID}
     x = c.x(NHWC)
     if not any(map(any, pads)):
@@ -148,11 +150,9 @@ def _windows(c: Call, kernel: Dims, fill: float = 0.0, counted: bool = False) ->
 def _padded(c: Call, x: int, pairs: list[tuple[int, int]], fill: float) -> int:
     """Put a border of a number around the map, in the form that it is stored in."""
     shape = [c.shape[a] + sum(pair) for a, pair in zip(NHWC, pairs, strict=True)]
-    scale = c.model.stored[c.node.inputs[0]].scale if c.scale else None
-    dtype, value = c.fill(fill)
+    dtype, scale = c.form
     padded = c.model.tensor(f"{c.name}_padded", shape, dtype, scale=scale)
-    border = c.model.tensor(f"{c.name}_fill", (1,), dtype, value, scale)
-    c.model.operator("PADV2", [x, c.numbers("pads", pairs), border], [padded], "PadV2Options")
+    c.model.operator("PADV2", [x, c.numbers("pads", pairs), c.fill("fill", fill)], [padded], "PadV2Options")
     return padded
 
 
@@ -181,7 +181,7 @@ def _weights(c: Call) -> tuple[_Weight, int]:
     bias = c.model.fixed(rest[0]) if rest else np.zeros(c.result[1], np.float32)
     if not weight.value.size or bias is None:
         raise c.unsupported("a weight or bias that is computed")
-    full = np.broadcast_to(c.node.attrs.get("beta", 1.0) * bias, c.result[1:2]).astype(np.float32)
+    full = np.broadcast_to(c.node.attrs.get("beta", 1.0) * np.ravel(bias), c.result[1:2]).astype(np.float32)
     at = c.model.stored[c.node.inputs[0]].scale
     if c.scale is None or at is None or weight.scale is None:
         return weight, c.model.constant(f"{c.name}_bias", full)
@@ -245,12 +245,12 @@ def _softmax(c: Call) -> None:
 
 
 def _activation(c: Call, kind: int, op: str) -> None:
-    """Let the operator before do it, where nobody else reads what that gives."""
+    """Let the operator before do it, where nobody else reads what that gives, under this name or another."""
     source = c.node.inputs[0]
     at = c.model.stored.get(source)
     maker = c.model.makers.get(at.number) if at else None
     free = getattr(getattr(maker, "builtinOptions", None), "fusedActivationFunction", None) == _NONE
-    if not at or maker is None or not free or source not in c.model.alone:
+    if not at or maker is None or not free or source not in c.model.alone or c.model.tensors[at.number].name != source:
         c.add(op, [c.x(c.order)], c.order)
         return
     maker.builtinOptions.fusedActivationFunction = kind
@@ -266,10 +266,10 @@ def _clip(c: Call) -> None:
     else:
         x = c.x(c.order)
         shape = [c.shape[a] for a in c.order]
-        within = c.model.tensor(f"{c.name}_within", shape, "float32")
-        bounds = [c.model.constant(f"{c.name}_{n}", np.array(v, np.float32)) for n, v in (("min", low), ("max", high))]
-        c.model.operator("MAXIMUM", [x, bounds[0]], [within], "MaximumMinimumOptions")
-        c.add("MINIMUM", [within, bounds[1]], c.order, "MaximumMinimumOptions")
+        dtype, scale = c.form
+        within = c.model.tensor(f"{c.name}_within", shape, dtype, scale=scale)
+        c.model.operator("MAXIMUM", [x, c.fill("min", low)], [within], "MaximumMinimumOptions")
+        c.add("MINIMUM", [within, c.fill("max", high)], c.order, "MaximumMinimumOptions")
 
 
 def _reshape(c: Call) -> None:
@@ -306,8 +306,7 @@ def _pad(c: Call) -> None:
     pairs = pad_pairs(c["pads"])
     if c["mode"] != "constant" or min(c["pads"]) < 0:
         raise c.unsupported(f"padding {c['pads']} in mode {c['mode']!r}")
-    value = c.model.constant(f"{c.name}_fill", np.array([c["value"]], np.float32))
-    numbers = [c.x(c.order), c.numbers("pads", [pairs[a] for a in c.order]), value]
+    numbers = [c.x(c.order), c.numbers("pads", [pairs[a] for a in c.order]), c.fill("fill", c["value"])]
     c.add("PADV2", numbers, c.order, "PadV2Options")
 
 

@@ -107,7 +107,7 @@ def _gemm(c: Call) -> None:
     if c["transA"] or c["alpha"] != 1:
         raise c.unsupported("a product that is scaled or turned")
     turned = weight if c["transB"] else weight.T
-    bias = np.broadcast_to(c["beta"] * bias, c.result[1:])
+    bias = np.broadcast_to(c["beta"] * np.ravel(bias), c.result[1:])
     settings: dict[int, Setting] = {0: c.result[1], 1: 1, 2: weight.size}
     c.add("InnerProduct", settings, (c.model.product(np.ascontiguousarray(turned)), raw(bias)))
 
