@@ -15,6 +15,7 @@ from underone.compare import difference
 from underone.errors import BadValue, UnknownName
 from underone.graph import Node, count, read_onnx, run_reference, to_float16, to_onnx
 from underone.graph.layers import find_layers, keep_layers, pooled_layer
+from underone.graph.shapes import infer_dtypes
 from underone.nn.statistics import randomize_statistics
 from underone.trace import trace
 
@@ -113,6 +114,17 @@ def test_layers_of_a_half_size_file_are_float32(graph, picture):
     found = run_reference(half, given)["stage2"]
     assert found.dtype == np.float32
     assert difference(found, run_reference(keep_layers(graph, ["stage2"]), given)["stage2"])[0] < 1e-4
+
+
+def test_layers_that_are_tensors_of_a_half_size_file_are_declared_as_they_are(graph, picture):
+    half = read_onnx(to_onnx(to_float16(graph)))
+    dtypes = infer_dtypes(half)
+    layer = next(
+        layer for layer, tensor in find_layers(half).items() if layer == tensor and dtypes[tensor] == "float16"
+    )
+    cut = keep_layers(half, [layer])
+    assert cut.outputs[0].dtype == cut.spec.outputs[0].dtype == "float16"
+    assert run_reference(cut, {"image": picture.numpy()})[layer].dtype == np.float16
 
 
 def file(names):

@@ -15,6 +15,7 @@ from underone.graph import read_onnx, run_reference
 from underone.image import photographs, prepare
 from underone.runtime import Features, extract, installed_backends, read_features
 from underone.runtime import features as module
+from underone.runtime.features import unit
 
 NAMES = ["Conv_0", "Norm_0", "Relu_0", "body", "body.act", "pool", "flat", "head"]
 
@@ -141,6 +142,19 @@ def test_a_file_gives_back_what_was_saved(tmp_path):
         np.testing.assert_array_equal(plain["stage2"], maps)
 
 
+@pytest.mark.parametrize("name", ["files", "network", "file", "allow_pickle"])
+def test_layers_that_would_replace_something_else_are_refused(tmp_path, name):
+    with pytest.raises(BadValue, match=f"a layer '{name}' cannot be saved; every name but allow_pickle, file, files, "):
+        kept(layers={name: VECTORS}).save(tmp_path / "f.npz")
+    assert not list(tmp_path.iterdir())
+
+
+def test_float16_vectors_have_length_1_though_their_squares_overflow():
+    found = unit(np.full((2, 8), 300, np.float16))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, 8**-0.5, rtol=1e-6)
+
+
 def archive(path, compression=zipfile.ZIP_STORED, **arrays):
     arrays = {"files": np.array(["a", "b"]), "network": np.array("n"), "last": VECTORS[:2], **arrays}
     with zipfile.ZipFile(path, "w", compression) as file:
@@ -175,6 +189,24 @@ def test_hostile_files_are_refused_in_one_line(tmp_path, message):
     with pytest.raises(BadFile, match=re.escape(message)) as caught:
         read_features(path)
     assert str(path) in str(caught.value)
+
+
+def test_encrypted_and_cut_archives_are_refused(tmp_path):
+    content = bytearray(archive(tmp_path / "f.npz").read_bytes())
+    for start, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # of every entry, and of the directory
+        at = content.find(start)
+        while at >= 0:
+            content[at + flags] |= 1
+            at = content.find(start, at + 1)
+    (tmp_path / "f.npz").write_bytes(content)
+    with pytest.raises(BadFile, match=r"f\.npz cannot be read as features: .* is encrypted"):
+        read_features(tmp_path / "f.npz")
+    content = bytearray(archive(tmp_path / "f.npz").read_bytes())
+    directory = content.rindex(b"PK\x01\x02")  # of the last entry, which now reaches beyond the end
+    content[directory + 20 : directory + 28] = (len(content) - 600).to_bytes(4, "little") * 2
+    (tmp_path / "f.npz").write_bytes(content)
+    with pytest.raises(BadFile, match=r"f\.npz cannot be read as features: "):
+        read_features(tmp_path / "f.npz")
 
 
 def test_files_that_are_no_features_are_refused(tmp_path):

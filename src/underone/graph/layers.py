@@ -54,8 +54,9 @@ def keep_layers(graph: Graph, layers: Sequence[str]) -> Graph:
             raise UnknownName("layer", layer, known, "underone info FILE --layers lists them.")
     wanted = {layer: known[layer] for layer in dict.fromkeys(layers)}
     ends = [_end(layer, tensor, dtypes[tensor]) for layer, tensor in wanted.items() if layer != tensor]
+    kept = {layer: "float32" if layer != tensor else dtypes[tensor] for layer, tensor in wanted.items()}
     shapes = _open_shapes(graph)
-    outputs = tuple(Value(layer, shapes[tensor]) for layer, tensor in wanted.items())
+    outputs = tuple(Value(layer, shapes[tensor], kept[layer]) for layer, tensor in wanted.items())
     features = tuple(OutputSpec(name=layer, meaning="features") for layer in wanted)
     spec = graph.spec.model_copy(
         update={"task": "features", "outputs": features, "labels": None, "detection": None, "segmentation": None}

@@ -23,6 +23,7 @@ _HEADER = re.compile(
     re.DOTALL,
 )
 _FILES, _NETWORK = "files", "network"  # entries of the file beside those of the layers
+_TAKEN = {_FILES, _NETWORK, "file", "allow_pickle"}  # the last two by numpy's savez
 
 
 class Neighbour(NamedTuple):
@@ -82,8 +83,12 @@ class Features:
         """Write an .npz with an array for each layer, ``files`` and ``network``; an old file is replaced as a whole.
 
         Raises:
+            BadValue: a layer has the name of something else in the file.
             BadFile: the file cannot be written.
         """
+        taken = sorted(_TAKEN & self.layers.keys())
+        if taken:
+            raise BadValue(f"a layer {taken[0]!r} cannot be saved; every name but {', '.join(sorted(_TAKEN))} can")
         layers = {name: np.ascontiguousarray(array) for name, array in self.layers.items()}
         entries = {_FILES: np.array(self.files), _NETWORK: np.array(self.network), **layers}
         with atomic_write(Path(path)) as temporary, temporary.open("wb") as file:
@@ -100,7 +105,7 @@ def read_features(path: str | Path) -> Features:
     path = Path(path)
     try:
         entries = _entries(path)
-    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError) as error:
+    except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile) as error:  # RuntimeError: encrypted
         raise BadFile(f"{path} cannot be read as features: {error}") from error
     missing = {_FILES, _NETWORK} - entries.keys()
     if missing or len(entries) < 3:
@@ -159,8 +164,9 @@ def pooled(maps: Array) -> Array:
 
 def unit(vectors: Array) -> Array:
     """Bring vectors (…, C) to length 1 in float32; zeros stay zeros."""
-    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.asarray(vectors / np.maximum(lengths, np.finfo(np.float32).tiny), np.float32)
+    wide = np.asarray(vectors, np.float32)  # squares of float16 soon are beyond 65504
+    lengths = np.linalg.norm(wide, axis=-1, keepdims=True)
+    return np.asarray(wide / np.maximum(lengths, np.finfo(np.float32).tiny))
 
 
 def _stacked(rows: Sequence[Array], layer: str) -> Array:

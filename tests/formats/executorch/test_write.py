@@ -9,6 +9,7 @@ import underone as uo
 from underone.compare import Verdict
 from underone.errors import BadValue, MissingExtra, Unsupported
 from underone.formats.executorch import environment, executorch_python, of_pte, write_pte
+from underone.formats.executorch.process import worker
 from underone.graph import Graph, Value
 
 
@@ -50,19 +51,30 @@ def test_fault_is_found_and_a_damaged_program_is_one_line(tmp_path, two_heads, e
 
 
 def test_worker_that_fails_is_one_line(tmp_path, two_heads, monkeypatch):
-    worker = tmp_path / "python"
-    worker.write_text("#!/bin/sh\necho first >&2\necho no such thing >&2\nexit 1\n")
-    worker.chmod(0o755)
-    monkeypatch.setenv("UNDERONE_EXECUTORCH", str(worker))
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho first >&2\necho no such thing >&2\nexit 1\n")
+    python.chmod(0o755)
+    monkeypatch.setenv("UNDERONE_EXECUTORCH", str(python))
     with pytest.raises(Unsupported, match=r"^both cannot be written for ExecuTorch: no such thing$"):
         uo.export(two_heads(33), tmp_path / "a.pte")
-    worker.write_text("#!/bin/sh\nexit 1\n")
+    python.write_text("#!/bin/sh\nexit 1\n")
     with (
         of_pte(tmp_path / "a.pte", two_heads(33).spec) as form,
         pytest.raises(Unsupported, match=r"^ExecuTorch cannot run a\.pte: the worker ended without a word$"),
     ):
         form.run({"image": two_heads(33).constants["stem"]})
     assert [p.name for p in tmp_path.iterdir()] == ["python"]
+
+
+def test_worker_that_is_dead_before_it_is_asked_is_one_line(tmp_path, monkeypatch):
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\necho "$@" >&2\nexit 1\n')
+    python.chmod(0o755)
+    monkeypatch.setenv("UNDERONE_EXECUTORCH", str(python))
+    with worker("run", "a.pte") as process:
+        process.process.wait()
+        with pytest.raises(Unsupported, match=r"^it: -P -m underone\.formats\.executorch\.worker run a\.pte$"):
+            process.ask("input.npy", "it")
 
 
 def test_python_is_the_named_one_or_none(tmp_path, two_heads, monkeypatch):

@@ -58,7 +58,7 @@ def worker(*arguments: str | Path) -> Iterator[Worker]:
     Raises:
         MissingExtra, BadValue: as `executorch_python`.
     """
-    command = [executorch_python(), "-m", f"{__package__}.worker", *map(str, arguments)]
+    command = [executorch_python(), "-P", "-m", f"{__package__}.worker", *map(str, arguments)]
     with tempfile.TemporaryFile("w+", errors="replace") as said:
         pipe = subprocess.PIPE
         with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=said, text=True) as process:
@@ -67,3 +67,6 @@ def worker(*arguments: str | Path) -> Iterator[Worker]:
                     yield Worker(process, process.stdin, process.stdout, said)
             finally:
                 process.kill()
+                if process.stdin:
+                    with suppress(BrokenPipeError):  # a line that nobody read is still in it
+                        process.stdin.close()
