@@ -37,8 +37,8 @@ def build(case, folder):
 @pytest.fixture
 def small(monkeypatch):
     short = Effort(runs=9, seconds=0.1, rounds=3, processes=1)
-    monkeypatch.setattr(module, "builder", lambda: build)
-    monkeypatch.setattr("underone.study.choice.builder", lambda: build)
+    monkeypatch.setattr(module, "built", build)
+    monkeypatch.setattr("underone.study.choice.built", build)
     monkeypatch.setattr(commands, "cases_of", lambda names, precision: CASES)
     monkeypatch.setattr(commands, "QUICK", short)
     monkeypatch.setattr(commands, "FULL", short)

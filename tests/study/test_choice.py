@@ -2,7 +2,7 @@
 
 import pytest
 
-from underone.errors import BadValue
+from underone.errors import BadValue, UnknownName
 from underone.study import candidates, choose
 from underone.study import choice as module
 
@@ -71,5 +71,9 @@ def test_nothing_within_the_budget_is_none(trials, again):
 def test_questions_without_an_answer_are_refused(trials, again):
     with pytest.raises(BadValue, match=r"no trial of this machine \(.*\) in int8; measure some first"):
         candidates(trials, "int8")
+    with pytest.raises(BadValue, match=r"in float32 on torch; .* --precision float32 --engines torch$"):
+        candidates(trials, "float32", "torch")
+    with pytest.raises(UnknownName, match="unknown backend 'openvin'"):
+        candidates(trials, "float32", "openvin")
     with pytest.raises(BadValue, match=r"a budget of 0 ms; more than 0"):
         choose(candidates(trials, "float32"), 0, **again())

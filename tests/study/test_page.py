@@ -6,6 +6,7 @@ import pytest
 
 from underone.study.cases import STUDIES
 from underone.study.page import write_page
+from underone.study.sections import imagenet, metalnet
 from underone.study.table import BY_SOURCE
 
 
@@ -76,6 +77,20 @@ def test_a_refusal_stands_in_its_row_and_says_why_below(page):
 def test_training_forms_are_warned_of_with_their_price(page):
     assert "Rows in training form are not what ships." in page
     assert "MobileOne-S0 5.0×" in page
+
+
+def test_what_was_published_of_the_folded_form_does_not_stand_beside_the_training_form(trials):
+    rows = [row for row in imagenet(trials, lambda *_: None).tables[0].rows if row[0] == "MobileOne-S4"]
+    assert [(row[1], row[-3:]) for row in rows] == [
+        ("folded", ("1.86", "26.6", "0.95")),
+        ("training", ("–", "–", "–")),
+    ]
+
+
+def test_an_engine_that_was_not_asked_did_not_refuse(trial):
+    asked = trial("zoo:mobilenet_v1_100", {"native": 2.0, "openvino": 3.0})
+    rows = metalnet([asked, trial("zoo:mobilenet_v2_100", {"native": "cannot"})], lambda *_: None).tables[0].rows
+    assert [row[4:6] for row in rows] == [("500", "333"), ("refused", "–")]
 
 
 def test_points_say_their_names(page):

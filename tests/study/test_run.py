@@ -1,15 +1,17 @@
 """Running studies on tiny networks: rows for what fails, going on where it was, the sentinel beside every case."""
 
+import subprocess
+import sys
 from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from underone.errors import BadFile, BadValue, ParityFailed, UnknownName, Unsupported
+from underone.errors import BadFile, BadValue, MissingExtra, ParityFailed, UnknownName, Unsupported
 from underone.study import Case, read_trials, run_studies
 from underone.study import run as module
-from underone.study.run import Effort
+from underone.study.run import Effort, built
 from underone.study.trial import Trial
 
 SHORT = Effort(runs=4, seconds=0.05, rounds=2, processes=1)
@@ -84,6 +86,54 @@ def test_what_was_measured_is_kept_until_the_file_the_engines_or_the_wish_change
     assert len(run.measured) == 4
 
 
+def test_what_was_measured_quickly_is_measured_again_with_more_effort_and_not_the_other_way_round(run):
+    case, more = Case(source="here:a"), Effort(runs=4, seconds=0.05, rounds=2, processes=2)
+    (quick,) = run(case)
+    (full,) = run(case, effort=more)
+    assert full != quick
+    assert run(case) == [full]
+
+
+def test_another_engine_is_measured_together_with_those_that_stand_there(run):
+    case = Case(source="here:a")
+    run(case, engines=ENGINES[:1])
+    (found,) = run(case, engines=ENGINES[1:])
+    assert [r.engine for r in found.records] == ["reference", "reference", "onnxruntime"]
+    assert found.against_best_peer() is None
+    assert found.against_sentinel("onnxruntime").value > 0
+
+
+def test_what_is_kept_is_not_counted_again(run, monkeypatch):
+    first = run(Case(source="here:a"))
+    monkeypatch.setattr(module, "read_onnx", None)
+    assert run(Case(source="here:a")) == first
+
+
+def test_files_that_are_there_are_measured_without_torch(run):
+    (before,) = run(Case(source="here:a"))
+    folders = [str(run.folder / name) for name in ("trials", "models")]
+    code = f"""
+import sys; sys.modules["torch"] = None
+from pathlib import Path
+from underone.study import Case, run_studies
+from underone.study.run import Effort
+(found,) = run_studies([Case(source="here:a")], *map(Path, {folders}), engines={ENGINES}, effort=Effort(4, 0.05, 2, 1),
+                       again=True)
+print(*found.engines)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == list(ENGINES), done.stderr
+    (after,) = read_trials(run.folder / "trials")
+    assert after.sha256 == before.sha256
+    assert after.records[1].date >= before.records[1].date
+
+
+def test_a_file_that_is_missing_needs_torch(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "underone.study.networks.build", None)
+    with pytest.raises(MissingExtra, match=r"making .*zoo-a-folded-224px\.onnx needs the package torch"):
+        built(Case(source="zoo:a"), tmp_path)
+
+
 def test_a_network_that_cannot_be_built_is_a_row_that_says_why(run):
     broken, good = run(Case(source="here:broken"), Case(source="here:a"))
     assert broken.error == "no such layer"
@@ -113,10 +163,24 @@ def test_an_engine_that_answers_wrongly_does_not_take_the_others_with_it(run, mo
 
     real = module.compare_engines
     monkeypatch.setattr(module, "compare_engines", wrong)
-    (found,) = run(Case(source="here:a"))
-    assert found.sentinel.samples_ms
-    assert found.engines["onnxruntime"].samples_ms
+    (found,) = run(Case(source="here:a"), engines=("onnxruntime", "reference", "openvino"))
     assert found.engines["reference"].error == "its outputs differ"
+    assert list(found.engines) == ["onnxruntime", "reference", "openvino"]
+    last = [(c.backend, "here" in c.path) for c in run.measured[-1]]
+    assert last == [("onnxruntime", False), ("onnxruntime", True), ("openvino", True)]  # in the same rounds
+    assert {r.round_sizes for r in found.records if not r.error} == {(2, 2)}
+
+
+def test_a_group_that_fails_again_is_told_and_nothing_is_lost(run, monkeypatch):
+    def crowded(contestants, **options):
+        if len(contestants) > 2:
+            raise BadFile("the measuring process died")
+        return real(contestants, **options)
+
+    real = module.compare_engines
+    monkeypatch.setattr(module, "compare_engines", crowded)
+    (found,) = run(Case(source="here:a"))
+    assert {r.error for r in found.records} == {"the measuring process died"}
 
 
 def test_wrong_engines_are_refused_before_anything_is_built(run):

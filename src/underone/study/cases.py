@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
@@ -33,6 +34,10 @@ class Case(Frozen):
         """The name of its network's file, without suffix."""
         kind = "-int8" if self.precision == "int8" else ""
         return f"{re.sub(r'[^a-z0-9_]+', '-', self.source)}-{self.form}-{self.size}px{kind}"
+
+    def path(self, folder: Path) -> Path:
+        """Say where its network's file lies."""
+        return folder / f"{self.file}.onnx"
 
     @property
     def key(self) -> str:

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..bench import Figure, describe, figure
-from ..errors import BadValue
+from ..errors import BadValue, UnknownName
+from ..runtime import BACKENDS
 from ..spec import Frozen
 from .rank import front
-from .run import FULL, Builder, Effort, begun, builder, measured
+from .run import FULL, Builder, Effort, begun, built, measured
 from .table import score_of
 from .trial import SENTINEL, Trial
 
@@ -42,8 +43,11 @@ def candidates(trials: Sequence[Trial], precision: str, engine: str | None = Non
         engine: the one that counts; None: for each network the fastest.
 
     Raises:
+        UnknownName: no such engine.
         BadValue: nothing is left.
     """
+    if engine is not None and engine not in BACKENDS:
+        raise UnknownName("backend", engine, BACKENDS)
     here = describe().fingerprint
     plain = [
         t for t in trials
@@ -52,9 +56,10 @@ def candidates(trials: Sequence[Trial], precision: str, engine: str | None = Non
     ]  # fmt: skip
     found = [choice for t in plain if (choice := _choice(t, engine)) is not None]
     if not found:
+        which, flag = (f" on {engine}", f" --engines {engine}") if engine else ("", "")
         raise BadValue(
-            f"no trial of this machine ({here}) in {precision}; measure some first: "
-            f"underone study imagenet --precision {precision}"
+            f"no trial of this machine ({here}) in {precision}{which}; measure some first: "
+            f"underone study imagenet --precision {precision}{flag}"
         )
     return [found[i] for i in front([(c.time.value, c.score) for c in found])]
 
@@ -69,7 +74,7 @@ def choose(
         budget_ms: milliseconds that the upper end of the median's interval may reach.
         models: folder of the ONNX files; missing ones are built, which needs torch.
         effort: how long to measure.
-        build: makes the file of a case; None: `underone.study.networks.build`.
+        build: makes the file of a case; None: `built`.
 
     Returns:
         The choice with `checked`; None where nothing holds the budget.
@@ -79,7 +84,7 @@ def choose(
     """
     if not budget_ms > 0:
         raise BadValue(f"a budget of {budget_ms} ms; more than 0 is required")
-    make = build or builder()
+    make = build or built
     for choice in sorted(choices, key=lambda c: -c.score):
         if choice.time.value <= budget_ms:
             checked = _again(choice, models, make, effort)
@@ -107,5 +112,5 @@ def _again(choice: Choice, models: Path, make: Builder, effort: Effort) -> Figur
     if trial.error is not None:
         return None
     sentinel = make(SENTINEL, models)
-    _, record = measured(case, models / f"{case.file}.onnx", sentinel, [choice.engine], effort)
+    _, record = measured(case, case.path(models), sentinel, [choice.engine], effort)
     return figure(record, "xcode") if record.samples_ms else None

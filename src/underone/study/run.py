@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..bench import Contestant, Machine, Record, compare_engines, describe
 from ..bench.processes import failed
-from ..errors import BadValue, UnderOneError, UnknownName
+from ..errors import BadValue, MissingExtra, UnderOneError, UnknownName
 from ..files import make_folder, sha256_of
 from ..graph import read_onnx
 from ..runtime import BACKENDS
@@ -30,6 +30,7 @@ class Effort:
 
 FULL = Effort(1000, 6.0, 15, 3)
 QUICK = Effort(1000, 0.5, 8, 1)
+_PROBE = Effort(1, 1.0, 1, 1)  # enough to see who refuses
 
 
 def cases_of(studies: Sequence[str], precision: str = "float32") -> list[Case]:
@@ -64,14 +65,14 @@ def run_studies(
 
     Args:
         cases: what to measure, as `cases_of` lists it.
-        folder: for the trials; is made if need be. A trial that stands there for this machine, this file and these
-            engines is not measured again.
+        folder: for the trials; is made if need be. A trial that stands there for this machine, this file, these
+            engines and as much effort is not measured again; engines that it has beside these are measured with them.
         models: folder of the ONNX files; is made if need be, missing files are built, which needs torch.
         engines: names of backends; the first one runs the sentinel.
         effort: `FULL` or `QUICK`.
         again: whether to measure what was measured before.
         progress: told (what, cases done, cases in all).
-        build: makes the file of a case; None: `underone.study.networks.build`.
+        build: makes the file of a case; None: `built`.
 
     Returns:
         One trial for each case, in their order. What cannot be built or run is a trial or a Record that says why.
@@ -80,13 +81,14 @@ def run_studies(
         BadValue: no engines.
         UnknownName: no such engine.
         BadFile: a folder cannot be written.
+        MissingExtra: the sentinel's file is missing, and torch, which makes it.
     """
     if not engines:
         raise BadValue("no engines; name one at the least, for example native")
     for name in engines:
         if name not in BACKENDS:
             raise UnknownName("backend", name, BACKENDS)
-    make, machine = build or builder(), describe()
+    make, machine = build or built, describe()
     make_folder(folder), make_folder(models)
     sentinel = make(SENTINEL, models)
     trials = []
@@ -94,65 +96,84 @@ def run_studies(
         if progress:
             progress(f"{case.source} {case.size} px, {case.threads} threads", done, len(cases))
         path = trial_path(case, folder, machine.fingerprint)
-        before = Trial.from_json(path.read_bytes(), str(path)) if path.exists() and not again else None
-        trial = begun(case, models, make, machine)
-        if before is not None and before.sha256 == trial.sha256 and {*engines} <= {*before.engines}:
-            trial = before
-        elif trial.error is None:
-            records = measured(case, models / f"{case.file}.onnx", sentinel, engines, effort)
-            trial = trial.model_copy(update={"records": records})
-        if trial is not before:
+        before = Trial.from_json(path.read_bytes(), str(path)) if path.exists() else None
+        trial = begun(case, models, make, machine, None if again else before)
+        if trial is not before or not _is_enough(trial, engines, effort):
+            if trial.error is None:
+                named = list(dict.fromkeys((*engines, *(before.engines if before else ()))))
+                records = measured(case, case.path(models), sentinel, named, effort)
+                trial = trial.model_copy(update={"records": records})
             write_trial(trial, path)
         trials.append(trial)
     return trials
 
 
-def begun(case: Case, models: Path, make: Builder, machine: Machine) -> Trial:
-    """Make the file of a case if need be, and count what it costs; nothing is measured yet."""
+def _is_enough(trial: Trial, engines: Sequence[str], effort: Effort) -> bool:
+    processes = max((record.protocol.processes for record in trial.records), default=0)
+    return {*engines} <= {*trial.engines} and processes >= effort.processes
+
+
+def begun(case: Case, models: Path, make: Builder, machine: Machine, before: Trial | None = None) -> Trial:
+    """Make the file of a case if need be, and count what it costs; nothing is measured yet.
+
+    Returns:
+        `before` where it is of the same file, else a trial without Records.
+    """
     try:
-        path = make(case, models)
+        sha256 = sha256_of(make(case, models))
+        if before is not None and before.sha256 == sha256:
+            return before
         floats = make(case.model_copy(update={"precision": "float32"}), models)
         facts = count_facts(read_onnx(floats), case.batch)
     except UnderOneError as error:
         return Trial(case=case, machine=machine, error=str(error))
-    return Trial(case=case, machine=machine, sha256=sha256_of(path), facts=facts)
+    return Trial(case=case, machine=machine, sha256=sha256, facts=facts)
 
 
-def builder() -> Builder:
-    """Return what makes the files; it alone needs torch, which is imported now."""
-    from .networks.build import build
+def built(case: Case, models: Path) -> Path:
+    """Return the file of a case, made where it is missing; that alone needs torch.
 
-    return build
+    Raises:
+        MissingExtra: it is missing, and so is torch.
+        UnderOneError: it cannot be made.
+    """
+    path = case.path(models)
+    if path.exists():
+        return path
+    try:
+        from .networks.build import build
+    except ImportError as error:
+        raise MissingExtra(f"making {path}", "torch", "train") from error
+    return build(case, models)
 
 
 def measured(case: Case, path: Path, sentinel: Path, engines: Sequence[str], effort: Effort) -> tuple[Record, ...]:
     """Measure a file on the engines in turns with the sentinel; return the sentinel's Record first.
 
-    Where the whole group fails, because an engine refuses the file or answers wrongly, each engine is tried alone.
+    Where the whole group fails, because an engine refuses the file or answers wrongly, each engine is tried alone, and
+    those that can are measured together: only rounds that meet can be compared.
     """
     arithmetic = "float32" if case.precision == "int8" else case.precision
     first = Contestant(path=str(sentinel), backend=engines[0], threads=case.threads)
     others = [
         Contestant(path=str(path), backend=name, threads=case.threads, precision=arithmetic) for name in engines
     ]  # fmt: skip
-    try:
-        return tuple(_compared([first, *others], case.batch, effort))
-    except UnderOneError:
-        pairs = [_alone(first, contestant, case.batch, effort) for contestant in others]
-    watches = [watch for watch, _ in pairs if watch.samples_ms]
-    return (*(watches or [pairs[0][0]])[:1], *(record for _, record in pairs))
-
-
-def _alone(first: Contestant, contestant: Contestant, batch: int, effort: Effort) -> tuple[Record, Record]:
-    try:
-        watch, record = _compared([first, contestant], batch, effort)
-    except UnderOneError as error:
-        return failed(first, error), failed(contestant, error)
-    return watch, record
+    together = _compared([first, *others], case.batch, effort)
+    if any(record.samples_ms for record in together):
+        return tuple(together)
+    found = {other: _compared([first, other], case.batch, _PROBE)[1] for other in others}
+    fit = [other for other in others if found[other].samples_ms]
+    watch, *timed = _compared([first, *fit], case.batch, effort)
+    found |= dict(zip(fit, timed, strict=True))
+    return (watch, *(found[other] for other in others))
 
 
 def _compared(contestants: Sequence[Contestant], batch: int, effort: Effort) -> list[Record]:
-    return compare_engines(
-        contestants, runs=effort.runs, seconds=effort.seconds, rounds=effort.rounds, processes=effort.processes,
-        batch=batch,
-    )  # fmt: skip
+    """Measure in turns; where the group fails, every Record says why."""
+    try:
+        return compare_engines(
+            contestants, runs=effort.runs, seconds=effort.seconds, rounds=effort.rounds, processes=effort.processes,
+            batch=batch,
+        )  # fmt: skip
+    except UnderOneError as error:
+        return [failed(contestant, error) for contestant in contestants]

@@ -77,7 +77,7 @@ def activations(trials: Sequence[Trial], draw: Draw) -> Section | None:  # noqa:
         for t in found
     ]  # fmt: skip
     header = ("activation", *engines, f"by ReLU, {engines[0]}", "iPhone 12 (paper)", "by ReLU (paper)")
-    both = [(ms, t.milliseconds(e)) for e in engines for t, ms in paper if e == engines[0] and t.milliseconds(e)]
+    both = [(ms, ours) for t, ms in paper if (ours := t.milliseconds(engines[0]))]
     agree = spearman(*zip(*both, strict=True)) if len(both) >= 3 else None
     return Section(
         title="What an activation costs",
@@ -197,12 +197,13 @@ def _unfolded(trials: Sequence[Trial], engine: str) -> list[str]:
 
 
 def _imagenet_row(t: Trial, engines: Sequence[str], best: set[str]) -> tuple[str, ...]:
-    network = BY_SOURCE[t.case.source]
-    marked = "●" if t.case.source in best and t.case.form == "folded" else ""
+    network, folded = BY_SOURCE[t.case.source], t.case.form == "folded"
+    marked = "●" if t.case.source in best and folded else ""
+    printed = (digits(of(network) if folded else None) for of in LATENCIES.values())  # of the folded network
     return (
         t.name, t.case.form, marked, digits(score_of(t.case.source, t.case.size)), _millions(t, "macs"),
         _millions(t, "params"), *(time_cell(t.engines.get(e)) for e in engines), sentinel_cell(t, engines[0]),
-        peer_cell(t), *(digits(of(network)) for of in LATENCIES.values()),
+        peer_cell(t), *printed,
     )  # fmt: skip
 
 
@@ -226,7 +227,7 @@ def _by_work(t: Trial, engine: str) -> str:
 
 def _rate(t: Trial, engine: str) -> str:
     ms = t.milliseconds(engine)
-    return "refused" if ms is None else digits(1000 / ms)
+    return time_cell(t.engines.get(engine)) if ms is None else digits(1000 / ms)
 
 
 def _kind(name: str) -> str:

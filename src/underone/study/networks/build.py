@@ -65,7 +65,7 @@ def build(case: Case, folder: Path) -> Path:
         MissingExtra: the package that has it is not installed.
         Unsupported, ParityFailed: it cannot be written, or the file computes something else.
     """
-    path = folder / f"{case.file}.onnx"
+    path = case.path(folder)
     if path.exists():
         return path
     if case.precision == "int8":
