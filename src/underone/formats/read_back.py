@@ -41,6 +41,7 @@ class Format:
         weights: names the file beside that holds the weights; None: there is none.
         targets: whether `write` also takes the system that is to run it, or None.
         small: forms of small weights that it can hold; see `with_small_weights`.
+        dtypes: number formats in which it can be written.
         remarks: says of a graph and a dtype what users of the format should know.
     """
 
@@ -54,6 +55,7 @@ class Format:
     weights: Callable[[Path], Path] | None = None
     targets: bool = False
     small: tuple[str, ...] = ()
+    dtypes: tuple[Dtype, ...] = get_args(Dtype)
     remarks: Callable[[Graph, Dtype], list[str]] = lambda *_: []
 
     @contextmanager
@@ -115,10 +117,10 @@ def _ncnn_weights(path: Path) -> Path:
     return weights_path(path)
 
 
-def _executorch(graph: Graph, path: Path, dtype: Dtype) -> None:
+def _executorch(graph: Graph, path: Path, _: Dtype) -> None:
     from .executorch import write_pte
 
-    write_pte(graph, path, dtype)
+    write_pte(graph, path)
 
 
 @contextmanager
@@ -173,8 +175,29 @@ FORMATS: Mapping[str, Format] = {
         "OpenVINO", _openvino, _by_openvino, "openvino", "openvino", weights=lambda path: path.with_suffix(".bin")
     ),
     ".param": Format("ncnn", _ncnn, _by_ncnn, "ncnn", "ncnn", weights=_ncnn_weights),
-    ".pte": Format("ExecuTorch", _executorch, _by_executorch, "", "executorch"),
+    ".pte": Format(
+        "ExecuTorch",
+        _executorch,
+        _by_executorch,
+        "",
+        "executorch",
+        dtypes=("float32",),  # XNNPACK calculates so on every processor
+    ),
 }
+
+
+def require_able(suffix: str, dtype: Dtype) -> None:
+    """Look whether a format can be written here.
+
+    Raises:
+        MissingExtra: its package is not installed.
+        Unsupported: it has no such number format.
+    """
+    row = FORMATS[suffix]
+    if row.package and find_spec(row.package) is None:
+        raise MissingExtra(f"export to {suffix}", row.package, row.extra)
+    if dtype not in row.dtypes:
+        raise Unsupported(f"a {suffix} is written in {', '.join(row.dtypes)}, not in {dtype}")
 
 
 def write_and_read(
@@ -203,8 +226,7 @@ def write_and_read(
     if write is None:
         able = ", ".join([".onnx", *(suffix for suffix, other in FORMATS.items() if other.write_nms)])
         raise Unsupported(f"nms=True: a {path.suffix} is written without suppression; {able} can hold it")
-    if row.package and find_spec(row.package) is None:
-        raise MissingExtra(f"export to {path.suffix}", row.package, row.extra)
+    require_able(path.suffix, dtype)
     given = {name: value for name, value in (("target", target), ("weights", weights)) if value is not None}
     if target is not None and not row.targets:
         raise Unsupported(f"target={target!r}: {row.title} has no targets; Core ML has")
@@ -220,7 +242,6 @@ def write_and_read(
                 "facts": {**verdict.facts, **given},
             }
         )
-        verdict.require()
         proof.write_text(verdict.to_json())
     return verdict
 

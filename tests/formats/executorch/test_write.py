@@ -41,7 +41,7 @@ def test_fault_is_found_and_a_damaged_program_is_one_line(tmp_path, two_heads, e
     from underone.formats.read_back import FORMATS, judge
 
     path = tmp_path / "both.pte"
-    write_pte(two_heads(64, padding="SAME_LOWER"), path, "float32")
+    write_pte(two_heads(64, padding="SAME_LOWER"), path)
     verdict = judge(path, "both.pte", of_graph(two_heads(64)), "float32", FORMATS[".pte"])
     assert not verdict.passed
     path.write_bytes(b"no program")
@@ -94,6 +94,6 @@ def test_what_has_no_form_is_refused_in_one_line(tmp_path, two_heads):
     with pytest.raises(Unsupported, match=r"a \.pte is written in float32, not in float16"):
         uo.export(two_heads(33), tmp_path / "a.pte", "float16")
     with pytest.raises(Unsupported, match=r"input 'image' .* is open; ExecuTorch .* give size=\(H, W\)"):
-        write_pte(Graph((), (Value("image", (None, 3, None, None)),), (), {}), tmp_path / "a.pte", "float32")
+        write_pte(Graph((), (Value("image", (None, 3, None, None)),), (), {}), tmp_path / "a.pte")
     with pytest.raises(Unsupported, match=r"nms=True: a \.pte"):
         uo.export(two_heads(33), tmp_path / "a.pte", nms=True)

@@ -22,7 +22,8 @@ class BundledForm(Frozen):
         file: that its engine opens, from the bundle's folder.
         bytes: of that file, and of all that belong to it.
         dtype: number format of the weights and of the arithmetic.
-        nmse: the worst squared error over squared signal on photograph, noise and extremes, against the ONNX file.
+        nmse: the worst squared error over squared signal on photograph, noise and extremes, against the ONNX file; of
+            that file, against what it was made from.
         peak: the worst absolute error over the RMS of the reference.
         agreement: share of the answers on the packaged photographs that are those of the ONNX file, 0 to 1: best
             classes, boxes or points of the map; None: there was no answer to compare.
@@ -32,7 +33,7 @@ class BundledForm(Frozen):
     """
 
     format: str
-    file: str
+    file: str = Field(min_length=1)
     bytes: int
     dtype: Dtype
     nmse: float | None = None
@@ -90,6 +91,7 @@ class Bundle(Frozen):
             raise BadFile(f"{path} names files outside its folder: {', '.join(outside[:5])}")
         changed = [n for n, digest in bundle.sha256.items() if not _is(folder / n, digest)]
         changed += [name for name in (bundle.source,) if name not in bundle.sha256]
+        changed += [form.file for form in bundle.forms if not _is_listed(form.file, bundle)]
         if changed:
             raise BadFile(f"{folder}: missing or changed since it was written: {', '.join(sorted(changed)[:5])}")
         return bundle
@@ -97,6 +99,11 @@ class Bundle(Frozen):
 
 def _named(bundle: Bundle) -> list[str]:
     return [*bundle.sha256, bundle.source, *(form.file for form in bundle.forms)]
+
+
+def _is_listed(name: str, bundle: Bundle) -> bool:
+    """Whether a record has the sha256 of a file, or of what a folder holds."""
+    return any(listed == name or listed.startswith(f"{name}/") for listed in bundle.sha256)
 
 
 def _is(path: Path, digest: str) -> bool:

@@ -28,7 +28,7 @@ _OTHERS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "executorch": ("Run.kt", "kotlin", ("kotlin_executorch", "kotlin", "kotlin_{task}")),
 }
 _SCORES = ("logits", "probabilities")
-_FILTERS = {"nearest": "NEAREST", "bilinear": "BILINEAR", "bicubic": "BICUBIC", "bilinear_corner": "BILINEAR"}
+_FILTERS = {"nearest": "NEAREST", "bilinear": "BILINEAR", "bicubic": "BICUBIC"}  # as Pillow has them
 
 
 def write_snippets(folder: Path, spec: ModelSpec, forms: Iterable[BundledForm]) -> None:
@@ -51,13 +51,16 @@ def write_snippets(folder: Path, spec: ModelSpec, forms: Iterable[BundledForm]) 
 
 
 def _is_known(spec: ModelSpec) -> bool:
-    """Whether the spec says enough, and of a detector nothing that the programs do not do."""
+    """Whether the spec says enough, and nothing that the programs do not do."""
     how = spec.detection
     if spec.task == "detect":
         codes = any(output.meaning == "box_codes" for output in spec.outputs)
         if how is None or not codes or how.nms != "hard" or not how.per_class:
             return False
-    picture = spec.input.preparation is not None and spec.input.layout == "NCHW" and None not in spec.input.size
+    prepared = spec.input.preparation
+    if prepared is None or prepared.interpolation not in _FILTERS:
+        return False
+    picture = spec.input.layout == "NCHW" and None not in spec.input.size
     return picture and spec.task in TASKS and _position(spec, *_SCORES) is not None
 
 
@@ -123,7 +126,7 @@ def _of_boxes(spec: ModelSpec) -> dict[str, object]:
     turned, variances = how.code == "yxhw", how.variances
     order = [1, 0, 3, 2] if turned else [0, 1, 2, 3]
     return {
-        "anchors": ', await (await fetch("../anchors.json")).json()',
+        "anchors": ', await (await beside("../anchors.json")).json()',
         "codes": codes, "codes_name": plain_name(spec.outputs[codes].name),
         "order": order, "order_list": _listed(order), "variances": list(variances), "most_log": MOST_LOG,
         "variances_list": _listed(variances), "log": how.sizes == "log", "clip_first": how.clip_boxes == "before",

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...boxes import anchor_boxes
-from ...errors import BadFile, BadValue, UnknownName
+from ...compare import Verdict
+from ...errors import BadFile, BadValue, ParityFailed, UnknownName
 from ...files import atomic_folder, sha256_of
 from ...graph import Graph, read_onnx
 from ...spec import ModelSpec
 from ..explain import Dtype
 from ..parity import versions_of
 from ..plain_names import plain_name
-from ..read_back import FORMATS, write_and_read
+from ..read_back import FORMATS, require_able, write_and_read
 from ..write import export
 from .forms import SUFFIXES, Source, judged, source_of
 from .page import page
@@ -56,6 +57,9 @@ def export_bundle(
     unknown = [name for name in to if name not in SUFFIXES]
     if unknown or not to:
         raise UnknownName("format", unknown[0] if unknown else "", SUFFIXES)
+    for name in to:
+        if name != "onnx":
+            require_able(SUFFIXES[name], dtype)
     if folder.exists() and not (folder / RECORD).is_file():
         raise BadFile(f"{folder} is there and no bundle; name a new folder")
     with atomic_folder(folder) as new:
@@ -72,26 +76,33 @@ def export_bundle(
 
 def _renamed(path: Path, name: str) -> Path:
     """Give a file, and its verdict, the network's name."""
-    proof = path.with_name(f"{path.name}.verdict.json")
-    proof.rename(path.with_name(f"{name}.onnx.verdict.json"))
-    return path.rename(path.with_name(f"{name}.onnx"))
+    named = path.with_name(f"{name}.onnx")
+    _proof(path).rename(_proof(named))
+    return path.rename(named)
+
+
+def _proof(path: Path) -> Path:
+    return path.with_name(f"{path.name}.verdict.json")
 
 
 def _written(new: Path, first: Path, source: Source, kind: str, dtype: Dtype) -> BundledForm:
     """Write one format; give what is said of it."""
     (new / kind).mkdir(exist_ok=True)
     if kind == "onnx":
-        path = first if dtype == "float32" else first.with_name(f"{first.stem}.{dtype}.onnx")
-        if path != first:
-            export(source.graph, path, dtype)
-        form = BundledForm(format=kind, file=f"{kind}/{path.name}", bytes=path.stat().st_size, dtype=dtype)
-        return judged(new, form, source)
-    suffix = SUFFIXES[kind]
-    path = new / kind / f"{first.stem}{suffix}"
-    verdict = write_and_read(source.graph, source.form, path, dtype)
-    size = sum(file.stat().st_size for file in FORMATS[suffix].files(path))
+        path = first
+        if dtype != "float32":
+            path = export(source.graph, first.with_name(f"{first.stem}.{dtype}.onnx"), dtype)
+        verdict, files = Verdict.from_json(_proof(path).read_bytes(), str(_proof(path))), [path]
+    else:
+        path = new / kind / f"{first.stem}{SUFFIXES[kind]}"
+        verdict = write_and_read(source.graph, source.form, path, dtype)
+        files = FORMATS[path.suffix].files(path)
+    size = sum(file.stat().st_size for file in files)
     form = BundledForm(format=kind, file=f"{kind}/{path.name}", bytes=size, dtype=dtype)
-    return judged(new, form, source, verdict)
+    found = judged(new, form, source, verdict)
+    if found.passed is False:
+        raise ParityFailed(f"{form.file} was not written: {'; '.join(found.notes) or verdict}")
+    return found
 
 
 def _record(new: Path, first: Path, spec: ModelSpec, forms: tuple[BundledForm, ...]) -> Bundle:
@@ -108,7 +119,7 @@ def _record(new: Path, first: Path, spec: ModelSpec, forms: tuple[BundledForm, .
     bundle = Bundle(
         name=spec.name,
         task=spec.task,
-        source=str(first.relative_to(new)),
+        source=first.relative_to(new).as_posix(),
         licence=spec.licence,
         weights=spec.weights,
         forms=forms,
@@ -116,4 +127,4 @@ def _record(new: Path, first: Path, spec: ModelSpec, forms: tuple[BundledForm, .
     )
     (new / "README.md").write_text(page(bundle), encoding="utf-8")
     files = sorted(path for path in new.rglob("*") if path.is_file())
-    return bundle.model_copy(update={"sha256": {str(f.relative_to(new)): sha256_of(f) for f in files}})
+    return bundle.model_copy(update={"sha256": {f.relative_to(new).as_posix(): sha256_of(f) for f in files}})

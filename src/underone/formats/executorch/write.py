@@ -8,20 +8,17 @@ from ...graph import Graph, to_onnx
 from .process import worker
 
 
-def write_pte(graph: Graph, path: Path, dtype: str) -> None:
-    """Write a program for one picture at a time, with the operators that XNNPACK has delegated to it.
+def write_pte(graph: Graph, path: Path) -> None:
+    """Write a program in float32 for one picture at a time, with the operators that XNNPACK has delegated to it.
 
     Args:
         graph: a network.
         path: of the ``.pte``.
-        dtype: float32 alone.
 
     Raises:
-        Unsupported: float16, open sizes, or what the worker cannot do, with its reason.
+        Unsupported: open sizes, or what the worker cannot do, with its reason.
         MissingExtra: no Python with executorch is known.
     """
-    if dtype != "float32":
-        raise Unsupported(f"a .pte is written in float32, not in {dtype}: XNNPACK calculates so on every processor")
     wrong = [f"{v.name!r} {v.shape}" for v in graph.inputs if None in v.shape[1:]]
     if wrong:
         raise Unsupported(f"input {', '.join(wrong)} is open; ExecuTorch is written for fixed sizes: give size=(H, W)")
