@@ -68,4 +68,6 @@ def test_doctor_says_what_works_and_how_the_rest_is_installed(run, monkeypatch):
     assert found["writes ncnn (.param)"] == "pip install 'underone[ncnn]'"
     assert "python3 -m venv executorch && executorch/bin/pip install" in found["writes ExecuTorch (.pte)"]
     monkeypatch.undo()
+    monkeypatch.setenv("UNDERONE_EXECUTORCH", "/bin/false")
+    assert "writes ExecuTorch (.pte): /bin/false cannot make ExecuTorch programs: " in run("doctor")[1].out
     assert "runs on reference: ready" in run("doctor")[1].out

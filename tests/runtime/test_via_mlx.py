@@ -105,6 +105,12 @@ def test_float16_rounds_as_the_interpreter_says(described, image):
     assert difference(got, exact)[0] < 4 * difference(rounded, exact)[0]
 
 
+def test_pictures_of_another_size_are_calculated_as_such(described, image):
+    net, reference = load(described, "mlx"), load(described, "reference")
+    for given in (image, np.concatenate([image, image]), image):
+        assert difference(net.run(given)["logits"], reference.run(given)["logits"])[0] < 1e-10
+
+
 def test_any_thread_calls_and_clones(described, image):
     net, found = load(described, "mlx"), []
 

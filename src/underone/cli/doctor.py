@@ -4,7 +4,7 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, ver
 from importlib.util import find_spec
 
 from ..errors import UnderOneError
-from ..formats.executorch import executorch_python
+from ..formats.executorch import executorch_python, executorch_version
 from ..formats.read_back import FORMATS
 from ..runtime.backends import BACKENDS
 
@@ -37,6 +37,6 @@ def _version(package: str) -> str:
 
 def _executorch() -> str:
     try:
-        return f"ready, by {executorch_python()}"
+        return f"ready, executorch {executorch_version()} by {executorch_python()}"
     except UnderOneError as error:
         return str(error)

@@ -18,10 +18,11 @@ from ..compare import (
     rounding,
     widened,
 )
-from ..errors import BadFile, ParityFailed, ShapeError, Unsupported
+from ..errors import BadFile, ParityFailed, ShapeError, UnderOneError, Unsupported
 from ..graph import Graph, run_reference
 from ..graph.graph import Array
 from ..graph.integer_form import is_quantised
+from .executorch import executorch_version
 from .forms import Form
 
 Precision = Literal["float32", "float16", "int8"]
@@ -181,6 +182,9 @@ def _classifies(form: Form) -> bool:
     return form.spec.task == "classify"
 
 
+_DISTRIBUTIONS = {"litert": "ai-edge-litert"}  # of engines with another name
+
+
 def versions(forms: Sequence[Form]) -> dict[str, str]:
     """Return the versions of everything that took part."""
     return versions_of(*(form.by for form in forms))
@@ -194,6 +198,6 @@ def versions_of(*engines: str) -> dict[str, str]:
 
 def _version(package: str) -> str:
     try:
-        return version(package)
-    except PackageNotFoundError:
+        return executorch_version() if package == "executorch" else version(_DISTRIBUTIONS.get(package, package))
+    except (PackageNotFoundError, UnderOneError):
         return ""

@@ -33,8 +33,8 @@ def load(
         source: path of the file, its bytes, an open binary file, or the name of a network in 8 bits that comes with
             the package: ``mobileone_s0.clothing10_int8``, ``mobilenet_v2_100.clothing10_int8``.
         backend: ``native`` (our own engine), ``onnxruntime``, ``openvino``, ``mlx`` (Apple's), ``torch``,
-            ``reference`` (plain numpy, slow, always there), or ``auto``: the first of native, onnxruntime, openvino and reference that is
-            installed and has all that the file needs.
+            ``reference`` (plain numpy, slow, always there), or ``auto``: the first of native, onnxruntime, openvino and
+            reference that is installed and has all that the file needs.
         threads: threads to calculate with; None: UNDERONE_THREADS, or 1. The reference and MLX cannot be told: numpy's
             BLAS keeps the threads that it was started with.
         precision: number format to calculate in, ``float32`` unless said otherwise. A file with float16 weights is

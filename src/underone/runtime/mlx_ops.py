@@ -6,21 +6,24 @@ Attributes speak of the graph's own order, (N, C, H, W).
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import mlx.core as mx
 
 from ..errors import Unsupported
+from ..graph import Node
 from ..graph.layout_rules import flatten as flatten_shape
 from ..graph.layout_rules import reshape as reshape_shape
 from ..graph.layout_rules import resize as resize_shape
 from ..graph.layout_rules import slice_parts
 from ..graph.numpy_resize import axis_weights
+from ..graph.ops import attributes
 from ..graph.shape_rules import Dims, pad_pairs, reached_pads, window_pads, window_sizes
 
 Attrs = Mapping[str, Any]
 Operator = Callable[..., Any]
+Bound = Callable[..., Any]  # an operator with its attributes
 _NHWC, _NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
 
 
@@ -45,7 +48,7 @@ def conv(a: Attrs, x: Any, w: Any, b: Any = None) -> Any:
     pads = window_pads(shape_of(x)[2:], shape_of(w)[2:], a)
     if any(before != after for before, after in pads):
         x, pads = _padded(x, pads), [(0, 0), (0, 0)]
-    y = mx.conv2d(x, w, a["strides"], tuple(before for before, _ in pads), a["dilations"], a["group"])
+    y = mx.conv2d(x, w, a["strides"], (pads[0][0], pads[1][0]), a["dilations"], a["group"])
     return y if b is None else y + b
 
 
@@ -103,7 +106,7 @@ def resize(a: Attrs, x: Any) -> Any:
 
 def concat(a: Attrs, *xs: Any) -> Any:
     """Join along an axis."""
-    return mx.concatenate(xs, _axis(a["axis"], xs[0]))
+    return mx.concatenate(list(xs), _axis(a["axis"], xs[0]))
 
 
 def pad(a: Attrs, x: Any) -> Any:
@@ -186,3 +189,9 @@ OPERATORS: Mapping[str, Operator] = {
     "Pad": _in_order(pad),
     "Resize": resize,
 }
+
+
+def bound(node: Node, operands: Sequence[Any]) -> Bound:
+    """Give the operator of a node with its attributes, for operands of these shapes."""
+    shapes = [shape_of(x) for x in operands if x is not None]
+    return partial(OPERATORS[node.op], attributes(node.op, node.attrs, shapes))

@@ -13,9 +13,8 @@ import numpy as np
 from ..errors import BadFile, UnderOneError, Unsupported
 from ..graph import Graph, read_onnx
 from ..graph.onnx_file import counted
-from ..graph.ops import attributes
 from .backends import Array
-from .mlx_ops import OPERATORS, channels_first, channels_last, shape_of
+from .mlx_ops import OPERATORS, Bound, bound, channels_first, channels_last
 from .model_file import ModelFile
 
 
@@ -27,6 +26,7 @@ class Mlx:
         self.constants = constants
         self.half = half
         self.name = name
+        self.bound: tuple[Any, list[Bound]] = (None, [])  # operators with their attributes, for the last input shapes
         self.stream = mx.new_thread_unsafe_stream(mx.default_device())  # any thread calls, one at a time
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -50,11 +50,16 @@ class Mlx:
         return channels_last(_half(x) if self.half else x)
 
     def _run(self, given: Mapping[str, Any]) -> list[Any]:
+        shapes = [x.shape for x in given.values()]
+        if self.bound[0] != shapes:
+            self.bound = (shapes, [])
+        steps = self.bound[1]
         tensors = {**self.constants, **given}
-        for node in self.graph.nodes:
+        for i, node in enumerate(self.graph.nodes):
             operands = [tensors[name] if name else None for name in node.inputs]
-            shapes = [shape_of(x) for x in operands if x is not None]
-            results = OPERATORS[node.op](attributes(node.op, node.attrs, shapes), *operands)
+            if i == len(steps):
+                steps.append(bound(node, operands))
+            results = steps[i](*operands)
             tensors.update(zip(node.outputs, results if isinstance(results, tuple) else (results,), strict=True))
         return [channels_first(tensors[v.name]) for v in self.graph.outputs]
 

@@ -8,8 +8,9 @@ import pytest
 import underone as uo
 from underone.compare import Verdict
 from underone.errors import BadValue, MissingExtra, Unsupported
-from underone.formats.executorch import environment, executorch_python, of_pte, write_pte
+from underone.formats.executorch import environment, executorch_python, executorch_version, of_pte, write_pte
 from underone.formats.executorch.process import worker
+from underone.formats.parity import versions_of
 from underone.graph import Graph, Value
 
 
@@ -79,7 +80,7 @@ def test_worker_that_is_dead_before_it_is_asked_is_one_line(tmp_path, monkeypatc
 
 def test_python_is_the_named_one_or_none(tmp_path, two_heads, monkeypatch):
     monkeypatch.setenv("UNDERONE_EXECUTORCH", str(tmp_path / "none"))
-    with pytest.raises(BadValue, match=r"UNDERONE_EXECUTORCH='.*none' is no file; the path of a Python"):
+    with pytest.raises(BadValue, match=r"UNDERONE_EXECUTORCH='.*none' is no program; the path of a Python"):
         executorch_python()
     monkeypatch.delenv("UNDERONE_EXECUTORCH")
     monkeypatch.setattr(environment, "find_spec", lambda name: None)
@@ -88,6 +89,25 @@ def test_python_is_the_named_one_or_none(tmp_path, two_heads, monkeypatch):
     monkeypatch.setattr(environment, "find_spec", lambda name: object())
     assert executorch_python() == sys.executable
     assert not list(tmp_path.iterdir())
+
+
+def test_version_is_that_of_the_other_python_or_a_reason(tmp_path, monkeypatch):
+    python = tmp_path / "python"
+    monkeypatch.setenv("UNDERONE_EXECUTORCH", str(python))
+    for body, said in (
+        ("echo No module named executorch >&2", "No module named executorch"),
+        ("", "it ended without a"),
+    ):
+        python.write_text(f"#!/bin/sh\n{body}\nexit 1\n")
+        python.chmod(0o755)
+        with pytest.raises(Unsupported, match=rf"/python cannot make ExecuTorch programs: {said}"):
+            executorch_version()
+    assert "executorch" not in versions_of("executorch")
+    python.write_text("#!/bin/sh\necho 1.2.3\n")
+    assert versions_of("executorch")["executorch"] == executorch_version() == "1.2.3"
+    python.chmod(0o644)
+    with pytest.raises(BadValue, match="is no program"):
+        executorch_version()
 
 
 def test_what_has_no_form_is_refused_in_one_line(tmp_path, two_heads):

@@ -87,6 +87,7 @@ def test_network_is_proven_by_litert_and_by_our_reader(tmp_path, two_heads, size
     path = uo.export(two_heads(size), tmp_path / "both.tflite", dtype)
     verdict = Verdict.from_json(path.with_name("both.tflite.verdict.json").read_text())
     assert {row.on.split(", ")[1] for row in verdict.comparisons} == {"reference", "litert"}
+    assert verdict.versions["litert"]
     assert {row.output for row in verdict.comparisons} == {"codes_out", "logits"}
     assert max(row.nmse for row in verdict.comparisons) < limit
     assert "first" not in verdict.subject
