@@ -62,9 +62,9 @@ PRECISIONS = {
     "bfloat16": ("native", "openvino", "ncnn"),  # the others calculate in float32 here
     "int8": OURS,  # the others do not read the file
 }
-# with random weights a peer may stray further than ours is allowed to, and it should be timed all the same (in int8, to
-# onnxruntime: OpenVINO 0.05 on SSDLite, 0.15 on DeepLab)
-PEERS_LIMITS = ROUNDING | {"bfloat16": Limits(nmse=1e-2, peak=2.0), "int8": Limits(nmse=0.3, peak=5.0)}
+# with random weights a peer may stray further than ours is allowed to, and it should be timed all the same
+PEERS_LIMITS = ROUNDING | {"bfloat16": Limits(nmse=1e-2, peak=2.0), "int8": Limits(nmse=3e-2, peak=2.0)}
+PEERS_LIMITS_DENSE = PEERS_LIMITS | {"int8": Limits(nmse=0.3, peak=5.0)}  # OpenVINO: 0.05 on SSDLite, 0.15 on DeepLab
 # to onnxruntime: one rounding that falls the other way would move all that follows by quanta, as it does in the
 # reference, which is 1e-3 to 3e-3 from both
 OUR_LIMITS = ROUNDING | {"int8": Limits(nmse=1e-12, peak=1e-5)}
@@ -177,9 +177,10 @@ def start(engine: str, path: Path, precision: str, threads: int, image: Path, py
     return worker
 
 
-def check(worker: Worker, wanted: Array, precision: str) -> None:
+def check(worker: Worker, wanted: Array, precision: str, network: str) -> None:
     """Compare the first answer with what is wanted; an engine that differs is not timed."""
-    limits = OUR_LIMITS if worker.engine == "native" else PEERS_LIMITS
+    peers = PEERS_LIMITS_DENSE if network.startswith(("ssd", "deeplab")) else PEERS_LIMITS
+    limits = OUR_LIMITS if worker.engine == "native" else peers
     rows = compare_outputs("photo", {"logits": np.load(worker.output)}, {"logits": wanted}, limits[precision])
     worker.verdict = Verdict(
         kind="bench",
@@ -215,7 +216,7 @@ def compete(path: Path, precision: str, threads: int, options: argparse.Namespac
         workers = [start(e, path, precision, threads, image, options.peers) for e in engines]
     for worker in workers:
         if worker.error is None:
-            check(worker, wanted, precision)
+            check(worker, wanted, precision, path.stem)
     try:
         peaks = take_turns([w for w in workers if w.error is None], threads, options.rounds, options.calls)
     finally:

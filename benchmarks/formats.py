@@ -132,7 +132,7 @@ def row_of(sources: Sources, form: Written, folder: Path) -> dict[str, Any]:
     except MissingExtra:
         raise
     except UnderOneError as error:
-        return row | {"error": str(error).splitlines()[0]}
+        return row | {"error": str(error).splitlines()[0].replace(f"{folder}/", "")}
     proof = [c for c in verdict.comparisons if "weights in" not in c.on]
     cost = [c.nmse for c in verdict.comparisons if "weights in" in c.on]
     return row | {

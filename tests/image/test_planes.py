@@ -70,6 +70,10 @@ def test_a_decoders_frame_is_a_picture():
     ({"red": np.zeros((4, 2), np.uint8)}, "half the rows and columns"),
     ({"luma": np.zeros((8, 12), np.uint8)[:, ::2]}, "without gaps in its rows"),
     ({"red": np.zeros((4, 6), np.uint8)[:, ::2]}, "both chroma planes too or in pairs"),
+    (
+        {"blue": np.zeros((4, 6), np.uint8)[:, ::2], "red": np.zeros((4, 6), np.uint8)[:, ::2]},
+        "both chroma planes too or in pairs",
+    ),
     ({"out": np.zeros((8, 5, 3), np.uint8)}, "the size of the luma"),
     ({"isa": "sse"}, "no instruction set 'sse'"),
 ])  # fmt: skip

@@ -67,8 +67,9 @@ def predict_pictures(sources: Sequence[str], asked: Asked, save: Path | None, js
     pictures = list(find_pictures(sources))
     drawings = plan_drawings(pictures, save) if save is not None else {}
     failed = 0
-    workers = min(len(pictures), wanted_threads(asked.threads))
-    with asked.opened(threads=1 if len(pictures) > 1 else asked.threads) as (net, options):
+    threads = wanted_threads(asked.threads)
+    workers = min(len(pictures), threads)
+    with asked.opened(threads // workers) as (net, options):
         for path, answer in zip(pictures, net.answers(pictures, workers, **options), strict=True):
             if isinstance(answer, Exception):
                 failed += 1

@@ -20,7 +20,7 @@ from ..graph.transposes import move_transposes
 from ..spec import InputSpec, ModelSpec, OutputSpec, Preparation, Shape
 
 _LARGEST_TENSOR = 1 << 28  # elements of one tensor
-_LARGEST_CONSTANTS = 1 << 26  # elements of all constants that are computed
+_LARGEST_CONSTANTS = 1 << 27  # elements of all constants that are computed
 _MOST_MACS = 1 << 30  # for the same
 _MOST_NODES = 1 << 16
 _PICTURE_CHANNELS = (1, 3, 4)

@@ -83,10 +83,12 @@ class Planes:
 def _planes(luma: Any, chroma: Any, second: Any) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     y, first = as_numpy(luma), as_numpy(chroma)
     both = [first[..., 0], first[..., 1]] if second is None and first.ndim == 3 and first.shape[2] == 2 else None
-    blue, red = both or [first, as_numpy(second) if second is not None else first[:0]]
+    blue, red = both or [first, as_numpy(second) if second is not None else np.empty(0, first.dtype)]
     halves = tuple(-(-side // 2) for side in y.shape)
-    if y.ndim != 2 or not y.size or {p.dtype for p in (y, blue, red)} != {np.dtype(np.uint8)}:
+    if y.ndim != 2 or not y.size or y.dtype != np.uint8:
         raise ShapeError(f"the luma is {y.shape} of {y.dtype}; uint8 planes, the luma (H, W), are required")
+    if blue.dtype != np.uint8 or red.dtype != np.uint8:
+        raise ShapeError(f"the chroma is of {blue.dtype} and {red.dtype}; uint8 planes are required")
     if blue.shape != halves or red.shape != halves:
         shapes = [p.shape for p in (first, *(() if second is None else (red,)))]
         raise ShapeError(
@@ -95,6 +97,8 @@ def _planes(luma: Any, chroma: Any, second: Any) -> tuple[NDArray[Any], NDArray[
         )
     if y.strides[1] != 1:
         y = np.ascontiguousarray(y)
-    if blue.strides != red.strides or blue.strides[1] not in (1, 2) or both is None:
+    in_pairs = both is not None and first.strides[1:] in ((2, 1), (2, -1))
+    in_rows = blue.strides == red.strides and blue.strides[1] == 1
+    if not (in_pairs or in_rows):
         blue, red = np.ascontiguousarray(blue), np.ascontiguousarray(red)
     return y, blue, red

@@ -20,7 +20,7 @@ def in_order(asks: Sequence[Callable[[Picture], T]], pictures: Iterable[Picture]
 
     Args:
         asks: all with the same answers.
-        pictures: taken from it as answers are taken, two for each callable ahead.
+        pictures: taken from it as answers are taken, two for each callable and one more ahead.
 
     Returns:
         Their answers; in place of one that cannot be had, the error.
