@@ -158,6 +158,7 @@ def test_truth_values_and_parts_compute_the_same_in_a_package(tmp_path):
     ("Pad", [], {"pads": (0, 0, -1, 0, 0, 0, 0, 0)}, PICTURE, "padding"),
     ("ArgMax", [], {"select_last_index": 1}, PICTURE, "the last of equal values"),
     ("Gemm", [None], {}, (4, 4), "a product of two tensors"),
+    ("Gemm", [draw(4, 4), draw(4, 1)], {}, (4, 4), "a bias for each row"),
     ("Resize", [], {"sizes": (2, 0, 0, 0)}, PICTURE, "resizing"),
     ("AveragePool", [], POOL | {"ceil_mode": 1, "count_include_pad": 1}, PICTURE, "ceil_mode with"),
     ("Cast", [], {"to": "uint8"}, PICTURE, "a tensor of uint8"),

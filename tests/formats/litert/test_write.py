@@ -191,6 +191,7 @@ def test_fault_is_found_by_litert_and_nothing_is_kept(tmp_path, two_heads, monke
     ("Pad", [], {"pads": (0, 0, 1, 0, 0, 0, 0, 0), "mode": "edge"}, PICTURE, "in mode 'edge'"),
     ("Resize", [], {"sizes": (0, 0, 13, 17), "mode": "cubic"}, PICTURE, "resizing by 'cubic'"),
     ("Gemm", [None], {}, (4, 4), "a weight or bias that is computed"),
+    ("Gemm", [draw(4, 4), draw(4, 1)], {}, (4, 4), "a bias for each row"),
     ("Conv", [None], {}, PICTURE, "a weight or bias that is computed"),
 ])  # fmt: skip
 def test_what_has_no_form_is_refused_in_one_line(tmp_path, one_node, op, others, attrs, shape, text):

@@ -136,6 +136,7 @@ def test_fault_is_found_and_nothing_is_kept(tmp_path, two_heads, monkeypatch):
     ("Conv", [draw(6, 4, 3)], {}, (1, 4, 7), "a tensor of 3 axes"),
     ("Conv", [None], {}, PICTURE, "operand 'image', which is computed"),
     ("Gemm", [draw(6, 5)], {"alpha": 2.0}, (1, 6), "a product that is scaled or turned"),
+    ("Gemm", [draw(6, 5), draw(4, 1)], {}, (4, 6), "a bias for each row"),
     ("MaxPool", [], {"kernel_shape": (2, 2), "dilations": (2, 2)}, PICTURE, "a pool with dilations"),
     ("AveragePool", [], {"kernel_shape": (2, 2), "strides": (2, 2), "ceil_mode": 1, "count_include_pad": 1}, PICTURE,
      "a mean that counts its padding, and with ceil_mode not all of it,"),

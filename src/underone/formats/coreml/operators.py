@@ -137,6 +137,8 @@ def _gemm(c: Call) -> Any:
     if fixed and all(isinstance(b, np.ndarray) for b in c.operands[2:]) and not c["transA"] and c["alpha"] == 1:
         bias = {}
         if len(c.operands) > 2:
+            if c.operands[2].ndim > 1 and len(c.operands[2]) > 1:
+                raise c.unsupported("a bias for each row")
             bias = {"bias": np.broadcast_to(c["beta"] * np.ravel(c.operands[2]), c.result[1:]).astype(c.types[1].dtype)}
         return Builder.linear(
             x=x, weight=weight if c["transB"] else np.ascontiguousarray(weight.T), **bias, name=c.name

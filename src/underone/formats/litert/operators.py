@@ -181,6 +181,8 @@ def _weights(c: Call) -> tuple[_Weight, int]:
     bias = c.model.fixed(rest[0]) if rest else np.zeros(c.result[1], np.float32)
     if not weight.value.size or bias is None:
         raise c.unsupported("a weight or bias that is computed")
+    if bias.ndim > 1 and len(bias) > 1:
+        raise c.unsupported("a bias for each row")
     full = np.broadcast_to(c.node.attrs.get("beta", 1.0) * np.ravel(bias), c.result[1:2]).astype(np.float32)
     at = c.model.stored[c.node.inputs[0]].scale
     if c.scale is None or at is None or weight.scale is None:

@@ -106,6 +106,8 @@ def _gemm(c: Call) -> None:
     weight, bias = _weights(c)
     if c["transA"] or c["alpha"] != 1:
         raise c.unsupported("a product that is scaled or turned")
+    if bias.ndim > 1 and len(bias) > 1:
+        raise c.unsupported("a bias for each row")
     turned = weight if c["transB"] else weight.T
     bias = np.broadcast_to(c["beta"] * np.ravel(bias), c.result[1:])
     settings: dict[int, Setting] = {0: c.result[1], 1: 1, 2: weight.size}
