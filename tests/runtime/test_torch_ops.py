@@ -8,7 +8,9 @@ from underone.graph import OPS, Graph, Node, Value, run_reference
 
 pytest.importorskip("torch")
 
-from underone.runtime.torch_ops import OPERATORS
+import torch
+
+from underone.runtime.torch_ops import OPERATORS, bound
 from underone.runtime.via_torch import Torch
 
 X = (2, 6, 9, 8)  # (N, C, H, W)
@@ -112,13 +114,19 @@ def test_operator_is_what_the_reference_says(op, attrs, shapes):
         np.testing.assert_allclose(found[name], want, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize(("op", "attrs", "shapes"), CASES, ids=[f"{i}-{c[0]}" for i, c in enumerate(CASES)])
+def test_operator_stays_on_its_device(op, attrs, shapes):
+    operands = [torch.from_numpy(operand(op, i, shape)).to("meta") for i, shape in enumerate(shapes)]
+    results = bound(graph_of(op, attrs, operands).nodes[0], operands)(*operands)
+    assert {r.device.type for r in (results if isinstance(results, tuple) else (results,))} == {"meta"}
+
+
 def test_every_operator_has_a_case():
     assert {case[0] for case in CASES} == set(OPERATORS)
     assert set(OPERATORS) <= set(OPS)
 
 
 def test_an_output_that_is_a_view_of_a_weight_is_a_copy():
-    torch = pytest.importorskip("torch")
     weight = torch.ones(1, 2)
     node = Node("Flatten", ("w",), ("y",), {})
     Torch(Graph((node,), (), (Value("y", ()),), {}), {"w": weight}, 1, "case").run({})["y"][:] = 0

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 
 from underone.quantization.scheme import Range
 from underone.training.rounding import log_ends, range_of, rounded, whole_bias, whole_weight
@@ -29,6 +30,18 @@ def test_range_survives_its_logarithm(span):
     again = range_of(log_ends(span))
     assert (again.low, again.high) == pytest.approx((span.low, span.high), abs=1e-7, rel=1e-6)
     assert again.zero == span.zero
+
+
+def test_ranges_are_read_on_the_cpu_because_metal_has_no_float64():
+    class Calls(TorchFunctionMode):
+        def __torch_function__(self, function, types, args=(), kwargs=None):
+            names.append(getattr(function, "__name__", ""))
+            return function(*args, **(kwargs or {}))
+
+    names, ends = [], log_ends(Range(-1.0, 2.0))
+    with Calls():
+        range_of(ends)
+    assert names.index("cpu") < names.index("double")
 
 
 def test_ends_learn_as_worked_by_hand():

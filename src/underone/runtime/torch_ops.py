@@ -56,7 +56,7 @@ def average_pool(a: Attrs, x: Tensor) -> Tensor:
         raise Unsupported(f"AveragePool with dilations {a['dilations']} is not in torch; use backend 'reference'")
     pool, args = _AVG_POOL[x.ndim - 2], (a["kernel_shape"], a["strides"])
     pads, reach = _pool_pads(a, x)
-    inside = torch.ones((1, 1, *x.shape[2:]), dtype=x.dtype)
+    inside = torch.ones((1, 1, *x.shape[2:]), dtype=x.dtype, device=x.device)
     inside = _pad(_pad(inside, pads, float(a["count_include_pad"])), reach)
     return pool(_pad(_pad(x, pads), reach), *args) / pool(inside, *args)
 
@@ -76,7 +76,7 @@ def resize(a: Attrs, x: Tensor) -> Tensor:
     for axis, (n, m) in enumerate(zip(x.shape, shape, strict=True)):
         scale = float(a["scales"][axis]) if a["scales"] else m / n
         if n != m or scale != 1:
-            weights = torch.tensor(axis_weights(a, n, m, scale), dtype=x.dtype)  # (m, n)
+            weights = torch.tensor(axis_weights(a, n, m, scale), dtype=x.dtype, device=x.device)  # (m, n)
             x = (x.movedim(axis, -1) @ weights.T).movedim(-1, axis)
     return x
 
@@ -89,7 +89,7 @@ def pad(a: Attrs, x: Tensor) -> Tensor:
         return _pad(x, pairs, a["value"])
     for axis, (before, after) in enumerate(pairs):
         if before or after:
-            x = x.index_select(axis, _outside(a["mode"], x.shape[axis], before, after))
+            x = x.index_select(axis, _outside(a["mode"], x.shape[axis], before, after).to(x.device))
     return x
 
 
@@ -97,7 +97,7 @@ def slices(a: Attrs, x: Tensor) -> Tensor:
     """Take starts:ends:steps; torch steps forward only, so indices are written out."""
     for axis, (size, part) in enumerate(zip(x.shape, slice_parts(tuple(x.shape), a), strict=True)):
         if part != slice(None):
-            x = x.index_select(axis, torch.tensor(range(size)[part], dtype=torch.int64))
+            x = x.index_select(axis, torch.tensor(range(size)[part], dtype=torch.int64, device=x.device))
     return x
 
 

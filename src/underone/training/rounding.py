@@ -49,8 +49,8 @@ def log_ends(span: Range) -> Tensor:
 
 
 def range_of(ends: Tensor) -> Range:
-    """Undo `log_ends`."""
-    low, high = ends.detach().double().exp().tolist()
+    """Undo `log_ends`, on the CPU: Metal has no float64."""
+    low, high = ends.detach().cpu().double().exp().tolist()
     return Range(-low, high)
 
 
