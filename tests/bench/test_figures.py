@@ -57,6 +57,11 @@ def test_sustained_takes_half_an_hour(samples):
     assert figure(record(samples * 100), "sustained") is None
 
 
+def test_sustained_takes_rounds_enough_for_an_interval(samples):
+    assert figure(record(samples * 2000, rounds=15), "sustained") is None
+    assert figure(record(samples * 2000, rounds=16), "sustained") is not None
+
+
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_the_interval_holds_the_figure_and_grows_with_the_spread_of_rounds(samples, protocol):
     samples = samples * 2000 if protocol == "sustained" else samples

@@ -327,6 +327,14 @@ def test_bench_states_the_figures_of_published_protocols(capsys, folder):
     assert "unknown protocol 'papper'. Did you mean 'paper'?" in refused
 
 
+def test_bench_of_half_an_hour_has_rounds_for_its_last_quarter(capsys, folder, monkeypatch):
+    asked = []
+    monkeypatch.setattr("underone.cli.measure.compare_engines", lambda cases, **how: asked.append(how["rounds"]) or [])
+    for figures in ("xcode", "xcode,sustained"):
+        run(capsys, "bench", folder / "net.onnx", "--figures", figures, "--json")
+    assert asked == [12, 60]
+
+
 def test_bench_in_two_precisions_and_another_size_names_a_foreign_file_by_its_stem(capsys, open_net):
     options = ("--backends", "native", "--precision", "float32,bfloat16", "--size", 96)
     quick = ("--runs", 12, "--seconds", 0.2, "--processes", 1, "--json")

@@ -49,6 +49,7 @@ class Rule:
     Attributes:
         make: of samples, the figure.
         calls: how many it takes.
+        rounds: how many it takes, for an interval that means something.
         seconds: how long they must have taken together.
         at_the_end: whether it looks at the last quarter of the rounds alone.
         a_picture: whether it is a time for one picture of the batch.
@@ -56,6 +57,7 @@ class Rule:
 
     make: Callable[[Samples], Any]
     calls: int = 1
+    rounds: int = 1
     seconds: float = 0.0
     at_the_end: bool = False
     a_picture: bool = False
@@ -90,7 +92,7 @@ PROTOCOLS: Mapping[str, Rule] = MappingProxyType(
         "modelbench": Rule(_modelbench, PAPER_RUNS),  # apple/ml-mobileone, ModelBench: 20 rounds of 50, 10 cut each end
         "xcode": Rule(_median),  # the performance report of Xcode, as coremltools' documentation quotes it
         "trimmed-mean-20": Rule(_trimmed, 10),  # ExecuTorch's benchmark: a tenth of the calls is cut at each end
-        "sustained": Rule(_median, 4, _LONG, at_the_end=True),  # ours: what is left after half an hour
+        "sustained": Rule(_median, rounds=16, seconds=_LONG, at_the_end=True),  # ours: what is left after half an hour
         "throughput": Rule(_mean, a_picture=True),  # ours: all calls count, the slow ones too
     }
 )
@@ -104,7 +106,7 @@ def figure(record: Record, protocol: str) -> Figure | None:
         protocol: a key of `PROTOCOLS`.
 
     Returns:
-        The figure; None when there are fewer samples than the protocol takes, or they are too short a time.
+        The figure; None when there are fewer samples or rounds than the protocol takes, or they are too short a time.
 
     Raises:
         UnknownName: no such protocol.
@@ -119,8 +121,10 @@ def figure(record: Record, protocol: str) -> Figure | None:
     sizes, drift = record.round_sizes or (len(samples),), None
     if sum(sizes) != len(samples):
         raise BadValue(f"the record has {len(samples)} samples, its rounds have {sum(sizes)}; it is damaged")
+    if len(sizes) < rule.rounds:
+        return None
     if rule.at_the_end:
-        quarter = max(1, len(sizes) // 4)
+        quarter = len(sizes) // 4
         first = samples[: sum(sizes[:quarter])]
         sizes = sizes[-quarter:]
         samples = samples[-sum(sizes) :]

@@ -452,7 +452,9 @@ def bench(
         show.result(profile_files(files, threads, precision, size, min(runs, 100), output), json, timings.profiles)
         return
     with progress.bar() as tell:
-        records = bench_files(files, backends, threads, precision, size, batch, runs, seconds, processes, output, tell)
+        records = bench_files(
+            files, backends, threads, precision, size, batch, runs, seconds, processes, output, stated, tell
+        )
     show.result(records, json, partial(timings.records, stated=stated))
 
 

@@ -9,6 +9,8 @@ from ..files import make_folder
 from ..runtime import BACKENDS, Profile, installed_backends, load
 from ..runtime.packaged import NETWORKS as PACKAGED
 
+_ROUNDS, _LONG_ROUNDS = 12, 60  # of half an hour the last quarter counts: 15 rounds
+
 
 def bench_files(
     files: Sequence[Path],
@@ -21,6 +23,7 @@ def bench_files(
     seconds: float,
     processes: int,
     output: Path | None,
+    stated: Sequence[str],
     progress: Callable[[str, int, int], None],
 ) -> list[Record]:
     """Measure every file on every engine with every number of threads; write the Records if a folder is given.
@@ -43,9 +46,11 @@ def bench_files(
         for name in _engines(backends)
         if backends != "auto" or kind in BACKENDS[name].precisions
     ]
+    rounds = _LONG_ROUNDS if "sustained" in stated else _ROUNDS
     records = compare_engines(
-        cases, runs=runs, seconds=seconds, processes=processes, progress=progress, size=_square(size), batch=batch
-    )
+        cases, runs=runs, seconds=seconds, rounds=rounds, processes=processes, progress=progress, size=_square(size),
+        batch=batch,
+    )  # fmt: skip
     if folder is not None:
         write_records(records, folder)
     return records
