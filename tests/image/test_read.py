@@ -12,6 +12,7 @@ from PIL import Image
 
 from underone.errors import BadFile, BadValue, ShapeError
 from underone.image import photograph, photographs, read_image
+from underone.image.read import show_image
 
 
 def encoded(image, kind="PNG", **options):
@@ -39,6 +40,20 @@ def test_every_source_gives_the_same_picture(tmp_path, colours):
         sources = [path, str(path), path.read_bytes(), bytearray(path.read_bytes()), file, Image.open(path), colours]
         for source in sources:
             np.testing.assert_array_equal(read_image(source), colours)
+
+
+def test_pixels_to_look_at_are_those_that_are_read(colours):
+    in_pieces = np.resize(colours, (2100, 2100, 3))  # more than Pillow's blocks of 16 MB
+    for content in [encoded(Image.fromarray(pixels)) for pixels in (colours, in_pieces)]:
+        np.testing.assert_array_equal(show_image(content), read_image(content))
+        assert read_image(content).flags.writeable
+
+
+def test_a_picture_that_its_owner_draws_on_stays_as_it_was_shown(colours):
+    picture = Image.fromarray(colours)
+    shown = show_image(picture)
+    picture.paste((1, 2, 3), (0, 0, *picture.size))
+    np.testing.assert_array_equal(shown, colours)
 
 
 def test_a_file_object_is_left_open(colours):

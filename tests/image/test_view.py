@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from underone.image import photograph
-from underone.image.view import view_of
+from underone.image.view import copy_of, view_of
 
 native = pytest.importorskip("underone._native", reason="the native part is not built")
 
@@ -41,6 +41,15 @@ def test_large_picture_that_lies_in_pieces_is_copied():
     seen = view_of(Image.fromarray(pixels))
     assert seen.strides == (3 * 2100, 3, 1)
     np.testing.assert_array_equal(seen, pixels)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1311, 800, 3), (2, 600_000, 3), (4200, 250, 3)])
+def test_copies_in_bands_hold_every_row(shape):
+    pixels = np.resize(PIXELS, shape)  # 600,000 pixels are more than a band
+    copied = copy_of(_opened(pixels, "PPM"))
+    assert copied.flags.c_contiguous
+    assert copied.flags.writeable
+    np.testing.assert_array_equal(copied, pixels)
 
 
 ALIGNED = """

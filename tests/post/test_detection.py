@@ -81,6 +81,23 @@ def test_found_boxes_are_those_of_torchvision(scale):
     assert same.any(1).all()
 
 
+@pytest.mark.parametrize("background", [None, 0])
+@pytest.mark.parametrize("shift", [-3000.0, 0.0, 3000.0])
+@pytest.mark.parametrize("threshold", [0.0, 0.02, 0.26, 0.5, 1.0])
+def test_softmax_has_every_candidate_wherever_its_logits_lie(background, shift, threshold):
+    spec = spec_of(score_threshold=threshold, background=background, top_k=20_000, nms="none", labels=None)
+    spec = spec.model_copy(
+        update={"detection": spec.detection.model_copy(update={"max_per_class": 20_000, "max_detections": 20_000})}
+    )
+    outputs = outputs_of(spec, [], [])
+    spread = np.linspace(0, 4, len(outputs["logits"][0]), dtype=np.float32)[:, None]
+    outputs["logits"][0] = np.random.default_rng(2).normal(0, 1, outputs["logits"][0].shape) * spread + shift
+    given = outputs["logits"].copy()
+    scores = torch.from_numpy(given[0].astype(np.float64)).softmax(1)[:, int(background == 0) :]
+    assert len(find_boxes(outputs, spec).scores) == int((scores >= threshold).sum())
+    np.testing.assert_array_equal(outputs["logits"], given)
+
+
 def test_huge_logits_keep_their_order():
     spec = spec_of(score_threshold=0.9, background=None)
     outputs = outputs_of(spec, [], [])

@@ -11,7 +11,7 @@ from ..errors import BadValue, ShapeError
 from ..spec import InputSpec, Preparation
 from .between import resample_between
 from .planes import Planes
-from .read import Picture, read_image
+from .read import Picture, show_image
 from .resample import Cut, Size, Tables, resample, resample_planes
 
 T = TypeVar("T", int, int | None)
@@ -58,7 +58,7 @@ def prepare(
     if isinstance(image, Planes) and how.interpolation != "bilinear_corner":
         resample_planes(image, _cut(image.luma.shape, target, how), tables, tensor, channels_last)
     else:
-        pixels = read_image(image, _box(target, how) if reduced else None)
+        pixels = show_image(image, _box(target, how) if reduced else None)
         fill = resample_between if how.interpolation == "bilinear_corner" else resample
         fill(pixels, _cut(pixels.shape[:2], target, how), tables, tensor, channels_last)
     if tensor is not out:

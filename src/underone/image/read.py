@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections.abc import Callable
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
@@ -15,6 +16,7 @@ from ..errors import BadFile, BadValue, ShapeError
 from .array import Pixels as Pixels
 from .planes import Planes
 from .resample import rgb_of
+from .view import copy_of, view_of
 
 Picture = str | PathLike[str] | bytes | IO[bytes] | Image.Image | NDArray[Any] | Planes
 
@@ -42,10 +44,23 @@ def read_image(source: Picture, least: tuple[int, int] | None = None) -> Pixels:
     >>> read_image(np.zeros((2, 3), np.uint8)).shape
     (2, 3, 3)
     """
+    return _read(source, least, copy_of)
+
+
+def show_image(source: Picture, least: tuple[int, int] | None = None) -> Pixels:
+    """Read a picture to look at it: as `read_image`, but the pixels of a file need not be copied.
+
+    Returns:
+        uint8 (H, W, 3), RGB; of a file not to be written to, and perhaps with gaps, as `view_of` says.
+    """
+    return _read(source, least, view_of)
+
+
+def _read(source: Picture, least: tuple[int, int] | None, of_file: Callable[[Image.Image], Pixels]) -> Pixels:
     if isinstance(source, np.ndarray):
         return _from_array(source)
     if isinstance(source, Image.Image):
-        return _decode(source, "the picture")
+        return _decode(source, "the picture", copy_of)  # its owner may draw on it
     if isinstance(source, Planes):
         return rgb_of(source)
     if type(source).__module__.startswith("av."):
@@ -55,7 +70,7 @@ def read_image(source: Picture, least: tuple[int, int] | None = None) -> Pixels:
         image = _identify(file, name)
         if least is not None:
             _reduce(image, least)
-        return _decode(image, name)
+        return _decode(image, name, of_file)
 
 
 def _from_array(array: NDArray[Any]) -> Pixels:
@@ -115,9 +130,9 @@ def _identify(file: IO[bytes], name: str) -> Image.Image:
         raise BadFile(f"{name} is not a picture that can be read: {_reason(error)}") from error
 
 
-def _decode(image: Image.Image, name: str) -> Pixels:
+def _decode(image: Image.Image, name: str, pixels_of: Callable[[Image.Image], Pixels]) -> Pixels:
     try:
-        return np.array(_to_rgb(_upright(image)))
+        return pixels_of(_to_rgb(_upright(image)))
     except Exception as error:  # Pillow's decoders raise anything on hostile bytes
         raise BadFile(f"{name} is damaged or cannot be turned into RGB: {_reason(error)}") from error
 

@@ -51,7 +51,7 @@ class Classification:
     Attributes:
         scores: (classes,) float32, from 0 to 1, by index of the output vector.
         names: class names by index; None where the file has none.
-        picture: the picture that was classified, uint8 (H, W, 3) RGB, if it is at hand.
+        picture: the picture that was classified, uint8 (H, W, 3) RGB, if it is at hand; not to be written to.
         speed: milliseconds of each stage: prepare, run, decode.
     """
 

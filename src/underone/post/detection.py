@@ -29,7 +29,7 @@ class Detection:
         scores: (N,) float32, from 0 to 1.
         class_ids: (N,) int64; "no object" has none.
         names: class names by id; None where the file has none.
-        picture: the picture, uint8 (H, W, 3) RGB, if it is at hand.
+        picture: the picture, uint8 (H, W, 3) RGB, if it is at hand; not to be written to.
         speed: milliseconds of each stage: prepare, run, decode.
         numbers: (N,) of each object, kept from frame to frame of a video; None: nobody followed them.
     """

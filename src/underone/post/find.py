@@ -99,7 +99,7 @@ def _require_rows(scores: Array, places: Array, how: DetectionSpec, spec: ModelS
         )
     classes = scores.shape[1] - (how.background is not None)
     spec.require_labels_for(classes)
-    bad = int(np.count_nonzero(np.isnan(scores))) if np.isnan(scores.sum()) else 0  # the sum is quicker
+    bad = int(np.count_nonzero(np.isnan(scores))) if np.isnan(scores.max(initial=-np.inf)) else 0  # this is quicker
     if bad:
         raise BadValue(f"{bad} of {scores.size} class outputs of {spec.name!r} are NaN; check the weights")
 
@@ -127,10 +127,27 @@ def _possible(outputs: Array, how: DetectionSpec) -> Array:
         least = (np.log(threshold / (1 - threshold)) - _ROUNDING).astype(outputs.dtype)
     if how.activation == "sigmoid":
         return np.asarray(outputs >= least)
-    # two of the shares of a row are at most 1 together; where that leaves much, as before training, all are calculated
-    base = outputs[:, how.background or 0, None]
-    possible = outputs >= (base + least if how.background is not None else -np.inf)
-    return possible if np.count_nonzero(possible) <= 2 * len(outputs) else _possible_shares(outputs - base, how)
+    # Two bounds of softmax: two shares of a row are at most 1 together, and what the mean says. Where both leave much,
+    # as with a low threshold, all shares are calculated.
+    outputs = outputs.astype(np.float32, copy=False)
+    base = outputs[:, how.background or 0]
+    bound = base + least if how.background is not None else -np.inf
+    possible = outputs >= np.maximum(_least_of_mean(outputs, how), bound)[:, None]
+    few = np.count_nonzero(possible) <= 2 * len(outputs)
+    return possible if few else _possible_shares(outputs - base[:, None], how)
+
+
+def _least_of_mean(logits: Array, how: DetectionSpec) -> Array:
+    """Give the logit, (anchors,), below which no share of a row reaches the threshold.
+
+    A mean of exponentials is no less than the exponential of the mean (Jensen), so a share is at most
+    exp(logit - mean) / classes.
+    """
+    classes = logits.shape[1]
+    means = logits @ np.full(classes, 1 / classes, np.float32)
+    with np.errstate(divide="ignore"):  # a threshold of 0
+        share = np.log(np.float64(how.score_threshold) * classes)
+    return np.asarray(means + np.float32(share) - _ROUNDING * (1 + np.abs(means)))
 
 
 def _possible_shares(logits: Array, how: DetectionSpec) -> Array:
@@ -150,7 +167,8 @@ def _scores(outputs: Array, rows: NDArray[np.int64], classes: NDArray[np.int64],
         wanted, back = np.unique(rows, return_inverse=True)
         logits = outputs[wanted].astype(np.float64)
         greatest = logits.max(1, initial=-np.inf)
-        sums = np.exp(logits - greatest[:, None]).sum(1)
+        logits -= greatest[:, None]  # in place: no further arrays of this size
+        sums = np.exp(logits, out=logits).sum(1)
         return np.asarray(np.exp(chosen - greatest[back]) / sums[back])
     return chosen
 

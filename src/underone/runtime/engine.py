@@ -17,6 +17,7 @@ from ..errors import BadValue, ShapeError, Unsupported
 from ..files import sha256_of
 from ..image import Picture, prepare, read_image
 from ..image.prepare import least_size, prepared_size
+from ..image.read import show_image
 from ..post import (
     Classification,
     Detection,
@@ -229,7 +230,7 @@ class Engine:
     ) -> Answer:
         """Prepare, run, decode; with the milliseconds of each."""
         start = time.perf_counter()
-        pixels = read_image(image, least_size(self.spec.input, size) if reduced else None)
+        pixels = show_image(image, least_size(self.spec.input, size) if reduced else None)
         tensor = prepare(pixels, self.spec.input, size)
         prepared = time.perf_counter()
         outputs = self.run(tensor)
