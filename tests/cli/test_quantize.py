@@ -50,6 +50,8 @@ def test_report_names_layers_and_branches(folder, run):
     section = page[page.index("Accuracy against time") :]
     for text in ("all in int8", "8 layers in float32", "median ms"):
         assert text in section
+    found = json.loads((folder / "doctor" / "diagnosis.json").read_text("utf-8"))
+    assert [option["file"] for option in found["options"]] == [None] * 4
     assert not [p for p in (folder / "doctor").iterdir() if p.suffix == ".onnx"]
 
 

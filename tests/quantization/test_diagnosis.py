@@ -5,8 +5,9 @@ import pytest
 
 from underone.errors import BadValue
 from underone.graph import read_onnx
-from underone.quantization import REMEDIES, Diagnosis, diagnose
+from underone.quantization import REMEDIES, Diagnosis, diagnose, diagnosis
 from underone.quantization.branches import widest_branch
+from underone.quantization.stages import Quantizer
 from underone.spec import ModelSpec
 from underone.weights import write_safetensors
 
@@ -69,6 +70,23 @@ def test_training_form_of_another_width_is_said(make_network, folder, tmp_path):
         BadValue, match=r"branches.0 of the training form has 4 channels, stem.conv of the network 8; th"
     ):
         widest_branch(arrays, "stem.conv", rows)
+
+
+def test_float_answers_and_stages_are_found_once(make_network, folder, monkeypatch):
+    def staged(self, remedies, keep=()):
+        stages.append((tuple(remedies), tuple(keep)))
+        return stage(self, remedies, keep)
+
+    def run_all(graph, pictures, threads):
+        floats.extend(["run"] * all(node.op != "DequantizeLinear" for node in graph.nodes))
+        return run(graph, pictures, threads)
+
+    floats, stages, stage, run = [], [], Quantizer.stage, diagnosis.run_all
+    monkeypatch.setattr(Quantizer, "stage", staged)
+    monkeypatch.setattr(diagnosis, "run_all", run_all)
+    diagnose(make_network(), folder, remedies=("equalization", "bias"))
+    assert len(floats) == 1
+    assert len(stages) == len(set(stages)) == 5  # three of the remedies, and with 1 and 3 layers in float32
 
 
 def test_diagnosis_survives_json(found):

@@ -44,6 +44,8 @@ def quantize_file(
                 progress=progress,
             )  # fmt: skip
             records = _timed(source, found)
+        options = tuple(option.model_copy(update={"file": None}) for option in found.options)  # they are gone
+        found = found.model_copy(update={"options": options})
         _findings(found)
         show.line(f"report: {write_diagnosis(found, report, records)}")
     return read_verdict(output)

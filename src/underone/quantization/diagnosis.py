@@ -1,6 +1,7 @@
 """The quantisation doctor: what each layer costs, where channels lie far apart, what each remedy gains."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from .layers import Layer
 from .pictures import Data
 from .qdq import to_qdq
 from .quantize import agreement, open_network
-from .sensitivity import accumulated, alone, error, run_all
+from .sensitivity import Outputs, accumulated, alone, error, run_all
 from .stages import REMEDIES, USUAL_REMEDIES, Progress, Quantizer, Stage
 
 _JUDGED = 32  # pictures that errors are taken on
@@ -152,41 +153,44 @@ def diagnose(
     training = read_safetensors(trained)[0] if trained is not None else {}
     quantizer = open_network(model, data, images, calibration, threads, progress)
     pictures = quantizer.pictures.batch(_JUDGED)
-    stages = [quantizer.stage(remedies[:count]) for count in range(len(remedies) + 1)]
+    want, staged = run_all(quantizer.graph, pictures, quantizer.threads), cache(quantizer.stage)
+    tried = [tuple(remedies[:count]) for count in range(len(remedies) + 1)]
+    stages = [staged(names, ()) for names in tried]
     layers = _layers(quantizer, stages[0], stages[-1], pictures, training)
+    names = [layer.name for layer in _worst(layers)]
     return Diagnosis(
         model=quantizer.graph.spec.name,
         calibration=calibration,
         pictures=len(quantizer.pictures),
         layers=layers,
-        gains=tuple(_gain(quantizer, stage, remedies[:i], pictures) for i, stage in enumerate(stages)),
-        channels=_channels(quantizer, stages[0], layers),
-        options=tuple(_option(quantizer, layers, count, pictures, files) for count in _KEPT if count < len(layers)),
+        gains=tuple(_gain(quantizer, *pair, pictures, want) for pair in zip(tried, stages, strict=True)),
+        channels=_channels(stages[0], staged(("equalization",), ()), layers),
+        options=tuple(
+            _option(quantizer, staged(USUAL_REMEDIES, kept), kept, pictures, want, files)
+            for kept in (tuple(names[:count]) for count in _KEPT if count < len(names))
+        ),
     )
 
 
-def _gain(quantizer: Quantizer, stage: Stage, remedies: Sequence[str], pictures: Array) -> Gain:
-    nmse, same = _judged(quantizer, to_qdq(stage.graph, stage.scheme), pictures)
-    return Gain(remedies=tuple(remedies), nmse=nmse, same_top1=same)
+def _gain(quantizer: Quantizer, remedies: tuple[str, ...], stage: Stage, pictures: Array, want: Outputs) -> Gain:
+    nmse, same = _judged(quantizer, to_qdq(stage.graph, stage.scheme), pictures, want)
+    return Gain(remedies=remedies, nmse=nmse, same_top1=same)
 
 
 def _option(
-    quantizer: Quantizer, layers: Sequence[LayerFinding], count: int, pictures: Array, files: Path | None
+    quantizer: Quantizer, stage: Stage, kept: tuple[str, ...], pictures: Array, want: Outputs, files: Path | None
 ) -> Option:
-    kept = tuple(layer.name for layer in _worst(layers)[:count])
-    stage = quantizer.stage(USUAL_REMEDIES, kept)
     graph = to_qdq(stage.graph, stage.scheme)
-    nmse, same = _judged(quantizer, graph, pictures)
-    path = files and files / f"keep_{count}.onnx"
+    nmse, same = _judged(quantizer, graph, pictures, want)
+    path = files and files / f"keep_{len(kept)}.onnx"
     if path:
         with atomic_write(path) as temporary:
             temporary.write_bytes(to_onnx(graph))
     return Option(kept=kept, nmse=nmse, same_top1=same, file=path and str(path))
 
 
-def _judged(quantizer: Quantizer, graph: Graph, pictures: Array) -> tuple[float, float | None]:
+def _judged(quantizer: Quantizer, graph: Graph, pictures: Array, want: Outputs) -> tuple[float, float | None]:
     """Give error and share of the same best class of a quantised network."""
-    want = run_all(quantizer.graph, pictures, quantizer.threads)
     got = run_all(graph, pictures, quantizer.threads)
     return error(got, want), agreement(got, want) if quantizer.graph.spec.task == "classify" else None
 
@@ -214,8 +218,7 @@ def _layers(
     )
 
 
-def _channels(quantizer: Quantizer, first: Stage, layers: Sequence[LayerFinding]) -> tuple[Channels, ...]:
-    even = quantizer.stage(("equalization",))
+def _channels(first: Stage, even: Stage, layers: Sequence[LayerFinding]) -> tuple[Channels, ...]:
     read = {layer.name: layer for layer in first.layers}
     names = [layer.name for layer in _worst(layers)[:_DRAWN]]
     return tuple(Channels(layer=n, before=_spread(first, read[n]), after=_spread(even, read[n])) for n in names)

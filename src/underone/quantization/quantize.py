@@ -17,14 +17,14 @@ from ..formats.forms import of_graph
 from ..formats.parity import versions_of
 from ..formats.source import read_network
 from ..formats.write import judges, write_proven
-from ..graph import Array, Graph, to_onnx
+from ..graph import Graph, to_onnx
 from ..graph.onnx_file import SHA256
 from .float_form import float_form
 from .layers import layers_of
 from .pictures import Data, open_calibration
 from .qdq import to_qdq
 from .scheme import Scheme
-from .sensitivity import alone, run_all
+from .sensitivity import Outputs, alone, run_all
 from .stages import REMEDIES, USUAL_REMEDIES, Progress, Quantizer, Stage
 
 log = logging.getLogger("underone")
@@ -193,7 +193,7 @@ def _judge(content: bytes, name: str, quantizer: Quantizer, facts: dict[str, obj
     )
 
 
-def agreement(got: dict[str, Array], want: dict[str, Array]) -> float:
+def agreement(got: Outputs, want: Outputs) -> float:
     """Give the share of pictures whose best class is the same, in percent."""
     (name,) = list(want)[:1]
     return 100 * float(np.mean(got[name].argmax(-1) == want[name].argmax(-1)))
