@@ -57,6 +57,17 @@ def quick() -> dict[str, object]:
     }  # fmt: skip
 
 
+@pytest.mark.slow
+def test_a_detector_learns_in_8_bits(squares, tmp_path, quick):
+    begun = train("finetune_detection", squares, tmp_path / "float", workers=0, **quick | EASY | {"epochs": 6})
+    changes = {"epochs": 1, "quantize": True, "optimizer": "adamw", "lr": 1e-4, "decay_norms": False}
+    changes = quick | changes | {"weights": begun.weights}
+    result = train("finetune_detection", squares, tmp_path / "run", workers=0, **changes)
+    with uo.load(result.weights, "reference") as net:
+        assert net.quantised
+        assert uo.evaluate(net, squares / "test.csv").coco.ap50 == pytest.approx(result.test.coco.ap50, abs=0.05) != 0
+
+
 def test_a_run_learns_and_leaves_its_folder(squares, tmp_path, quick):
     result = train("finetune_detection", squares, tmp_path / "run", workers=0, **quick | EASY)
     folder = tmp_path / "run"

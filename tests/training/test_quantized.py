@@ -7,7 +7,7 @@ import torch
 import underone as uo
 from underone.compare import difference
 from underone.data import open_splits
-from underone.errors import BadValue
+from underone.errors import BadValue, ParityFailed
 from underone.graph import read_onnx
 from underone.quantization import open_network
 from underone.quantization.calibrate import with_outputs
@@ -15,7 +15,8 @@ from underone.quantization.qdq import to_qdq
 from underone.quantization.sensitivity import run_all
 from underone.training import recipe_of, train
 from underone.training.checkpoint import read_state
-from underone.training.quantized import learning_form
+from underone.training.optimization import make_optimizer
+from underone.training.quantized import learning_form, write_learned
 from underone.weights import read_safetensors
 
 SMALL = {"batch": 12, "size": 32, "lr": 2e-4, "ema": None, "warmup_epochs": 0}
@@ -92,13 +93,36 @@ def test_run_cut_off_goes_on_to_the_same_bits(recipe, colours, tmp_path):
         if (where.epoch, where.step) == (2, 3):
             raise KeyboardInterrupt
 
+    recipe = recipe.changed(ema=0.99)
     train(recipe, colours, tmp_path / "whole", workers=0)
     with pytest.raises(KeyboardInterrupt):
         train(recipe, colours, tmp_path / "cut", workers=0, save_seconds=0.0, progress=stop)
     train(recipe, colours, tmp_path / "cut", workers=0, resume=True)
-    a, b = (read_state(tmp_path / name)["model"] for name in ("whole", "cut"))
-    assert a.keys() == b.keys()
-    assert all(torch.equal(a[name], b[name]) for name in a)
+    whole, cut = (read_state(tmp_path / name) for name in ("whole", "cut"))
+    for part in ("model", "average"):
+        assert whole[part].keys() == cut[part].keys()
+        assert all(torch.equal(whole[part][name], cut[part][name]) for name in whole[part])
+    assert any(not torch.equal(whole["model"][name], whole["average"][name]) for name in whole["model"])
+
+
+def test_ranges_learn_as_fast_as_the_backbone(network, recipe):
+    factors = {
+        id(weight): group["lr_factor"]
+        for group in make_optimizer(network, recipe.changed(head_lr=7.0)).param_groups
+        for weight in group["params"]
+    }
+    found = {name: factors[id(weight)] for name, weight in network.named_parameters()}
+    assert {found[name] for name in found if name.startswith(("ranges.", "backbone."))} == {1.0}
+    assert {found[name] for name in found if name.startswith("head.")} == {7.0}
+
+
+def test_what_went_astray_while_learning_is_said_with_its_cure(network, colours, tmp_path):
+    with torch.no_grad():
+        for name, weight in network.named_parameters():
+            if name.endswith(".step"):
+                weight += 6  # all weights are rounded to 0
+    with pytest.raises(ParityFailed, match=r"not written: .* the learned weights are kept beside it; learn with a sm"):
+        write_learned(network, tmp_path / "best.onnx", open_splits(colours).validation)
 
 
 def test_own_float_form_is_the_teacher_where_none_is_named(recipe, colours, tmp_path):

@@ -53,6 +53,14 @@ def quick() -> dict[str, object]:
     }  # fmt: skip
 
 
+def test_a_segmenter_learns_in_8_bits(areas, tmp_path, quick):
+    changes = quick | {"epochs": 1, "quantize": True, "optimizer": "adamw", "lr": 1e-4, "decay_norms": False}
+    result = train("finetune_segmentation", areas, tmp_path / "run", workers=0, **changes, auxiliary=0.0)
+    with uo.load(result.weights, "reference") as net:
+        assert net.quantised
+        assert uo.evaluate(net, areas / "test").miou == pytest.approx(result.test.miou, abs=0.5)
+
+
 def task_of(areas: Path, quick: dict[str, object], **changes: object) -> Segmentation:
     recipe = RECIPES["finetune_segmentation"].changed(**quick | changes)
     return Segmentation(recipe, open_mask_splits(areas).train, torch.device("cpu"))

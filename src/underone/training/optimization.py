@@ -10,6 +10,8 @@ from ..errors import BadValue
 from .recipe import Recipe
 from .schedules import Rates, ema_decay_at
 
+_NO_HEAD = ("backbone.", "ranges.")  # the latter: of what is stored in 8 bits
+
 
 def freeze(model: nn.Module, names: Sequence[str]) -> None:
     """Keep weights as they are: they get no gradients.
@@ -48,7 +50,7 @@ def _groups(model: nn.Module, recipe: Recipe) -> Iterator[dict[str, object]]:
                 weight
                 for name, weight in model.named_parameters()
                 if weight.requires_grad
-                and (not name.startswith("backbone.")) == head
+                and (not name.startswith(_NO_HEAD)) == head
                 and (recipe.decay_norms or weight.ndim > 1) == decays
             ]
             if chosen:

@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from ..errors import BadFile, BadValue
+from ..errors import BadFile, BadValue, ParityFailed
 from ..fold import reparameterize
 from ..graph import Array, Graph, Node
 from ..quantization import open_network
@@ -56,7 +56,10 @@ def write_learned(network: "QuantizedNetwork", path: Path, pictures: Any) -> Pat
         ParityFailed: it answers something else than its own weights in float32; nothing was written.
     """
     graph, scheme = network.learned()
-    return write_quantized(path, graph, scheme, _opened(graph, pictures), {"calibration": "learned"})
+    try:
+        return write_quantized(path, graph, scheme, _opened(graph, pictures), {"calibration": "learned"})
+    except ParityFailed as reason:
+        raise ParityFailed(f"{reason}; the learned weights are kept beside it; learn with a smaller lr") from reason
 
 
 def _opened(network: nn.Module | Graph, pictures: Any) -> Quantizer:

@@ -92,8 +92,8 @@ class Recipe(Frozen):
         temperature: that softens both answers.
         range_penalty: weight of how far the channels of the folded weights lie apart, in the loss of a step; 0.01 is
             gentle.
-        quantize: whether the network learns folded and in 8 bits; what it begins with may be folded already. Its
-            teacher is its own float32 form, where no other is named.
+        quantize: whether the network learns folded and in 8 bits; what it begins with may be folded already. A
+            classifier's teacher is its own float32 form, where no other is named; detectors and segmenters have none.
         precision: of the forward pass under autocast.
         channels_last: memory layout of the network.
         compile: whether `torch.compile` is used.
