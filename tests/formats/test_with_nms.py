@@ -114,7 +114,7 @@ def test_a_network_that_finds_nothing_leaves_a_note(tmp_path):
 
 def test_refusals_come_before_the_network_is_judged(tmp_path, monkeypatch):
     module = importlib.import_module("underone.formats.write")
-    monkeypatch.setattr(module, "_judge", lambda *_: pytest.fail("the network was judged first"))
+    monkeypatch.setattr(module, "judge_onnx", lambda *_: pytest.fail("the network was judged first"))
     with pytest.raises(Unsupported, match="has only 'hard'"):
         export(make("torchvision", nms="soft"), tmp_path / "a.onnx", nms=True)
 

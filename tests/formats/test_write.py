@@ -369,7 +369,9 @@ def test_missing_folder_is_said(written: Path, tmp_path: Path) -> None:
 def test_unknown_format_names_the_known_ones(model: nn.Module, tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match=r"unknown format '.onxx'. Did you mean '.onnx'\? The suffix of"):
         export(model, tmp_path / "net.onxx")
-    with pytest.raises(UnknownName, match=r"unknown format 'net'\. Known: \.mlpackage, \.onnx, \.tflite\."):
+    with pytest.raises(
+        UnknownName, match=r"unknown format 'net'\. Known: \.mlpackage, \.onnx, \.param, \.pte, \.tflite, \.xml\."
+    ):
         export(model, tmp_path / "net")
 
 
