@@ -201,24 +201,26 @@ def agree(pictures: str, files: Sequence[str]) -> None:
 
 
 def table() -> Iterator[str]:
-    """Give the lines of docs/formats.md: one for each network and form, then LiteRT's int8 beside the engine's."""
+    """Give the lines of docs/formats.md: a row for each form, then LiteRT's int8 beside the engine's."""
     rows = json.loads((RESULTS / "rows.json").read_text())
-    yield "| network | form | NMSE | on the photograph | worst value | weights cost | MB |"
-    yield "|---|---|---|---|---|---|---|"
-    for row in rows:
-        if "error" in row:
-            yield f"| {row['network']} | {row['form']} | not written: {row['error']} | | | | |"
-            continue
-        cost = f"{row['cost']:.0e}" if row["cost"] is not None else ""
-        size = f"{row['bytes'] / 1e6:.1f}"
-        yield (f"| {row['network']} | {row['form']} | {row['nmse']:.0e} | {row['photo']:.0e} | {row['peak']:.0e} "
-               f"| {cost} | {size} |")  # fmt: skip
+    names = list(dict.fromkeys(row["network"] for row in rows))
+    found = {(row["network"], row["form"]): row for row in rows}
+    yield f"| NMSE, MB | {' | '.join(names)} |"
+    yield f"|---|{'---|' * len(names)}"
+    for form in FORMS:
+        yield f"| {form.title} | {' | '.join(_cell(found.get((name, form.title))) for name in names)} |"
     agreement = RESULTS / "agreement.json"
     if agreement.exists():
         yield ""
         for row in json.loads(agreement.read_text()):
             yield (f"{row['file']} in LiteRT and in our engine: the same class on {row['same']} of {row['pictures']} "
                    f"pictures, logits at most {row['quanta']:.1g} of 255 steps apart.")  # fmt: skip
+
+
+def _cell(row: dict[str, Any] | None) -> str:
+    if row is None:
+        return ""
+    return "not written" if "error" in row else f"{row['nmse']:.0e}, {row['bytes'] / 1e6:.1f}"
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ CASES = [
     ("Transpose", {"perm": (0, 2, 3, 1)}, [X]),
     ("Transpose", {"perm": (3, 0, 2, 1)}, [X]),
     ("Slice", {"starts": (1, -1), "ends": (5, -(2**31)), "axes": (1, 3), "steps": (2, -3)}, [X]),
+    ("Slice", {"starts": (1, -1), "ends": (2**63 - 1, -(2**63)), "axes": (1, 3), "steps": (1, -1)}, [X]),
     ("Squeeze", {"axes": (1, -1)}, [(2, 1, 3, 1)]),
     ("Unsqueeze", {"axes": (3, 0)}, [(2, 5)]),
     ("Pad", {"pads": (0, 0, 1, 2, 0, 0, 3, 1), "value": 0.5}, [X]),

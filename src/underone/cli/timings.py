@@ -55,20 +55,18 @@ def _figures(timed: "Sequence[Record]", stated: "Sequence[str]") -> None:
 
 
 def trials(value: "Sequence[Trial]") -> None:
-    """Print what a study found, one line a network; the page has the intervals, and what was refused says why below."""
-    from ..study.columns import DOUBT, digits, doubts, engines_of, peer_cell, refusals
+    """Print what a study found, one line a case; what was refused says why below."""
+    from ..study.columns import DOUBT, digits, doubts, engines_of, peer_cell, refusals, whole_name
 
     engines = engines_of(value)
-    varying = [name for name in ("form", "size", "batch", "threads") if len({getattr(t.case, name) for t in value}) > 1]
     table = new_table("milliseconds, median")
-    for name in ("network", *varying):
-        table.add_column(name, no_wrap=True)
+    table.add_column("network", overflow="fold")
     for name in (*engines, "best peer by ours"):
         table.add_column(name, justify="right", no_wrap=True)
     for t in value:
         doubtful = {r.engine for r in t.engines.values() if r.verdict != "stable"}
         times = (digits(t.milliseconds(e)) + DOUBT * (e in doubtful) for e in engines)
-        table.add_row(escape(t.name), *(str(getattr(t.case, name)) for name in varying), *times, peer_cell(t))
+        table.add_row(escape(whole_name(t)), *times, peer_cell(t))
     out.print(table)
     line(*(f"  {text}" for t in value for text in (*refusals(t), *doubts(t))))
 

@@ -76,9 +76,10 @@ def slice_parts(x: Dims, attrs: Attrs) -> list[slice]:
     )
     parts = [slice(None)] * len(x)
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
+        least, most = -x[axis] - 1, x[axis]  # ONNX writes int64's largest for "all", which MLX does not take
         # a backward end at or below -size-1 means "through element 0", which Python writes as None
-        stop = None if step < 0 and end < -x[axis] else end
-        parts[axis] = slice(start, stop, step)
+        stop = None if step < 0 and end <= least else min(max(end, least), most)
+        parts[axis] = slice(min(max(start, least), most), stop, step)
     return parts
 
 

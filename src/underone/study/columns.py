@@ -47,17 +47,18 @@ def sentinel_cell(trial: Trial, engine: str) -> str:
 def refusals(trial: Trial) -> list[str]:
     """Say why there is no figure, in one sentence for the file or for each engine."""
     if trial.error is not None:
-        return [f"{_whole_name(trial)}: no file: {trial.error}"]
-    return [f"{_whole_name(trial)} on {r.engine}: {r.error}" for r in trial.engines.values() if r.error is not None]
+        return [f"{whole_name(trial)}: no file: {trial.error}"]
+    return [f"{whole_name(trial)} on {r.engine}: {r.error}" for r in trial.engines.values() if r.error is not None]
 
 
 def doubts(trial: Trial) -> list[str]:
     """Say of every figure that is not stable why it is not, in one sentence each."""
     unsure = [r for r in trial.engines.values() if r.error is None and r.verdict != "stable"]
-    return [f"{_whole_name(trial)} on {r.engine}: {r.verdict.partition(': ')[2]}" for r in unsure]
+    return [f"{whole_name(trial)} on {r.engine}: {r.verdict.partition(': ')[2]}" for r in unsure]
 
 
-def _whole_name(trial: Trial) -> str:
+def whole_name(trial: Trial) -> str:
+    """Give the network, its form, its size, and batch and threads where they are not one."""
     case = trial.case
     more = (f"batch {case.batch}",) * (case.batch > 1) + (f"{case.threads} threads",) * (case.threads > 1)
     return ", ".join((trial.name, case.form, f"{case.size} px", *more))
