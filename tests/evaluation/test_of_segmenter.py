@@ -148,7 +148,7 @@ def test_other_tasks_have_no_looks(data):
 
 
 def test_segmenters_see_pictures_at_their_own_size(model, data):
-    with pytest.raises(BadValue, match="reduced is for classifiers; '.*' has the task 'segment'"):
+    with pytest.raises(BadValue, match=r"reduced is for classifiers; '.*' has the task 'segment'"):
         evaluate(model, data, reduced=True)
 
 
