@@ -90,8 +90,7 @@ class Recipe(Frozen):
         teacher: file of a network whose answers are learnt too (any that `load` takes); None: none.
         teacher_share: weight of the teacher's answers in the loss.
         temperature: that softens both answers.
-        range_penalty: weight of how far the channels of the folded weights lie apart, in the loss of a step; 0.01 is
-            gentle.
+        range_penalty: weight of how far the channels of the folded weights lie apart, in the loss of a step.
         quantize: whether the network learns folded and in 8 bits; what it begins with may be folded already. A
             classifier's teacher is its own float32 form, where no other is named; detectors and segmenters have none.
         precision: of the forward pass under autocast.
