@@ -60,7 +60,7 @@ def studied(small, tmp_path, capsys):
 
 def test_a_study_prints_its_rows_and_writes_trials_and_a_page(studied):
     folder, out = studied
-    assert "network onnxruntime reference best peer by ours MobileOne-S0 0.0" in out
+    assert "network onnxruntime reference best peer by ours MobileOne-S0, folded, 224 px 0.0" in out
     assert f"report: {folder / 'report.html'}" in out
     assert len(list((folder / "trials").glob("*.json"))) == 3
     assert "ConViT-tiny" in (folder / "report.html").read_text("utf-8")

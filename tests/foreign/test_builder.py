@@ -87,7 +87,7 @@ def _huge(b):
 
 
 def _huge_constant(b):
-    for i in range(40):
+    for i in range(80):
         b.add("Tile", [b.constant("c", np.ones(1, np.float32))], f"y{i}", repeats=(1 << 21,))
 
 

@@ -92,6 +92,7 @@ def test_softmax_has_every_candidate_wherever_its_logits_lie(background, shift, 
     outputs = outputs_of(spec, [], [])
     spread = np.linspace(0, 4, len(outputs["logits"][0]), dtype=np.float32)[:, None]
     outputs["logits"][0] = np.random.default_rng(2).normal(0, 1, outputs["logits"][0].shape) * spread + shift
+    outputs["logits"][0, 0, 1] += 60  # a share of exactly 1
     given = outputs["logits"].copy()
     scores = torch.from_numpy(given[0].astype(np.float64)).softmax(1)[:, int(background == 0) :]
     assert len(find_boxes(outputs, spec).scores) == int((scores >= threshold).sum())

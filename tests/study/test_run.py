@@ -109,6 +109,19 @@ def test_what_is_kept_is_not_counted_again(run, monkeypatch):
     assert run(Case(source="here:a")) == first
 
 
+def test_what_was_measured_stays_when_its_file_cannot_be_made_again(run):
+    def refuse(case, folder):
+        raise MissingExtra("networks", "torch", "train")
+
+    (before,) = run(Case(source="here:a"))
+    (found,) = run(
+        Case(source="here:a"),
+        build=lambda case, folder: build(case, folder) if case != before.case else refuse(case, folder),
+    )
+    assert "torch" in found.error
+    assert read_trials(run.folder / "trials") == [before]
+
+
 def test_files_that_are_there_are_measured_without_torch(run):
     (before,) = run(Case(source="here:a"))
     folders = [str(run.folder / name) for name in ("trials", "models")]

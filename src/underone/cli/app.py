@@ -230,7 +230,7 @@ def verify_bundle(folder: Path, /, *, json: Json = False) -> None:
 def doctor(*, json: Json = False) -> None:
     """Say which engines and formats work in this environment, and how the others are installed.
 
-    `underone doctor`
+    `underone doctor --json`
 
     Args:
         json: print JSON.

@@ -49,7 +49,7 @@ def _figures(timed: "Sequence[Record]", stated: "Sequence[str]") -> None:
     table.add_column("ms (95 % interval)", justify="right", no_wrap=True)
     for r in timed:
         for name in stated:
-            told = str(figure(r, name) or f"of {len(r.samples_ms)} calls: too few")
+            told = str(figure(r, name) or f"{len(r.samples_ms)} calls: too few or short")
             table.add_row(escape(r.model), r.engine, str(r.threads), r.precision, name, told)
     out.print(table)
 

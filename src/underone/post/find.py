@@ -123,15 +123,15 @@ def _possible(outputs: Array, how: DetectionSpec) -> Array:
     if how.activation == "none":
         return np.asarray(outputs >= how.score_threshold)
     threshold = np.float64(how.score_threshold)
-    with np.errstate(divide="ignore"):  # a threshold of 0 or 1 is an infinite output
-        least = (np.log(threshold / (1 - threshold)) - _ROUNDING).astype(outputs.dtype)
+    with np.errstate(divide="ignore"):  # a threshold of 0 is an infinite output; 2^-53: beyond it a share is 1
+        least = np.log(threshold / max(1 - threshold, 2.0**-53)) - _ROUNDING
     if how.activation == "sigmoid":
-        return np.asarray(outputs >= least)
+        return np.asarray(outputs >= least.astype(outputs.dtype))
     # Two bounds of softmax: two shares of a row are at most 1 together, and what the mean says. Where both leave much,
     # as with a low threshold, all shares are calculated.
     outputs = outputs.astype(np.float32, copy=False)
     base = outputs[:, how.background or 0]
-    bound = base + least if how.background is not None else -np.inf
+    bound = base + np.float32(least) if how.background is not None else -np.inf
     possible = outputs >= np.maximum(_least_of_mean(outputs, how), bound)[:, None]
     few = np.count_nonzero(possible) <= 2 * len(outputs)
     return possible if few else _possible_shares(outputs - base[:, None], how)

@@ -103,7 +103,8 @@ def run_studies(
                 named = list(dict.fromkeys((*engines, *(before.engines if before else ()))))
                 records = measured(case, case.path(models), sentinel, named, effort)
                 trial = trial.model_copy(update={"records": records})
-            write_trial(trial, path)
+            if trial.error is None or before is None or before.error is not None:  # a measured one is kept
+                write_trial(trial, path)
         trials.append(trial)
     return trials
 

@@ -43,7 +43,12 @@ def executorch_version() -> str:
     """
     python = executorch_python()
     code = "import underone.graph; from importlib.metadata import version; print(version('executorch'))"
-    asked = subprocess.run([python, "-P", "-c", code], capture_output=True, text=True, errors="replace", check=False)
+    try:
+        asked = subprocess.run(
+            [python, "-P", "-c", code], capture_output=True, text=True, errors="replace", check=False
+        )
+    except OSError as error:
+        raise Unsupported(f"{python} cannot make ExecuTorch programs: {error}") from error
     if asked.returncode:
         said = asked.stderr.split("\n")
         last = next((line for line in reversed(said) if line.strip()), "it ended without a word")
