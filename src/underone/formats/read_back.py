@@ -34,7 +34,7 @@ class Format:
         title: its name for people.
         write: makes the file, or folder, of a graph, a path and a dtype.
         run: gives what runs it, from its path and the network's spec; the first says where it differs, if it can.
-        package: that it needs; "": it looks itself.
+        package: that it needs; "": `able` looks.
         extra: of this project that installs the package.
         write_nms: likewise makes one with suppression inside; None: the format has none.
         folder: whether it is a folder.
@@ -43,6 +43,7 @@ class Format:
         small: forms of small weights that it can hold; see `with_small_weights`.
         dtypes: number formats in which it can be written.
         remarks: says of a graph and a dtype what users of the format should know.
+        able: raises MissingExtra where it cannot be written here though the package is there, or is none.
     """
 
     title: str
@@ -57,6 +58,7 @@ class Format:
     small: tuple[str, ...] = ()
     dtypes: tuple[Dtype, ...] = get_args(Dtype)
     remarks: Callable[[Graph, Dtype], list[str]] = lambda *_: []
+    able: Callable[[], object] = lambda: None
 
     @contextmanager
     def place(self, path: Path) -> Iterator[Path]:
@@ -115,6 +117,12 @@ def _ncnn_weights(path: Path) -> Path:
     from .ncnn import weights_path
 
     return weights_path(path)
+
+
+def _executorch_python() -> str:
+    from .executorch import executorch_python
+
+    return executorch_python()
 
 
 def _executorch(graph: Graph, path: Path, _: Dtype) -> None:
@@ -182,6 +190,7 @@ FORMATS: Mapping[str, Format] = {
         "",
         "executorch",
         dtypes=("float32",),  # XNNPACK calculates so on every processor
+        able=_executorch_python,
     ),
 }
 
@@ -198,6 +207,7 @@ def require_able(suffix: str, dtype: Dtype) -> None:
         raise MissingExtra(f"export to {suffix}", row.package, row.extra)
     if dtype not in row.dtypes:
         raise Unsupported(f"a {suffix} is written in {', '.join(row.dtypes)}, not in {dtype}")
+    row.able()
 
 
 def write_and_read(

@@ -16,6 +16,7 @@ from underone.errors import BadFile, BadValue, MissingExtra, ParityFailed, Unkno
 from underone.files import sha256_of
 from underone.formats import read_back
 from underone.formats.bundle import Bundle, forms, write
+from underone.formats.executorch import environment
 from underone.formats.forms import Form
 from underone.graph import Node, Value, run_reference, to_onnx
 from underone.image import photographs, prepare
@@ -218,6 +219,10 @@ def test_formats_that_cannot_be_written_are_told_before_the_first_is(tmp_path, s
     monkeypatch.setattr(write, "export", lambda *_: pytest.fail("something was written"))
     with pytest.raises(Unsupported, match=r"^a \.pte is written in float32, not in float16$"):
         uo.export_bundle(small("classify"), tmp_path / "bundle", ["onnx", "executorch"], "float16")
+    monkeypatch.delenv("UNDERONE_EXECUTORCH", raising=False)
+    monkeypatch.setattr(environment, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=r"^ExecuTorch"):
+        uo.export_bundle(small("classify"), tmp_path / "bundle", ["onnx", "executorch"])
     monkeypatch.setattr(read_back, "find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"export to \.param needs the package ncnn"):
         uo.export_bundle(small("classify"), tmp_path / "bundle", ["onnx", "ncnn"])
