@@ -213,7 +213,8 @@ class Recipe(Frozen):
             first = error.errors()[0]
             key = ".".join(map(str, first["loc"]))
             given = f"{key}={first['input']!r}: " if key else ""  # several keys together name themselves
-            raise BadValue(given + first["msg"].removeprefix("Value error, ")) from error
+            said = first["msg"].removeprefix("Value error, ")  # pydantic's own
+            raise BadValue(given + said) from error
 
     def smoke(self) -> "Recipe":
         """Return the same recipe for a try of seconds: one epoch of small pictures in small batches."""
