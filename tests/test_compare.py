@@ -159,5 +159,5 @@ def test_rounding_of_a_detector_differs_in_its_peak_alone(precision, nmse, task)
 
 def test_rounding_of_a_format_without_figures_is_that_of_float32():
     for task in (None, "detect"):
-        assert rounding("int8", task).nmse == rounding("float32", task).nmse
-    assert rounding("int8") == Limits()
+        assert rounding("float64", task).nmse == rounding("float32", task).nmse
+    assert rounding("float64") == Limits()
