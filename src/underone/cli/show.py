@@ -115,10 +115,11 @@ def bundle(value: "Bundle") -> None:
     from ..formats.bundle.page import HEAD, cells
 
     table = new_table(f"{value.name}, made from {value.source}")
-    for name in HEAD:
+    for name in (HEAD[0], *HEAD[2:]):  # files stand in folders of their formats' names
         table.add_column(name, overflow="fold")
     for form in value.forms:
-        table.add_row(*cells(form))
+        title, _, *rest = cells(form)
+        table.add_row(title, *rest)
     out.print(table)
     line(*(f"  {form.format}: {note}" for form in value.forms for note in form.notes))
 
