@@ -3,19 +3,18 @@
 What stands here was run on MLX's CPU build for Linux.
 """
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import mlx.core as mx
 import numpy as np
 
-from ..errors import BadFile, UnderOneError, Unsupported
+from ..errors import BadFile, UnderOneError
 from ..graph import Graph, read_onnx
-from ..graph.onnx_file import counted
 from .backends import Array
-from .mlx_ops import OPERATORS, Bound, bound, channels_first, channels_last
+from .mlx_ops import OPERATORS, bound, channels_first, channels_last
 from .model_file import ModelFile
+from .walk import Walk, require_operators
 
 
 class Mlx:
@@ -26,14 +25,15 @@ class Mlx:
         self.constants = constants
         self.half = half
         self.name = name
-        self.bound: tuple[Any, list[Bound]] = (None, [])  # operators with their attributes, for the last input shapes
+        self.walk = Walk(graph, bound)
         self.stream = mx.new_thread_unsafe_stream(mx.default_device())  # any thread calls, one at a time
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Run once."""
         try:
             with mx.stream(self.stream):
-                found = self._run({name: self._given(array) for name, array in inputs.items()})
+                given = {name: self._given(array) for name, array in inputs.items()}
+                found = [channels_first(x) for x in self.walk(self.constants, given)]
                 mx.eval(found)  # until here nothing was calculated
         except UnderOneError:
             raise
@@ -49,20 +49,6 @@ class Mlx:
         x = mx.array(array)
         return channels_last(_half(x) if self.half else x)
 
-    def _run(self, given: Mapping[str, Any]) -> list[Any]:
-        shapes = [x.shape for x in given.values()]
-        if self.bound[0] != shapes:
-            self.bound = (shapes, [])
-        steps = self.bound[1]
-        tensors = {**self.constants, **given}
-        for i, node in enumerate(self.graph.nodes):
-            operands = [tensors[name] if name else None for name in node.inputs]
-            if i == len(steps):
-                steps.append(bound(node, operands))
-            results = steps[i](*operands)
-            tensors.update(zip(node.outputs, results if isinstance(results, tuple) else (results,), strict=True))
-        return [channels_first(tensors[v.name]) for v in self.graph.outputs]
-
 
 def open_model(file: ModelFile, threads: int, precision: str) -> Mlx:  # noqa: ARG001
     """Open a file. Threads are MLX's own affair: it cannot be told.
@@ -72,9 +58,7 @@ def open_model(file: ModelFile, threads: int, precision: str) -> Mlx:  # noqa: A
         Unsupported: as `read_onnx`, or the table lacks an operator; all are named at once.
     """
     graph = read_onnx(file.content, file.name)
-    lacking = Counter(node.op for node in graph.nodes if node.op not in OPERATORS)
-    if lacking:
-        raise Unsupported(f"{file.name}: backend 'mlx' lacks the operators {counted(lacking)}; use backend 'reference'")
+    require_operators(graph, OPERATORS, "mlx", file.name)
     half = precision == "float16"
     arrays = {name: mx.array(value) for name, value in graph.constants.items()}
     constants = {name: channels_last(_half(x) if half else x) for name, x in arrays.items()}
