@@ -153,6 +153,6 @@ def test_what_mlx_cannot_do_is_refused(op, attrs, shapes, text):
 
 def test_what_mlx_refuses_is_one_line(described, image, monkeypatch):
     net = load(described, "mlx")
-    monkeypatch.setattr(net._adapter, "_run", lambda _: (_ for _ in ()).throw(RuntimeError("no kernel\nat all")))
+    monkeypatch.setattr(net._adapter, "walk", lambda *_: (_ for _ in ()).throw(RuntimeError("no kernel\nat all")))
     with pytest.raises(BadFile, match=r"MLX cannot run it: no kernel$"):
         net.run(image)
