@@ -8,8 +8,8 @@ Classifiers and backbones of detectors have the weights of `TRAINED`; all else h
 have seen photographs.
 int8 files are quantised on the packaged photographs. A row is the worst comparison of the verdict that `export` wrote,
 by everything that runs the format here.
-Rows are kept in benchmarks/formats/rows.json as they come: what is there is not done again. Forms whose package is
-missing are skipped.
+Rows are kept in benchmarks/formats/rows.json as they come: what is there is not done again, what failed is. Forms whose
+package is missing are skipped.
 """
 
 import json
@@ -152,7 +152,7 @@ def names_of(patterns: Sequence[str]) -> list[str]:
 
 def missing(names: Sequence[str], rows: Sequence[dict[str, Any]]) -> Iterator[tuple[str, list[Written]]]:
     """Give the networks that lack forms, with those."""
-    done = {(row["network"], row["form"]) for row in rows}
+    done = {(row["network"], row["form"]) for row in rows if "error" not in row}
     for name in names:
         forms = [form for form in FORMS if (name, form.title) not in done]
         if forms:
@@ -169,11 +169,12 @@ def fill(patterns: Sequence[str]) -> None:
             sources = Sources(name, Path(folder))
             for form in forms:
                 try:
-                    rows.append(row_of(sources, form, Path(folder)))
+                    row = row_of(sources, form, Path(folder))
                 except MissingExtra as error:
                     print(f"{form.title} is skipped: {error}")
                     continue
-                print(rows[-1], flush=True)
+                rows = [old for old in rows if (old["network"], old["form"]) != (name, form.title)] + [row]
+                print(row, flush=True)
                 with atomic_write(file) as new:
                     new.write_text(json.dumps(rows, indent=1) + "\n")
 

@@ -195,3 +195,16 @@ def randomize_statistics():
         return model
 
     return randomize
+
+
+@pytest.fixture
+def run(capsys):
+    """Return a function (*words) -> (exit code, what was printed) that runs a command."""
+    from underone.cli import main
+
+    def call(*words):
+        with pytest.raises(SystemExit) as ended:
+            main([str(word) for word in words])
+        return ended.value.code, capsys.readouterr()
+
+    return call

@@ -101,7 +101,9 @@ def rounding(precision: str, task: str | None = None) -> Limits:
 TIMES_OWN_ROUNDING = 10
 
 
-def widened(limits: Limits, nmse: float, peak: float, most: Limits | None = None) -> Limits:
+def widened(
+    limits: Limits, nmse: float, peak: float, most: Limits | None = None, times: float = TIMES_OWN_ROUNDING
+) -> Limits:
     """Widen limits for a network that amplifies rounding.
 
     Args:
@@ -109,11 +111,12 @@ def widened(limits: Limits, nmse: float, peak: float, most: Limits | None = None
         nmse: how far the network, in float32, is from itself in float64.
         peak: the same by its worst value.
         most: what no distance widens beyond; None: any.
+        times: what the distance is multiplied by.
 
     Returns:
-        `TIMES_OWN_ROUNDING` times that distance, where it is more than the usual limits.
+        `times` that distance, where it is more than the usual limits.
     """
-    nmse, peak = TIMES_OWN_ROUNDING**2 * nmse, TIMES_OWN_ROUNDING * peak  # nmse: squares
+    nmse, peak = times**2 * nmse, times * peak  # nmse: squares
     if most is not None:
         nmse, peak = min(most.nmse, nmse), min(most.peak, peak)
     return limits.model_copy(update={"nmse": max(limits.nmse, nmse), "peak": max(limits.peak, peak)})

@@ -1,22 +1,8 @@
-"""What tests of the commands share: a call, and a picture."""
+"""What tests of the commands share: a picture."""
 
 import numpy as np
 import pytest
 from PIL import Image
-
-from underone.cli import main
-
-
-@pytest.fixture
-def run(capsys):
-    """Return a function (*words) -> (exit code, what was printed) that runs a command."""
-
-    def call(*words):
-        with pytest.raises(SystemExit) as ended:
-            main([str(word) for word in words])
-        return ended.value.code, capsys.readouterr()
-
-    return call
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from underone.compare import ROUNDING
+from underone.compare import COARSE, ROUNDING
 from underone.errors import ParityFailed, Unsupported
 from underone.formats.forms import Form, of_graph
 from underone.formats.parity import compare_forms, limits_on
-from underone.graph import Graph, Node, Value
+from underone.graph import Graph, Node, Value, to_float16
 from underone.graph.graph import Array
 
 NOISE = np.random.default_rng(0).standard_normal((3, 1000)).astype(np.float32)
@@ -67,6 +67,36 @@ def test_network_that_keeps_its_bits_keeps_the_usual_limits() -> None:
     assert not row.passed
     assert row.limits == ROUNDING["float32"]
     assert not any("rounding" in note for note in notes)
+
+
+def in_float16(offset: float) -> Callable[[Array], Array]:
+    half = np.float16(offset)
+    return lambda x: ((x.astype(np.float16) + half) - half).astype(np.float32)
+
+
+def test_network_that_amplifies_rounding_is_judged_by_it_in_float16_too() -> None:
+    graph = amplifying(256)
+    ((row,), notes) = compare_forms(engine(graph, in_float16(256)), of_graph(graph), {"noise": NOISE}, "float16")
+    step = 2.0**-2  # of float16 between 256 and 512
+    assert row.nmse == pytest.approx(step**2 / 12 * 5 / 8, rel=0.1)
+    assert row.limits.nmse == pytest.approx(4 * row.nmse, rel=0.1)  # twice as far as 13 bits fewer
+    assert row.passed
+    assert "it amplifies rounding, so 16384 times that is the limit of 'y' there" in notes[0]
+    ((row,), _) = compare_forms(engine(graph, FAULTS["swapped batch"]), of_graph(graph), {"noise": NOISE}, "float16")
+    assert not row.passed
+
+
+def test_limits_of_float16_are_never_wider_than_those_of_few_bits() -> None:
+    graph = amplifying(4096)
+    ((row,), _) = compare_forms(engine(graph, in_float16(4096)), of_graph(graph), {"noise": NOISE}, "float16")
+    assert row.limits.nmse == COARSE.nmse
+    assert not row.passed
+
+
+def test_reference_in_float16_widens_nothing() -> None:
+    graph = to_float16(amplifying(256))
+    ((row,), _) = compare_forms(engine(graph, np.copy), of_graph(graph), {"noise": NOISE}, "float16")
+    assert row.limits == ROUNDING["float16"]
 
 
 def unreadable() -> Graph:

@@ -24,6 +24,8 @@ def test_probes_are_a_photograph_noise_zeros_and_extremes() -> None:
     low, high = -0.485 / 0.229, (1 - 0.406) / 0.225  # what a byte 0 and 255 become
     assert made["extremes"].min() == pytest.approx(4 * low, rel=0.01)
     assert made["extremes"].max() == pytest.approx(4 * high, rel=0.01)
+    within = probes(spec, reachable=True)["extremes"]
+    np.testing.assert_allclose(np.unique(within), [low, high], rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,19 @@ from ..foreign import read_foreign
 from ..foreign.read import find_format
 from ..graph import read_onnx
 from ..runtime import Engine, load
-from ..spec import Shape
-from .explain import compare_and_explain, is_half
+from ..spec import ModelSpec, Shape
+from .explain import compare_and_explain
 from .forms import Form, of_engine, of_graph, of_module
-from .parity import versions
+from .parity import is_half, versions
 from .pictures import on_common_inputs
+from .read_back import FORMATS
+from .stored import stored_verdict, verdict_beside
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+_NAMELESS = (".xml", ".param", ".pte")  # run by the engine of the format, which keeps no names of ours
 
 
 class _Side(NamedTuple):
@@ -31,15 +36,18 @@ class _Side(NamedTuple):
 
 def verify(
     subject: "str | PathLike[str] | Engine | nn.Module",
-    against: "str | PathLike[str] | Engine | nn.Module",
+    against: "str | PathLike[str] | Engine | nn.Module | None" = None,
     backend: str = "auto",
     against_backend: str = "auto",
 ) -> Verdict:
     """Compare two forms of one network on a photograph, noise, zeros and extremes.
 
     Args:
-        subject: what is tested: a file, an engine that holds it, or a torch module.
-        against: the reference, given likewise.
+        subject: what is tested: a file of any format that `export` writes or `convert` reads, an engine that holds it,
+            or a torch module. OpenVINO's, ncnn's and ExecuTorch's files are run by those, and named as the reference
+            names its inputs and outputs.
+        against: the reference, given likewise. None: a file alone; what `export` proved of it is given, if its bytes
+            are still those.
         backend: engine for `subject`, if that is a file; see `load`.
         against_backend: engine for `against`, if that is a file.
 
@@ -48,32 +56,47 @@ def verify(
         if one of the two calculates in less than float32.
 
     Raises:
-        BadFile, UnknownName, MissingExtra, Unsupported: as `load`.
-        BadValue: a side is nothing of that, or a closed engine.
+        BadFile, UnknownName, MissingExtra, Unsupported: as `load`; or a file alone has no verdict on its bytes.
+        BadValue: a side is nothing of that, or a closed engine; or nothing names the inputs of a file.
         ParityFailed: an output is NaN or infinite, or all zeros on one side only.
         ShapeError: the two have other sizes of inputs, or other numbers or shapes of outputs.
     """
+    if against is None:
+        return stored_verdict(Path(_path(subject)))
     with ExitStack() as stack:
         given = (subject, backend), (against, against_backend)
-        opened = [None if _is_module(what) else _opened(what, engine, stack) for what, engine in given]
-        shape = next((side.form.spec.input.shape for side in opened if side), None)  # what a module is asked for
-        tested, reference = (side or _traced(what, shape) for side, (what, _) in zip(opened, given, strict=True))
+        opened = [None if _is_led(what) else _opened(what, engine, stack) for what, engine in given]
+        spec = next((side.form.spec for side in opened if side), None)  # what the others follow
+        sides = zip(opened, (subject, against), strict=True)
+        tested, reference = (side or _following(what, spec, stack) for side, what in sides)
         return _verdict(tested, reference)
+
+
+def _is_led(given: Any) -> bool:
+    """Whether something runs by what the other side says of its inputs: a module, or a file that names none."""
+    return _is_module(given) or (isinstance(given, str | PathLike) and Path(given).suffix in _NAMELESS)
 
 
 def _is_module(given: Any) -> bool:
     return hasattr(given, "named_parameters")
 
 
+def _following(given: Any, spec: ModelSpec | None, stack: ExitStack) -> _Side:
+    if _is_module(given):
+        return _traced(given, spec.input.shape if spec else None)
+    path = Path(given)
+    if spec is None:
+        raise BadValue(f"{path.name} does not say what its inputs and outputs are; one side must be an ONNX file")
+    row, proven = FORMATS[path.suffix], verdict_beside(path)
+    row.require_runs()
+    *_, form = stack.enter_context(row.run(path, spec))
+    return _Side(path.name, form, str(proven.facts["dtype"]) if proven else "float32")
+
+
 def _opened(given: Any, backend: str, stack: ExitStack) -> _Side:
     if isinstance(given, Engine):
         return _Side(given.spec.name, of_engine(given), given.precision)
-    if not isinstance(given, str | PathLike):
-        raise BadValue(
-            f"a {type(given).__name__} cannot be compared; the path of an ONNX file, an Engine or a torch module is "
-            "required"
-        )
-    path = Path(given)
+    path = Path(_path(given))
     if path.suffix != ".onnx" and find_format(path):
         file = read_foreign(path)
         graph = file.graph()
@@ -81,6 +104,15 @@ def _opened(given: Any, backend: str, stack: ExitStack) -> _Side:
         return _Side(path.name, of_graph(graph), "float16" if half else "float32")
     engine = stack.enter_context(load(given, backend=backend))
     return _Side(path.name, of_engine(engine, lambda: read_onnx(path)), engine.precision)
+
+
+def _path(given: Any) -> str | PathLike[str]:
+    if not isinstance(given, str | PathLike):
+        raise BadValue(
+            f"a {type(given).__name__} cannot be compared; the path of an ONNX file, an Engine or a torch module is "
+            "required"
+        )
+    return given
 
 
 def _traced(model: Any, shape: Shape | None) -> _Side:
@@ -91,8 +123,8 @@ def _traced(model: Any, shape: Shape | None) -> _Side:
 
 
 def _verdict(tested: _Side, reference: _Side) -> Verdict:
-    got, want, inputs = on_common_inputs(tested.form, reference.form, tested.name, reference.name)
     exact = tested.precision == reference.precision == "float32"
+    got, want, inputs = on_common_inputs(tested.form, reference.form, tested.name, reference.name, not exact)
     rows, notes, facts = compare_and_explain(got, want, inputs, "float32" if exact else "float16")
     return Verdict(
         kind="verify",

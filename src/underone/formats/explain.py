@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-import numpy as np
 from pydantic import JsonValue
 
 from ..compare import Comparison
@@ -11,7 +10,7 @@ from ..errors import ParityFailed
 from ..graph import Array, Graph
 from .drift import first_difference, measure_drift
 from .forms import Form
-from .parity import LIMITS, Precision, compare_forms
+from .parity import LIMITS, Precision, compare_forms, is_half
 
 Dtype = Literal["float32", "float16"]
 _MOST_NAMES = 5  # of tensors in one sentence
@@ -37,11 +36,6 @@ def compare_and_explain(
     if not all(row.passed for row in rows):
         notes += _parting(graph, want, probe, array, dtype)
     return rows, [*found, *notes], facts
-
-
-def is_half(graph: Graph) -> bool:
-    """Say whether a graph computes in float16."""
-    return any(c.dtype == np.float16 for c in graph.constants.values())
 
 
 def _half_drift(graph: Graph, probe: str, array: Array) -> tuple[dict[str, JsonValue], list[str]]:

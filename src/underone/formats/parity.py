@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from ..compare import (
+    COARSE,
     ROUNDING,
     TIMES_OWN_ROUNDING,
     Comparison,
@@ -39,11 +40,22 @@ _LIMITS_ON_ZEROS: dict[Precision, Limits] = {
     "float16": Limits(nmse=5e-3, peak=0.4),
     "int8": Limits(nmse=2e-2, peak=1.0),
 }
+# Of a network that amplifies rounding: what its float32 distance from itself in float64 is multiplied by, and what no
+# distance widens beyond. float16 keeps 13 bits fewer, so it is some 2^13 times as far away; twice that is allowed.
+_OWN: dict[Precision, tuple[int, Limits]] = {
+    "float32": (TIMES_OWN_ROUNDING, ROUNDING["float16"]),
+    "float16": (2**14, COARSE),
+}
 
 
 def precision_of(graph: Graph, dtype: Literal["float32", "float16"]) -> Precision:
     """Say what the files of a graph calculate in: what is quantised stays so, whatever dtype the rest gets."""
     return "int8" if is_quantised(graph) else dtype
+
+
+def is_half(graph: Graph) -> bool:
+    """Say whether a graph computes in float16."""
+    return any(c.dtype == np.float16 for c in graph.constants.values())
 
 
 def limits_on(probe: str, dtype: Precision, task: str | None = None) -> Limits:
@@ -55,18 +67,20 @@ def limits_on(probe: str, dtype: Precision, task: str | None = None) -> Limits:
 
 
 def with_own_rounding(
-    rows: Sequence[Comparison], graph: Callable[[], Graph], array: Array
+    rows: Sequence[Comparison], graph: Callable[[], Graph], array: Array, dtype: Precision = "float32"
 ) -> tuple[list[Comparison], list[str]]:
-    """Widen the limits where a float32 network amplifies rounding: to ten times its distance from itself in float64.
+    """Widen the limits where a float32 network amplifies rounding, by its distance from itself in float64.
 
-    The distance is that of the interpreter from itself, so nothing that is under test can widen its own limits. They
-    stay within those of float16. Outputs of whole numbers keep the usual ones. Fresh detectors on MobileOne need it
+    The distance is that of the interpreter from itself, so nothing that is under test can widen its own limits. It
+    counts ten times in float32, within the limits of float16; in float16 as often as that rounds more coarsely, within
+    what few bits may cost. Outputs of whole numbers keep the usual ones. Fresh detectors on MobileOne need it
     even on a photograph: without statistics of its batch norms values grow to 1e5, of which a ReLU6 keeps 0 to 6.
 
     Args:
         rows: comparisons on one input.
         graph: gives the reference's network; not called where all passed.
         array: the input.
+        dtype: number format of what is compared with that network.
 
     Returns:
         The rows with their limits, and a note on each output whose limits changed.
@@ -75,9 +89,11 @@ def with_own_rounding(
         BadFile, Unsupported: the interpreter cannot run that network.
     """
     failed = {row.output for row in rows if not row.passed and not row.whole}
-    if not failed:
+    if not failed or dtype not in _OWN:
         return list(rows), []
-    network = graph()
+    network, (times, most) = graph(), _OWN[dtype]
+    if is_half(network):  # then the distance is float16's own
+        return list(rows), []
     inputs = {network.inputs[0].name: array}
     rounded, exact = run_reference(network, inputs), run_reference(network, inputs, np.float64)
     judged, notes = list[Comparison](), list[str]()
@@ -85,11 +101,11 @@ def with_own_rounding(
         limits = row.limits
         if row.output in failed and exact[row.output].any():
             nmse, peak = difference(rounded[row.output], exact[row.output])
-            limits = widened(limits, nmse, peak, most=ROUNDING["float16"])
+            limits = widened(limits, nmse, peak, most, times)
         if limits != row.limits:
             notes.append(
                 f"on {row.on!r} the network is nmse {nmse:.1e}, peak {peak:.1e} away from itself in float64; "
-                f"it amplifies rounding, so {TIMES_OWN_ROUNDING} times that is the limit of {row.output!r} there"
+                f"it amplifies rounding, so {times} times that is the limit of {row.output!r} there"
             )
         judged.append(row.model_copy(update={"limits": limits}))
     return judged, notes
@@ -132,9 +148,9 @@ def compare_forms(
         except ParityFailed as error:
             raise ParityFailed(f"{got.by} against {want.by} on {probe!r}: {error}") from error
         widened = list[str]()
-        if want.graph and dtype == "float32":
+        if want.graph:
             with suppress(BadFile, Unsupported):  # a network that the interpreter cannot run keeps the usual limits
-                found, widened = with_own_rounding(found, want.graph, array)
+                found, widened = with_own_rounding(found, want.graph, array, dtype)
         rows += found
         notes += widened
         notes += [

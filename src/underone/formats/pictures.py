@@ -14,7 +14,7 @@ from .take_bytes import take_bytes, taking_bytes
 
 
 def on_common_inputs(
-    tested: Form, reference: Form, name: str = "", reference_name: str = ""
+    tested: Form, reference: Form, name: str = "", reference_name: str = "", half: bool = False
 ) -> tuple[Form, Form, dict[str, Array]]:
     """Give two forms and the inputs that both take: prepared tensors, or pictures where they prepare them differently.
 
@@ -25,6 +25,7 @@ def on_common_inputs(
         reference: what it is held against.
         name: of the form under test, for errors; its spec's by default.
         reference_name: likewise.
+        half: one of them calculates in float16: nothing is asked that no picture holds.
 
     Raises:
         ShapeError: the two have other sizes of inputs.
@@ -34,7 +35,7 @@ def on_common_inputs(
     theirs, ours = tested.spec.input, reference.spec.input
     image = common_input(ours, theirs, reference_name or reference.spec.name, name or tested.spec.name)
     if not _prepared_differently(theirs.preparation, ours.preparation):
-        return tested, reference, probes(image, further_size=FURTHER_SIZE)
+        return tested, reference, probes(image, further_size=FURTHER_SIZE, reachable=half)
     how = ours.preparation
     color = how.color if how else "RGB"
     return (

@@ -13,13 +13,16 @@ OPEN_SIZE = 224  # height and width where the network takes any
 FURTHER_SIZE = (193, 161)  # odd: a network that was fixed to multiples of its strides shows it
 
 
-def probes(spec: InputSpec, seed: int = 0, further_size: tuple[int, int] | None = None) -> dict[str, Array]:
+def probes(
+    spec: InputSpec, seed: int = 0, further_size: tuple[int, int] | None = None, reachable: bool = False
+) -> dict[str, Array]:
     """Make the inputs: a photograph, noise, zeros, extremes.
 
     Args:
         spec: input of the network; a batch of noise has three images where any number is taken.
         seed: of noise and extremes.
         further_size: (height, width) of one more picture of noise, where the network takes any.
+        reachable: extremes are the two ends of what a prepared picture can hold, not values far outside.
 
     Returns:
         Arrays by name, of the shape and dtype that `spec` asks for.
@@ -35,7 +38,7 @@ def probes(spec: InputSpec, seed: int = 0, further_size: tuple[int, int] | None 
     made = {
         "noise": rng.standard_normal(batch),
         "zeros": np.zeros(one),
-        "extremes": rng.uniform(EXTREME * low, EXTREME * high, one),
+        "extremes": rng.choice([low, high], one) if reachable else rng.uniform(EXTREME * low, EXTREME * high, one),
     }
     if len(one) == 4:
         made = {"photo": _photo(spec, one)} | made

@@ -14,6 +14,7 @@ from ..errors import MissingExtra, ParityFailed, ShapeError, Unsupported
 from ..files import atomic_folder, atomic_pair, atomic_write, sha256_of
 from ..foreign import read_foreign
 from ..graph import Graph, count
+from ..graph.onnx_file import SHA256
 from ..spec import ModelSpec
 from .decoding import decoded
 from .explain import Dtype, compare_and_explain
@@ -75,6 +76,21 @@ class Format:
         if self.folder:
             return sorted(file for file in path.rglob("*") if file.is_file())
         return [path, self.weights(path)] if self.weights else [path]
+
+    def sums(self, path: Path, name: str) -> dict[str, JsonValue]:
+        """Give the sha256 of each of those files, by its place in the folder or by its own name: `name` at `path`."""
+        if self.folder:
+            return {str(file.relative_to(path)): sha256_of(file) for file in self.files(path)}
+        return {name if file == path else file.name: sha256_of(file) for file in self.files(path)}
+
+    def require_runs(self) -> None:
+        """Look whether what runs the format is installed.
+
+        Raises:
+            MissingExtra: it is not.
+        """
+        if self.package and find_spec(self.package) is None:
+            raise MissingExtra(f"running {self.title}", self.package, self.extra)
 
 
 def _coreml(graph: Graph, path: Path, dtype: Dtype, target: str | None) -> None:
@@ -269,10 +285,10 @@ def _proven(written: Path, name: str, reference: Form, dtype: Precision, row: Fo
 def judge(path: Path, name: str, reference: Form, dtype: Precision, row: Format) -> Verdict:
     """Run what stands at a path on everything that runs it, and compare it with the network that it was made from."""
     with row.run(path, reference.spec) as (first, *others):
-        got, want, inputs = on_common_inputs(first, reference, name)
+        got, want, inputs = on_common_inputs(first, reference, name, half=dtype == "float16")
         rows, notes, facts = compare_and_explain(got, want, inputs, dtype)
         for form in others:
-            more, said = compare_forms(*on_common_inputs(form, reference), dtype)
+            more, said = compare_forms(*on_common_inputs(form, reference, half=dtype == "float16"), dtype)
             rows, notes = rows + more, notes + said
     return Verdict(
         kind="export",
@@ -280,7 +296,7 @@ def judge(path: Path, name: str, reference: Form, dtype: Precision, row: Format)
         reference=f"{reference.spec.name} by {reference.by}",
         comparisons=tuple(rows),
         facts={
-            "sha256": {str(f.relative_to(path)) if row.folder else f.name: sha256_of(f) for f in row.files(path)},
+            SHA256: row.sums(path, name),
             "bytes": sum(f.stat().st_size for f in row.files(path)),
             "form": reference.spec.form,
             "dtype": dtype,

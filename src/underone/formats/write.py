@@ -47,7 +47,8 @@ def export(
     """Write a network to a file, after the file's own bytes gave the network's own outputs.
 
     The reference interpreter, our engine and an installed one of others run the bytes on a photograph, noise (a batch
-    of three, where any batch is taken), zeros, and values far outside a picture's. The verdict goes into the file and
+    of three, where any batch is taken), zeros, and values far outside a picture's; in float16, which ends at 65504,
+    on a picture's own extremes. The verdict goes into the file and
     beside it, as ``<path>.verdict.json``. A file that stands at `path` stays as it is until the new one is complete.
 
     Args:
@@ -130,7 +131,8 @@ def _dtype(given: Any) -> Dtype:
 def judge_onnx(content: bytes, name: str, reference: Form, dtype: Precision) -> Verdict:
     """Compare the bytes of a file with the network that they were made from."""
     graph = read_onnx(content, name)
-    inputs = probes(reference.spec.input, further_size=FURTHER_SIZE if reference.by == "torch" else None)
+    further = FURTHER_SIZE if reference.by == "torch" else None
+    inputs = probes(reference.spec.input, further_size=further, reachable=dtype == "float16")
     with ExitStack() as stack:
         engines = [stack.enter_context(engine) for engine in judges(content)]
         forms = [of_graph(integer_convolutions(graph)), *(of_engine(engine) for engine in engines)]

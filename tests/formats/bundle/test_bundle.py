@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import underone as uo
-from underone.errors import BadFile, BadValue, MissingExtra, ParityFailed, UnknownName, Unsupported
+from underone.errors import BadFile, BadValue, MissingExtra, ParityFailed, UnknownName
 from underone.files import sha256_of
 from underone.formats import read_back
 from underone.formats.bundle import Bundle, forms, write
@@ -175,6 +175,18 @@ def test_float16_is_held_against_the_float32_file(tmp_path, small):
     assert bundle.source == "onnx/small_classify.onnx"
 
 
+def test_format_without_float16_stays_float32_in_such_a_bundle(tmp_path, small, monkeypatch):
+    """ExecuTorch's row, with LiteRT's writer in the place of ExecuTorch's."""
+    pytest.importorskip("ai_edge_litert")
+    row = replace(read_back.FORMATS[".tflite"], dtypes=("float32",))
+    monkeypatch.setattr(read_back, "FORMATS", {**read_back.FORMATS, ".tflite": row})
+    for module in (write, forms):
+        monkeypatch.setattr(module, "FORMATS", read_back.FORMATS)
+    bundle = uo.export_bundle(small("classify"), tmp_path / "bundle", ["onnx", "litert"], "float16")
+    assert [(form.format, form.dtype) for form in bundle.forms] == [("onnx", "float16"), ("litert", "float32")]
+    assert uo.verify_bundle(tmp_path / "bundle").passed
+
+
 def test_onnx_needs_no_torch(tmp_path, small):
     (tmp_path / "small.onnx").write_bytes(to_onnx(small("classify")))
     names = [name for name in ("onnx", "litert", "openvino", "ncnn") if name in INSTALLED]
@@ -217,8 +229,6 @@ def test_form_that_fails_its_photographs_leaves_nothing(tmp_path, small, monkeyp
 
 def test_formats_that_cannot_be_written_are_told_before_the_first_is(tmp_path, small, monkeypatch):
     monkeypatch.setattr(write, "export", lambda *_: pytest.fail("something was written"))
-    with pytest.raises(Unsupported, match=r"^a \.pte is written in float32, not in float16$"):
-        uo.export_bundle(small("classify"), tmp_path / "bundle", ["onnx", "executorch"], "float16")
     monkeypatch.delenv("UNDERONE_EXECUTORCH", raising=False)
     monkeypatch.setattr(environment, "find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"^ExecuTorch"):

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 
 from ...compare import Verdict
@@ -108,6 +107,5 @@ def _row(kind: str) -> Format:
     if kind not in SUFFIXES:
         raise UnknownName("format", kind, SUFFIXES)
     row = FORMATS[SUFFIXES[kind]]
-    if row.package and find_spec(row.package) is None:
-        raise MissingExtra(f"running {row.title}", row.package, row.extra)
+    row.require_runs()
     return row

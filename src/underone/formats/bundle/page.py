@@ -15,8 +15,8 @@ def page(bundle: Bundle) -> str:
         f"Task: {bundle.task or 'unknown'}. Weights: {bundle.weights or 'unknown'}. "
         f"Licence of the weights: {bundle.licence or 'unknown'}.",
         "",
-        f"Every file was made from `{bundle.source}` and run against it, on a photograph, noise, zeros and values far "
-        "outside a picture's. NMSE is the squared error over the squared signal, the worst value stands beside the RMS "
+        f"Every file was made from `{bundle.source}` and run against it, on a photograph, noise, zeros and "
+        "extremes. NMSE is the squared error over the squared signal, the worst value stands beside the RMS "
         "of the reference (both without the zeros, whose small outputs say little); the same answers are best classes, "
         "boxes or pixels on the packaged photographs.",
         "",

@@ -43,7 +43,8 @@ def export_bundle(
         model: as for `export`; from an ONNX file torch is never loaded.
         folder: to be made; a bundle that stands there stays until the new one is complete.
         to: names of formats: ``onnx``, ``coreml``, ``litert``, ``openvino``, ``ncnn``, ``executorch``.
-        dtype: number format of the weights in all of them; the ONNX file that they are held against stays float32.
+        dtype: number format of the weights, in every format that has it: ExecuTorch's programs are always float32, and
+            so is the ONNX file that all are held against.
 
     Returns:
         What stands in its record.
@@ -59,7 +60,7 @@ def export_bundle(
         raise UnknownName("format", unknown[0] if unknown else "", SUFFIXES)
     for name in to:
         if name != "onnx":
-            require_able(SUFFIXES[name], dtype)
+            require_able(SUFFIXES[name], _dtype_of(name, dtype))
     if folder.exists() and not (folder / RECORD).is_file():
         raise BadFile(f"{folder} is there and no bundle; name a new folder")
     with atomic_folder(folder) as new:
@@ -72,6 +73,12 @@ def export_bundle(
         bundle = _record(new, first, source.graph.spec, forms)
         (new / RECORD).write_text(bundle.model_dump_json(indent=1), encoding="utf-8")
     return bundle
+
+
+def _dtype_of(kind: str, dtype: Dtype) -> Dtype:
+    """Give the number format that a format is written in where another was asked for that it may not have."""
+    known = FORMATS[SUFFIXES[kind]].dtypes if kind != "onnx" else (dtype,)
+    return dtype if dtype in known else known[0]
 
 
 def _renamed(path: Path, name: str) -> Path:
@@ -94,7 +101,7 @@ def _written(new: Path, first: Path, source: Source, kind: str, dtype: Dtype) ->
             path = export(source.graph, first.with_name(f"{first.stem}.{dtype}.onnx"), dtype)
         verdict, files = Verdict.from_json(_proof(path).read_bytes(), str(_proof(path))), [path]
     else:
-        path = new / kind / f"{first.stem}{SUFFIXES[kind]}"
+        path, dtype = new / kind / f"{first.stem}{SUFFIXES[kind]}", _dtype_of(kind, dtype)
         verdict = write_and_read(source.graph, source.form, path, dtype)
         files = FORMATS[path.suffix].files(path)
     size = sum(file.stat().st_size for file in files)

@@ -57,16 +57,23 @@ def worker(*arguments: str | Path) -> Iterator[Worker]:
 
     Raises:
         MissingExtra, BadValue: as `executorch_python`.
+        Unsupported: that program cannot be started.
     """
     command = [executorch_python(), "-P", "-m", f"{__package__}.worker", *map(str, arguments)]
-    with tempfile.TemporaryFile("w+", errors="replace") as said:
-        pipe = subprocess.PIPE
-        with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=said, text=True) as process:
-            try:
-                if process.stdin and process.stdout:  # both are pipes
-                    yield Worker(process, process.stdin, process.stdout, said)
-            finally:
-                process.kill()
-                if process.stdin:
-                    with suppress(BrokenPipeError):  # a line that nobody read is still in it
-                        process.stdin.close()
+    with tempfile.TemporaryFile("w+", errors="replace") as said, _started(command, said) as process:
+        try:
+            if process.stdin and process.stdout:  # both are pipes
+                yield Worker(process, process.stdin, process.stdout, said)
+        finally:
+            process.kill()
+            if process.stdin:
+                with suppress(BrokenPipeError):  # a line that nobody read is still in it
+                    process.stdin.close()
+
+
+def _started(command: list[str], said: IO[str]) -> "subprocess.Popen[str]":
+    pipe = subprocess.PIPE
+    try:
+        return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=said, text=True)
+    except OSError as error:
+        raise Unsupported(f"{command[0]} cannot be started: {error.strerror}") from error

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import Unsupported
-from ...graph import Array, Node
+from ...graph import Array
 from ...graph.layout_rules import slice_parts
 from ...graph.shape_rules import Dims, pad_pairs, reached_pads, window_pads
+from ..call import NodeCall
 from .model import NHWC, Model, Order, Scale
 
 _SAME, _VALID = 0, 1
@@ -21,30 +21,11 @@ _LARGEST_BIAS = 2**31 - 1
 
 
 @dataclass(frozen=True)
-class Call:
+class Call(NodeCall[Model]):
     """One node that is about to be added, its attributes complete."""
 
-    model: Model
-    node: Node
+    title = "LiteRT"
     scale: Scale | None = None  # of the result, where it is computed in whole numbers
-
-    def __getitem__(self, attr: str) -> Any:
-        return self.node.attrs[attr]
-
-    @property
-    def name(self) -> str:
-        """The first result."""
-        return self.node.outputs[0]
-
-    @property
-    def shape(self) -> Dims:
-        """Of the first operand, as the graph has it."""
-        return self.model.types[self.node.inputs[0]].shape
-
-    @property
-    def result(self) -> Dims:
-        """Shape of the first result, as the graph has it."""
-        return self.model.types[self.name].shape
 
     @property
     def order(self) -> Order:
@@ -78,10 +59,6 @@ class Call:
         if scale is not None:
             number = np.clip(np.rint(number / np.array(scale.steps)) + scale.zero, -128, 127)
         return self.model.tensor(f"{self.name}_{what}", (1,), dtype, number.astype(dtype), scale)
-
-    def unsupported(self, what: str) -> Unsupported:
-        """Give the error for something that the format cannot say."""
-        return Unsupported(f"node {self.node.name!r} ({self.node.op}): {what} cannot be written for LiteRT")
 
 
 Operator = Callable[[Call], None]

@@ -4,42 +4,20 @@ Source: docs/developer-guide/operators.md of ncnn 20261020, for the numbers of t
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from ...errors import Unsupported
-from ...graph import Array, Node
+from ...graph import Array
 from ...graph.layout_rules import slice_parts
 from ...graph.shape_rules import Dims, pad_pairs, reached_pads, window_pads
+from ..call import NodeCall
 from .model import Model, Setting, raw
 
 
-@dataclass(frozen=True)
-class Call:
-    """One node that is about to be added, its attributes complete."""
+class Call(NodeCall[Model]):
+    """One node that is about to be added; its shapes have the first axis, which ncnn's have not."""
 
-    model: Model
-    node: Node
-
-    def __getitem__(self, attr: str) -> Any:
-        return self.node.attrs[attr]
-
-    @property
-    def name(self) -> str:
-        """The first result."""
-        return self.node.outputs[0]
-
-    @property
-    def shape(self) -> Dims:
-        """Of the first operand, with the first axis."""
-        return self.model.types[self.node.inputs[0]].shape
-
-    @property
-    def result(self) -> Dims:
-        """Shape of the first result, with the first axis."""
-        return self.model.types[self.name].shape
+    title = "ncnn"
 
     def fixed(self, position: int) -> Array:
         """Give an operand that must be a constant."""
@@ -69,10 +47,6 @@ class Call:
     def add(self, kind: str, settings: Mapping[int, Setting], weights: tuple[bytes, ...] = ()) -> None:
         """Add a layer that makes of the first operand what the node gives."""
         self.model.add(kind, [self.x()], self.name, settings, weights)
-
-    def unsupported(self, what: str) -> Unsupported:
-        """Give the error for something that the format cannot say."""
-        return Unsupported(f"node {self.node.name!r} ({self.node.op}): {what} cannot be written for ncnn")
 
 
 Operator = Callable[[Call], None]
