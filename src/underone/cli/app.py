@@ -188,15 +188,16 @@ def quantize(
 
 
 @app.command
-def verify(file: Path, /, *, against: Path, backend: str = "auto", json: Json = False) -> None:
+def verify(file: Path, /, *, against: Path | None = None, backend: str = "auto", json: Json = False) -> None:
     """Compare two files of one network on a photograph, noise, zeros and extremes; exit 1 when they differ.
 
     `underone verify mobilenet_fp16.onnx --against mobilenet.onnx`
 
     Args:
-        file: the file under test: .onnx, or one of another framework, such as a .mlpackage, which our own interpreter
-            runs in the number formats that it is written in.
-        against: the reference.
+        file: the file under test: .onnx, one that `export` writes, or one of another framework. Our own interpreter
+            runs .mlpackage and .tflite in the number formats that they are written in; .xml, .param and .pte are run
+            by their own engines.
+        against: the reference; left out, what `export` proved of the file is shown, if its bytes are still those.
         backend: engine that runs the file under test, if that is .onnx.
         json: print the verdict as JSON.
     """
@@ -296,6 +297,7 @@ def predict(
     labels: Path | None = None,
     size: int | None = None,
     reduced: Annotated[bool, Flag] = False,
+    tiled: Annotated[bool, Flag] = False,
     json: Json = False,
 ) -> None:
     """Say what is on pictures, or on a video.
@@ -319,12 +321,13 @@ def predict(
             networks are.
         size: side of the prepared picture in pixels, for a network that takes any size.
         reduced: a classifier sees large JPEG files decoded at a part of their size: faster, slightly other scores.
+        tiled: a segmenter sees a large picture in tiles of its own size, at their full resolution.
         json: print one JSON object a picture, or a frame.
     """
     from .predict import Asked, predict_pictures
     from .video import names_video, predict_video
 
-    asked = Asked(model, top, backend, threads, labels, size, threshold, reduced)
+    asked = Asked(model, top, backend, threads, labels, size, threshold, reduced, tiled)
     if len(sources) == 1 and names_video(sources[0]):
         predict_video(sources[0], asked, save, policy, json, show_)
         return
@@ -414,6 +417,7 @@ def bench(
     precision: str = "float32",
     size: int | None = None,
     batch: int = 1,
+    flow: Literal["calls", "stream", "answers"] = "calls",
     runs: int = 1000,
     seconds: float = 10.0,
     processes: int = 3,
@@ -435,6 +439,8 @@ def bench(
         precision: number formats to calculate in, separated by commas: float32, bfloat16, float16.
         size: side of the pictures in pixels, for networks that take any size.
         batch: pictures a call, for networks that take any number.
+        flow: calls (from array to array, one after another), stream (a decoded photograph through three slots,
+            prepared and run), or answers (the same, to labels, boxes or a mask).
         runs: calls of each engine at the most; 1000 gives the paper's figure.
         seconds: time for each engine at the most.
         processes: fresh processes that the rounds are spread over.
@@ -453,14 +459,25 @@ def bench(
         return
     with progress.bar() as tell:
         records = bench_files(
-            files, backends, threads, precision, size, batch, runs, seconds, processes, output, stated, tell
+            files, backends, threads, precision, size, batch, flow, runs, seconds, processes, output, stated, tell
         )
     show.result(records, json, partial(timings.records, stated=stated))
 
 
 @app.command
 def study(
-    name: Literal["correlation", "activations", "blocks", "scaling", "imagenet", "metalnet", "all"],
+    name: Literal[
+        "correlation",
+        "activations",
+        "blocks",
+        "scaling",
+        "imagenet",
+        "mobilenets",
+        "detection",
+        "segmentation",
+        "metalnet",
+        "all",
+    ],
     /,
     *,
     output: Output = Path("runs/study"),
@@ -480,7 +497,8 @@ def study(
     Args:
         name: correlation (latency against MACs, parameters, bytes, depth), activations, blocks (skips, squeeze and
             excitation, branches), scaling (width, depth, resolution, batch, threads), imagenet (the table of
-            MobileOne's paper), metalnet (frames a second beside the Metal library's), or all.
+            MobileOne's paper), mobilenets (V1 and V2 by width and size of picture), detection, segmentation (those of
+            the paper's table 11), metalnet (frames a second beside the Metal library's), or all.
         output: folder for the trials and the page, report.html.
         quick: half a second for each engine and network instead of six.
         again: measure also what was measured on this machine before.
@@ -502,7 +520,7 @@ def study(
 def choose_(
     *,
     budget: str,
-    task: Literal["classify"] = "classify",  # noqa: ARG001  the only one whose accuracies are in a table
+    task: Literal["classify", "detect", "segment"] = "classify",
     precision: Literal["float32", "bfloat16", "int8"] = "float32",
     engine: str | None = None,
     study: Path = Path("runs/study"),
@@ -517,8 +535,8 @@ def choose_(
     Exit 1 when nothing holds the budget.
 
     Args:
-        budget: milliseconds for one picture on one thread, from array to array.
-        task: classify.
+        budget: milliseconds for one picture on one thread, from array to array (2ms), or pictures a second (30fps).
+        task: classify, detect or segment: from trials of the studies imagenet and mobilenets, detection, segmentation.
         precision: number format to calculate in; accuracies of int8 are those of the float32 networks.
         engine: that will run it; the fastest one for each network when left out.
         study: folder of the study with the trials.
@@ -528,20 +546,20 @@ def choose_(
     """
     from .study import pick
 
-    front, best = pick(study, budget, precision, engine, models, quick)
-    show.result([*front, *([best] if best else [])], json, partial(timings.choices, best=best))
+    front, best = pick(study, budget, task, precision, engine, models, quick)
+    show.result([*front, *([best] if best else [])], json, partial(timings.choices, best=best, task=task))
     if best is None:
         raise SystemExit(1)
 
 
 @app.command
 def report(folder: Path, /, *, output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None) -> None:
-    """Draw the page of a study again from its trials, here or on another machine.
+    """Draw the page of a study again from its trials, or one of the Records of `bench`, here or on another machine.
 
     `underone report runs/study`
 
     Args:
-        folder: that a study wrote.
+        folder: that `study`, or `bench --output`, wrote.
         output: folder for report.html and the plots; the same when left out.
     """
     from .study import draw
