@@ -1,13 +1,15 @@
 """The doctor finds what was planted: a layer with channels far apart, a wide branch, a remedy that helps."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
 from underone.errors import BadValue
 from underone.graph import read_onnx
-from underone.quantization import REMEDIES, Diagnosis, diagnose, diagnosis
+from underone.quantization import REMEDIES, Diagnosis, diagnose, diagnosis, open_network, quantize_opened, stages
 from underone.quantization.branches import widest_branch
-from underone.quantization.stages import Quantizer
+from underone.quantization.stages import USUAL_REMEDIES, Quantizer
 from underone.spec import ModelSpec
 from underone.weights import write_safetensors
 
@@ -15,7 +17,7 @@ from underone.weights import write_safetensors
 @pytest.fixture(scope="module")
 def found(make_network, folder):
     """Return what the doctor says of a network whose expanded channels lie far apart."""
-    return diagnose(make_network(spread=8, clip=np.inf), folder)
+    return diagnose(open_network(make_network(spread=8, clip=np.inf), folder))
 
 
 def test_layer_with_channels_far_apart_is_named(found):
@@ -53,7 +55,7 @@ def test_histogram_is_of_what_the_layer_reads(found):
 
 
 def test_options_keep_the_worst_layers_and_are_written(make_network, folder, tmp_path):
-    found = diagnose(make_network(spread=8, clip=np.inf), folder, remedies=(), files=tmp_path)
+    found = diagnose(open_network(make_network(spread=8, clip=np.inf), folder), (), files=tmp_path)
     worst = sorted(found.layers, key=lambda layer: -layer.alone)
     assert [option.kept for option in found.options] == [tuple(x.name for x in worst[:n]) for n in (0, 1, 3)]
     assert found.options[2].nmse < found.options[0].nmse
@@ -72,21 +74,32 @@ def test_training_form_of_another_width_is_said(make_network, folder, tmp_path):
         widest_branch(arrays, "stem.conv", rows)
 
 
-def test_float_answers_and_stages_are_found_once(make_network, folder, monkeypatch):
-    def staged(self, remedies, keep=()):
-        stages.append((tuple(remedies), tuple(keep)))
-        return stage(self, remedies, keep)
+def test_nothing_is_found_twice_when_a_file_was_written_before(make_network, folder, tmp_path, monkeypatch):
+    """One float answer for the doctor, one look at each form, one walk for each choice of remedies and layers."""
+    counts = Counter()
 
-    def run_all(graph, pictures, threads):
-        floats.extend(["run"] * all(node.op != "DequantizeLinear" for node in graph.nodes))
-        return run(graph, pictures, threads)
+    def counted(owner, name, key):
+        found = getattr(owner, name)
 
-    floats, stages, stage, run = [], [], Quantizer.stage, diagnosis.run_all
-    monkeypatch.setattr(Quantizer, "stage", staged)
-    monkeypatch.setattr(diagnosis, "run_all", run_all)
-    diagnose(make_network(), folder, remedies=("equalization", "bias"))
-    assert len(floats) == 1
-    assert len(stages) == len(set(stages)) == 5  # three of the remedies, and with 1 and 3 layers in float32
+        def count(*given):
+            counts[key(*given)] += 1
+            return found(*given)
+
+        monkeypatch.setattr(owner, name, count)
+
+    counted(diagnosis, "run_all", lambda graph, *_: "quantised" if is_quantised(graph) else "float")
+    counted(stages, "observe", lambda *_: "look")
+    counted(Quantizer, "_stage", lambda _, remedies, keep: (remedies, keep))
+    quantizer = open_network(make_network(), folder)
+    quantize_opened(quantizer, tmp_path / "net.onnx")
+    found = diagnose(quantizer, USUAL_REMEDIES)
+    assert (counts.pop("float"), counts.pop("look"), counts.pop("quantised")) == (1, 2, 6)
+    kept = [(USUAL_REMEDIES, option.kept) for option in found.options]  # with 0, 1 and 3 layers in float32
+    assert counts == dict.fromkeys([((), ()), (USUAL_REMEDIES[:1], ()), *kept], 1)
+
+
+def is_quantised(graph):
+    return any(node.op == "DequantizeLinear" for node in graph.nodes)
 
 
 def test_diagnosis_survives_json(found):
@@ -105,4 +118,4 @@ def test_branch_that_widened_a_channel_is_named(make_network, folder, tmp_path):
     assert widest_branch(arrays, "a.conv", rows) == "scale, channel 1: 30 of 37"
     assert widest_branch(arrays, "b.conv", rows) == ""
     file = write_safetensors(tmp_path / "trained.safetensors", arrays, ModelSpec())
-    assert {x.widened_by for x in diagnose(make_network(), folder, remedies=(), trained=file).layers} == {""}
+    assert {x.widened_by for x in diagnose(open_network(make_network(), folder), (), trained=file).layers} == {""}

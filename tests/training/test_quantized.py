@@ -51,7 +51,7 @@ def test_it_begins_where_quantising_alone_ends(network, learned, colours):
     train_part = open_splits(colours).train
     folded = uo.reparameterize(uo.create_model("mobilenet_v2_035", weights=learned))
     given = [train_part.read(i) for i in range(len(train_part))]
-    stage = open_network(folded, given, 128, "mean", None, lambda *_: None).stage(("equalization", "bias"))
+    stage = open_network(folded, given, 128).stage(("equalization", "bias"))
     quantized, third = to_qdq(stage.graph, stage.scheme), stage.layers[2].result
     want = run_all(with_outputs(quantized, [third, "logits"]), pictures(), 1)
     with torch.no_grad():

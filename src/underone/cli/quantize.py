@@ -10,7 +10,7 @@ from ..bench.processes import Contestant, compare_engines
 from ..bench.record import Record
 from ..compare import Verdict
 from ..graph import read_verdict
-from ..quantization import REMEDIES, Diagnosis, diagnose, quantize
+from ..quantization import REMEDIES, Diagnosis, diagnose, file_to_write, open_network, quantize_opened
 from ..runtime import installed_backends
 from . import show
 
@@ -32,17 +32,14 @@ def quantize_file(
     """Write the file, and the doctor's page; return the verdict that was written with the file."""
     chosen = REMEDIES if remedies == "all" else _names(remedies)
     kept: int | Sequence[str] = int(keep) if keep.isdigit() else _names(keep)
-    quantize(
-        source, data, output, images=images, calibration=calibration, remedies=chosen, keep=kept, progress=progress
-    )
+    output = file_to_write(output)  # before any picture is looked at
+    quantizer = open_network(source, data, images, calibration, progress=progress)
+    quantize_opened(quantizer, output, chosen, kept)
     if report is not None:
         from ..bench.quantization_page import write_diagnosis
 
         with TemporaryDirectory() as folder:
-            found = diagnose(
-                source, data, images=images, calibration=calibration, trained=trained, files=Path(folder),
-                progress=progress,
-            )  # fmt: skip
+            found = diagnose(quantizer, trained=trained, files=Path(folder))
             records = _timed(source, found)
         options = tuple(option.model_copy(update={"file": None}) for option in found.options)  # they are gone
         found = found.model_copy(update={"options": options})

@@ -1,9 +1,7 @@
 """The quantisation doctor: what each layer costs, where channels lie far apart, what each remedy gains."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -13,11 +11,10 @@ from ..spec import Frozen
 from ..weights import read_safetensors
 from .branches import widest_branch
 from .layers import Layer
-from .pictures import Data
 from .qdq import to_qdq
-from .quantize import agreement, open_network
+from .quantize import agreement
 from .sensitivity import Outputs, accumulated, alone, error, run_all
-from .stages import REMEDIES, USUAL_REMEDIES, Progress, Quantizer, Stage
+from .stages import REMEDIES, USUAL_REMEDIES, Quantizer, Stage
 
 _JUDGED = 32  # pictures that errors are taken on
 _DRAWN = 4  # layers, the worst, that are shown with their channels
@@ -130,43 +127,42 @@ class Diagnosis(Frozen):
 
 
 def diagnose(
-    model: Any,
-    data: Data,
-    *,
-    images: int = 256,
-    calibration: str = "mean",
+    quantizer: Quantizer,
     remedies: Sequence[str] = REMEDIES,
+    *,
     trained: str | Path | None = None,
     files: Path | None = None,
-    threads: int | None = None,
-    progress: Progress = lambda what, done, total: None,  # noqa: ARG005
 ) -> Diagnosis:
-    """Find out what quantising does to a network, layer by layer and remedy by remedy; nothing is written.
+    """Find out what quantising does to a network, layer by layer and remedy by remedy.
 
-    Arguments and errors are those of `quantize`, but for these: `remedies` are tried in their order, each on top of
-    those before it; `trained` is a safetensors file of the same network in training form, by which the branches are
-    named that widened channels; `files` is a folder where every option is written, to be measured.
+    Args:
+        quantizer: of `open_network`.
+        remedies: tried in their order, each on top of those before it.
+        trained: safetensors file of the same network in training form, by which the branches are named that widened
+            channels.
+        files: folder where every option is written, to be measured.
 
     Raises:
-        BadValue: `trained` has other channels than the network.
+        BadFile: `trained` cannot be read.
+        BadValue: `trained` has other channels than the network, or the network has activations that are not finite.
+        UnknownName: no such calibration or remedy.
     """
     training = read_safetensors(trained)[0] if trained is not None else {}
-    quantizer = open_network(model, data, images, calibration, threads, progress)
     pictures = quantizer.pictures.batch(_JUDGED)
-    want, staged = run_all(quantizer.graph, pictures, quantizer.threads), cache(quantizer.stage)
+    want = run_all(quantizer.graph, pictures, quantizer.threads)
     tried = [tuple(remedies[:count]) for count in range(len(remedies) + 1)]
-    stages = [staged(names, ()) for names in tried]
-    layers = _layers(quantizer, stages[0], stages[-1], pictures, training)
+    stages = [quantizer.stage(names) for names in tried]
+    layers = _layers(quantizer, stages[0], stages[-1], pictures, want, training)
     names = [layer.name for layer in _worst(layers)]
     return Diagnosis(
         model=quantizer.graph.spec.name,
-        calibration=calibration,
+        calibration=quantizer.calibration,
         pictures=len(quantizer.pictures),
         layers=layers,
         gains=tuple(_gain(quantizer, *pair, pictures, want) for pair in zip(tried, stages, strict=True)),
-        channels=_channels(stages[0], staged(("equalization",), ()), layers),
+        channels=_channels(stages[0], quantizer.stage(("equalization",)), layers),
         options=tuple(
-            _option(quantizer, staged(USUAL_REMEDIES, kept), kept, pictures, want, files)
+            _option(quantizer, quantizer.stage(USUAL_REMEDIES, kept), kept, pictures, want, files)
             for kept in (tuple(names[:count]) for count in _KEPT if count < len(names))
         ),
     )
@@ -200,9 +196,14 @@ def _worst(layers: Sequence[LayerFinding]) -> list[LayerFinding]:
 
 
 def _layers(
-    quantizer: Quantizer, first: Stage, last: Stage, pictures: Array, training: Mapping[str, Array]
+    quantizer: Quantizer,
+    first: Stage,
+    last: Stage,
+    pictures: Array,
+    want: Outputs,
+    training: Mapping[str, Array],
 ) -> tuple[LayerFinding, ...]:
-    costs = alone(first, pictures, quantizer.threads, lambda n, of: quantizer.progress("layers alone", n, of))
+    costs = alone(first, pictures, want, quantizer.threads, lambda n, of: quantizer.progress("layers alone", n, of))
     adding = accumulated(last, pictures, quantizer.threads)
     return tuple(
         LayerFinding(

@@ -76,13 +76,31 @@ def quantize(
         UnknownName: no such calibration, remedy, layer or format.
         ParityFailed: the quantised network answers something else; nothing was written.
     """
+    path = file_to_write(path)
+    return quantize_opened(open_network(model, data, images, calibration, threads, progress), path, remedies, keep)
+
+
+def file_to_write(path: str | PathLike[str]) -> Path:
+    """Return the path of a file that can hold a quantised network.
+
+    Raises:
+        UnknownName: its suffix is not ``.onnx``.
+    """
     path = Path(path)
     if path.suffix != ".onnx":
         raise UnknownName("format", path.suffix or path.name, [".onnx"], "A quantised network is written as ONNX.")
-    quantizer = open_network(model, data, images, calibration, threads, progress)
+    return path
+
+
+def quantize_opened(
+    quantizer: Quantizer, path: Path, remedies: Sequence[str] = USUAL_REMEDIES, keep: int | Sequence[str] = 0
+) -> Path:
+    """Quantise a network that `open_network` gave, and write it; arguments and errors are those of `quantize`."""
     stage = quantizer.stage(remedies, kept_layers(quantizer, remedies, keep))
     _warn_of_cuts(stage)
-    facts = {"calibration": calibration, "pictures": len(quantizer.pictures), "remedies": list(remedies)}
+    facts = {
+        "calibration": quantizer.calibration, "pictures": len(quantizer.pictures), "remedies": list(remedies),
+    }  # fmt: skip
     try:
         return write_quantized(path, stage.graph, stage.scheme, quantizer, facts)
     except ParityFailed as reason:
@@ -120,10 +138,10 @@ def write_quantized(
 def open_network(
     model: Any,
     data: Data,
-    images: int,
-    calibration: str,
-    threads: int | None,
-    progress: Progress,
+    images: int = 256,
+    calibration: str = "mean",
+    threads: int | None = None,
+    progress: Progress = lambda what, done, total: None,  # noqa: ARG005
 ) -> Quantizer:
     """Read a network and choose its calibration pictures; arguments and errors are those of `quantize`."""
     graph, _ = read_network(model)
@@ -145,7 +163,8 @@ def kept_layers(quantizer: Quantizer, remedies: Collection[str], keep: int | Seq
         return []
     stage = quantizer.stage([r for r in remedies if r == "equalization"])
     pictures = quantizer.pictures.batch(_JUDGED)
-    costs = alone(stage, pictures, quantizer.threads, lambda n, of: quantizer.progress("sensitivity", n, of))
+    want = run_all(stage.graph, pictures, quantizer.threads)
+    costs = alone(stage, pictures, want, quantizer.threads, lambda n, of: quantizer.progress("sensitivity", n, of))
     return sorted(costs, key=lambda name: -costs[name])[:keep]
 
 

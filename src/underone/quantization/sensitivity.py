@@ -27,19 +27,21 @@ def error(got: Outputs, want: Outputs) -> float:
     return float(np.mean([difference(got[name], array)[0] for name, array in want.items() if array.any()]))
 
 
-def alone(stage: Stage, pictures: Array, threads: int, progress: Callable[[int, int], None]) -> dict[str, float]:
+def alone(
+    stage: Stage, pictures: Array, want: Outputs, threads: int, progress: Callable[[int, int], None]
+) -> dict[str, float]:
     """Quantise one layer after the other, each alone: its weights and the tensor that it reads.
 
     Args:
         stage: what is quantised how.
         pictures: prepared, (N, …).
+        want: what the float32 network of the stage gives for them.
         threads: of the engine.
         progress: told (done, total) layers.
 
     Returns:
         The error of the network's outputs by name of the layer.
     """
-    want = run_all(stage.graph, pictures, threads)
     found = {}
     for number, layer in enumerate(stage.layers):
         source = layer.node.inputs[0]

@@ -61,9 +61,10 @@ class Quantizer:
     progress: Progress
     equalized: Graph | None = None
     seen: dict[str, dict[str, Observed]] = field(default_factory=dict)
+    stages: dict[tuple[tuple[str, ...], tuple[str, ...]], Stage] = field(default_factory=dict)
 
     def stage(self, remedies: Collection[str], keep: Collection[str] = ()) -> Stage:
-        """Quantise.
+        """Quantise, once for each choice.
 
         Args:
             remedies: names of `REMEDIES`.
@@ -73,6 +74,12 @@ class Quantizer:
             UnknownName: no such remedy, layer or calibration.
             BadValue: an activation is NaN or infinite.
         """
+        chosen = tuple(remedies), tuple(keep)
+        if chosen not in self.stages:
+            self.stages[chosen] = self._stage(*chosen)
+        return self.stages[chosen]
+
+    def _stage(self, remedies: Collection[str], keep: Collection[str]) -> Stage:
         for name in remedies:
             if name not in REMEDIES:
                 raise UnknownName("remedy", name, REMEDIES)

@@ -64,7 +64,7 @@ def write_learned(network: "QuantizedNetwork", path: Path, pictures: Any) -> Pat
 
 def _opened(network: nn.Module | Graph, pictures: Any) -> Quantizer:
     found = list(_readable(pictures))
-    return open_network(network, found, max(len(found), 1), "mean", None, lambda *_: None)
+    return open_network(network, found, max(len(found), 1))
 
 
 def _readable(pictures: Any) -> Iterator[bytes]:
