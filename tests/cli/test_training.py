@@ -1,5 +1,6 @@
 """The commands of training and scoring, as a person calls them."""
 
+import io
 import json
 import random
 import shutil
@@ -10,9 +11,11 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 from safetensors.numpy import load_file
 
-from underone.cli import main
+from underone.cli import main, progress
+from underone.training.result import Progress
 
 KEYS = ["model=mobilenet_v2_035", "weights=null", "epochs=4", "batch=4", "size=64", "lr=1e-2", "head_lr=1"]
 
@@ -90,6 +93,18 @@ def test_wrong_key_is_one_line(pictures, tmp_path, capsys, arguments, message):
     assert run("train", *arguments, "--data", pictures, "-o", tmp_path / "run") == 1
     assert message in " ".join(capsys.readouterr().err.split())
     assert not (tmp_path / "run").exists()
+
+
+def test_bar_counts_the_days_that_are_left(monkeypatch):
+    shown = Console(file=io.StringIO(), force_terminal=True, width=120)
+    monkeypatch.setattr(progress, "err", shown)
+    where = Progress(
+        epoch=1, epochs=300, step=1, steps=5004, loss=6.9, images_per_second=800.0, seconds_left=4 * 86400 + 3723.4,
+        score=None,
+    )  # fmt: skip
+    with progress.training() as tell:
+        tell(where)
+    assert "loss 6.900  800 img/s  4 days, 1:02:03 left" in shown.file.getvalue()
 
 
 def test_missing_data_is_one_line(tmp_path, capsys):

@@ -289,6 +289,18 @@ def test_batch_larger_than_the_set_is_refused(colours, tmp_path, tiny):
         train("finetune", colours, tmp_path / "run", **tiny | {"batch": 100})
 
 
+def test_recipe_lets_pictures_pass_blocks_by(colours, tmp_path, tiny):
+    losses = []
+    for share in (0.0, 0.9):
+        seen = []
+        changes = tiny | {"epochs": 1, "batch": 36, "dropout": 0.0, "drop_path": share}
+        train("finetune", colours, tmp_path / str(share), workers=0, progress=seen.append, **changes)
+        losses.append(seen[0].loss)
+    assert losses[0] != losses[1]
+    with pytest.raises(BadValue, match=r"drop_path=0\.1: no block of this network has a skip"):
+        train("scratch", colours, tmp_path / "mobileone", drop_path=0.1, batch=36)
+
+
 def test_unknown_logger_is_refused(colours, tmp_path, tiny):
     with pytest.raises(UnknownName, match=r"unknown logger 'tensorbord'\. Did you mean 'tensorboard'\?"):
         train("finetune", colours, tmp_path / "run", loggers=["tensorbord"], **tiny)

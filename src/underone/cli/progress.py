@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -63,7 +64,7 @@ def training(quiet: bool = False) -> Iterator[Callable[["Training"], None]]:
                 best = "" if shown is None or where.score <= shown else " [green]better[/]"
                 shown = max(where.score, shown or 0.0)
                 err.print(f"epoch {where.epoch - 1:>3}/{where.epochs}  validation {where.score:5.1f} %{best}")
-            left = time.strftime("%-H:%M:%S", time.gmtime(where.seconds_left))
+            left = timedelta(seconds=round(where.seconds_left))  # days, for a whole recipe of the papers
             speed = f"{where.images_per_second:.0f} img/s  {left} left"
             text = f"epoch {where.epoch:>3}/{where.epochs}  loss {where.loss:.3f}  {speed}"
             bar.update(task, description=text, completed=where.step, total=where.steps)

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from .drop_path import drop_path
+
 
 class Expanded(NamedTuple):
     """What an inverted residual gives: its output, and the wide maps inside it that detectors read.
@@ -32,6 +34,10 @@ class InvertedResidual(nn.Module):
         stride: of the depthwise convolution.
         dilation: of the depthwise convolution.
 
+    Attributes:
+        adds_input: whether it has a skip.
+        drop_path: share of the pictures that go past it in training, by the skip; see `set_drop_path`.
+
     Source: Sandler et al. (arXiv 1801.04381), table 1.
     """
 
@@ -49,6 +55,7 @@ class InvertedResidual(nn.Module):
         super().__init__()
         wide = in_channels * expand_ratio
         self.adds_input = stride == 1 and in_channels == out_channels
+        self.drop_path = 0.0
         self.expand = make(in_channels, wide, 1) if expand_ratio > 1 else None
         self.depthwise = make(wide, wide, kernel_size, stride=stride, dilation=dilation, groups=wide)
         self.project = make(wide, out_channels, 1, activation=nn.Identity)
@@ -58,4 +65,6 @@ class InvertedResidual(nn.Module):
         wide = x if self.expand is None else self.expand(x)
         filtered = self.depthwise(wide)
         y = self.project(filtered)
+        if self.drop_path and self.training:
+            y = drop_path(y, self.drop_path)
         return Expanded(x + y if self.adds_input else y, wide, filtered)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..nn.drop_path import set_drop_path
 from ..nn.synchronise import synchronise_norms
 from ..nn.training_form import use_training_forms
 from .distribution import Group
@@ -32,6 +33,8 @@ class Learner:
         self.model = task.model
         if recipe.channels_last:
             self.model.to(memory_format=torch.channels_last)
+        if recipe.drop_path:
+            set_drop_path(self.model, recipe.drop_path)
         self.average = Average(self.model, recipe.ema) if recipe.ema else None
         if recipe.sync_norms and group.world > 1:
             synchronise_norms(self.model, device)

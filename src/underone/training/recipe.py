@@ -12,8 +12,8 @@ _LARGEST_ZOOM = 8.0
 # of a network in 8 bits: ranges learn on a log scale in steps of one size and do not decay, whole numbers are exact in
 # float32 alone, and what is folded has no dropout, no second head and no branches
 _QUANTIZED = {
-    "optimizer": "adamw", "decay_norms": False, "precision": "float32", "dropout": None, "auxiliary": 0.0,
-    "range_penalty": 0.0,
+    "optimizer": "adamw", "decay_norms": False, "precision": "float32", "dropout": None,
+    "drop_path": 0.0, "auxiliary": 0.0, "range_penalty": 0.0,
 }  # fmt: skip
 _MODEL_OPTIONS = ("block", "num_branches", "output_stride", "head_channels", "separable")
 
@@ -70,6 +70,7 @@ class Recipe(Frozen):
         mixup: alpha of mixup; 0: off.
         cutmix: alpha of cutmix; 0: off.
         dropout: before the head; None: as the model has it.
+        drop_path: share of the pictures that go past the last block with a skip, those before it less; 0: none.
         convention: of a detector's anchors and scores, ``tensorflow`` or ``torchvision``; None: as the model has it.
         scales: of a detector's anchors in shares of the picture, one for each map and one more; empty: as it has them.
         match_overlap: an anchor learns the box that overlaps it most from this intersection over union on.
@@ -137,6 +138,7 @@ class Recipe(Frozen):
     mixup: float = Field(0.0, ge=0)
     cutmix: float = Field(0.0, ge=0)
     dropout: float | None = Field(None, ge=0, lt=1)
+    drop_path: float = Field(0.0, ge=0, lt=1)
     convention: Literal["tensorflow", "torchvision"] | None = None
     scales: tuple[float, ...] = ()
     match_overlap: float = Field(0.5, gt=0, lt=1)

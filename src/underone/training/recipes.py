@@ -15,7 +15,8 @@ _CURRICULUM = (
 
 MOBILEONE_IN1K = Recipe(
     name="mobileone_in1k",
-    source="Vasu et al., CVPR 2023, section 3.3 and supplementary: SGD, cosine, annealed weight decay, EMA",
+    source="Vasu et al., CVPR 2023, section 3.3 and supplementary: SGD, cosine, annealed weight decay, EMA; S2 to S4 "
+    "with AutoAugment, whose strength rises: policy=autoaugment",
     expected="S0 71.4, S1 75.9, S2 77.4, S3 78.1, S4 79.4 % top-1 on ImageNet-1k (the paper's; not run by us)",
     cost="300 epochs, 1.5 million steps of 256 pictures; the paper: one machine with 8 GPUs",
     unverified=("stages", "momentum", "policy"),
