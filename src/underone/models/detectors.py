@@ -11,7 +11,6 @@ from ..spec import AnchorGrid, DetectionSpec
 from ..spec.record import first_line
 from .table import ALIASES, MODELS
 
-EXTRA_MAPS = len(SSD_STRIDES) - 2  # behind the two of the backbone
 SMALLEST = 32  # pixels: the backbone's last map has one
 
 

@@ -121,10 +121,11 @@ class Classification:
         return f"<Classification {best.name} {best.score:.1%}, {len(self.scores)} classes>"
 
 
-def softmax(logits: Array) -> Array:
-    """Return the shares of 1 along the last axis, float64; large logits do not overflow."""
-    powers = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
-    shares: Array = powers / powers.sum(axis=-1, keepdims=True)
+def softmax(logits: Array, axis: int = -1) -> Array:
+    """Return the shares of 1 along an axis, in the logits' own number format; large logits do not overflow."""
+    with np.errstate(over="ignore"):  # to minus infinity, whose share is 0
+        shares: Array = np.exp(logits - logits.max(axis=axis, keepdims=True))
+    shares /= shares.sum(axis=axis, keepdims=True)
     return shares
 
 
@@ -145,7 +146,7 @@ def decode_classification(
             f"{bad} of {vector.size} values of output {output.name!r} are NaN or infinite; check the weights"
         )
     spec.require_labels_for(vector.size)
-    scores = softmax(vector) if output.meaning == "logits" else vector
+    scores = softmax(vector.astype(np.float64)) if output.meaning == "logits" else vector
     return Classification(scores.astype(np.float32), spec.labels, picture)
 
 
