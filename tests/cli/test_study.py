@@ -73,6 +73,17 @@ def test_a_report_is_drawn_again_elsewhere_from_the_trials_alone(studied, capsys
     assert (tmp_path / "again" / "report.html").read_text("utf-8") == page
 
 
+def test_a_report_of_records_needs_no_study(small, tmp_path, capsys):
+    file = build(CASES[0], tmp_path)
+    arguments = ("--backends", "onnxruntime,reference", "--seconds", "0.2", "--processes", "1")
+    run(capsys, "bench", file, *arguments, "-o", tmp_path / "a" / "records")
+    run(capsys, "report", tmp_path / "a", "-o", tmp_path / "page")
+    page = (tmp_path / "page" / "report.html").read_text("utf-8")
+    assert "calls, batch 1, own size" in page
+    assert [page.count(f">{engine}</td>") for engine in ("onnxruntime", "reference")] == [1, 1]
+    assert {path.suffix for path in (tmp_path / "page" / "plots").iterdir()} == {".png", ".svg"}
+
+
 def test_trials_are_json_for_a_machine(studied, capsys):
     folder, _ = studied
     with pytest.raises(SystemExit):
@@ -107,7 +118,19 @@ def test_what_is_not_there_is_told(arguments, text, capsys, tmp_path, monkeypatc
 
 def test_a_budget_that_is_no_time_is_told(studied, capsys):
     _, err = run(capsys, "choose", "--budget", "fast", "--study", studied[0], code=1)
-    assert "--budget fast; milliseconds are required, for example 2ms" in err
+    assert "--budget fast; milliseconds or frames a second are required: 2ms, 30fps" in err
+
+
+def test_a_budget_may_be_a_rate(studied, capsys):
+    arguments = ("--study", studied[0], "--models", studied[0] / "models")
+    out, _ = run(capsys, "choose", "--budget", "0.1fps", *arguments)  # a second each
+    assert "chosen: MobileOne-S1" in out
+    run(capsys, "choose", "--budget", "10000000fps", *arguments, code=1)
+
+
+def test_no_trial_of_a_task_names_the_study_that_measures_some(studied, capsys):
+    _, err = run(capsys, "choose", "--budget", "9ms", "--task", "detect", "--study", studied[0], code=1)
+    assert "to detect in float32; measure some first: underone study detection --precision float32" in err
 
 
 def test_reports_need_no_torch(studied):

@@ -23,6 +23,10 @@ def trials(trial, machine, monkeypatch):
         trial("layers:relu", {"native": 0.1}),
         trial("zoo:mobileone_s3", {"native": "refused"}),
         trial("timm:convit_tiny", {}, error="no file"),
+        trial("zoo:mobileone_s2", {"native": 0.1}, flow="stream"),
+        trial("zoo:ssdlite320_mobileone_s1", {"native": 6.0}, size=320),  # 25.7
+        trial("zoo:ssdlite320_mobileone_s2", {"native": 5.0}, size=320),  # 26.6
+        trial("zoo:deeplabv3_mobileone_s0", {"native": 40.0}, size=513),
     ]
 
 
@@ -53,6 +57,12 @@ def test_the_front_is_what_this_machine_runs_and_nobody_beats(trials):
     assert [c.trial.name for c in candidates(trials, "float32", "openvino")] == ["MobileOne-S0", "MobileOne-S1"]
 
 
+def test_each_task_has_a_front_of_its_own(trials):
+    detectors = [(c.trial.name, c.score) for c in candidates(trials, "float32", task="detect")]
+    assert detectors == [("ssdlite320_mobileone_s2", 26.6)]  # faster and better than S1's
+    assert [c.score for c in candidates(trials, "float32", task="segment")] == [73.7]
+
+
 def test_the_best_within_the_budget_is_measured_again(trials, again):
     best = choose(candidates(trials, "float32"), 4.5, **again(mobileone_s1=3.6))
     assert best.trial.name == "MobileOne-S1"
@@ -69,8 +79,10 @@ def test_nothing_within_the_budget_is_none(trials, again):
 
 
 def test_questions_without_an_answer_are_refused(trials, again):
-    with pytest.raises(BadValue, match=r"no trial of this machine \(.*\) in int8; measure some first"):
+    with pytest.raises(BadValue, match=r"no trial of this machine \(.*\) to classify in int8; measure some first"):
         candidates(trials, "int8")
+    with pytest.raises(BadValue, match=r"to segment in int8; .* underone study segmentation --precision int8$"):
+        candidates(trials, "int8", task="segment")
     with pytest.raises(BadValue, match=r"in float32 on torch; .* --precision float32 --engines torch$"):
         candidates(trials, "float32", "torch")
     with pytest.raises(UnknownName, match="unknown backend 'openvin'"):

@@ -4,9 +4,12 @@ import re
 
 import pytest
 
+from underone.study.accuracy import Score
 from underone.study.cases import STUDIES
+from underone.study.fronts import detection
+from underone.study.metalnet import metalnet
 from underone.study.page import write_page
-from underone.study.sections import imagenet, metalnet
+from underone.study.sections import imagenet, scaling
 from underone.study.table import BY_SOURCE
 
 
@@ -44,8 +47,9 @@ def cells(page, network):
 def test_every_study_has_its_section(page):
     titles = re.findall(r"</span>(.*?)</h2>", page)
     assert titles == [
-        "What latency goes with", "Accuracy and latency", "What an activation costs", "What blocks cost",
-        "How latency grows", "Frames a second beside MetalNet", "How steady the machine was", "What was refused",
+        "What latency goes with", "Accuracy and latency", "Width and size of the picture", "What an activation costs",
+        "What blocks cost", "How latency grows", "Detectors", "Segmenters", "Frames a second beside MetalNet",
+        "How steady the machine was", "What was refused",
     ]  # fmt: skip
 
 
@@ -90,7 +94,49 @@ def test_what_was_published_of_the_folded_form_does_not_stand_beside_the_trainin
 def test_an_engine_that_was_not_asked_did_not_refuse(trial):
     asked = trial("zoo:mobilenet_v1_100", {"native": 2.0, "openvino": 3.0})
     rows = metalnet([asked, trial("zoo:mobilenet_v2_100", {"native": "cannot"})], lambda *_: None).tables[0].rows
-    assert [row[4:6] for row in rows] == [("500", "333"), ("refused", "–")]
+    assert [row[2:4] for row in rows] == [("500", "333"), ("refused", "–")]
+
+
+def test_frames_a_second_stand_by_flow_beside_the_library_s(trial):
+    calls = trial("zoo:mobilenet_v1_100", {"native": 2.0})
+    streamed = trial("zoo:mobilenet_v1_100", {"native": 4.0}, flow="stream")
+    frames, costs = metalnet([calls, streamed], lambda *_: None).tables
+    assert frames.header[2:5] == ("native, calls", "native, three slots", "iPhone 7")
+    assert list(frames.rows[0][2:]) == ["500", "250", "118 (45)", "162 (53)", "204 (110, 120)"]
+    assert costs.rows == [("MobileNetV1", "3.00", "4.24", "300", "569", "6.00", "–", "70.9; 89.9")]
+
+
+def test_a_converted_network_says_how_right_it_is_or_why_nobody_knows(trial):
+    name = "converted:mobilenet_v1_frozen"
+    answered = trial(name, {"native": 5.0}, flow="answers")
+    scores = (Score(metric="top-1", value=75.0, original=80.0), Score(metric="top-5", original=100.0, error="no net"))
+    scored = trial(name, {"native": 2.0}).model_copy(update={"scores": scores})
+    unasked = trial("converted:pedestrian_ssdlite_frozen", {"native": 9.0}, size=300)
+    found = metalnet([scored, answered, unasked], lambda *_: None)
+    first, second = found.tables[0].rows
+    assert first[2:] == ("500", "–", "200", "75.0; –", "80.0; 100", "top-1; top-5")
+    assert second[-1] == "no labelled pictures of its objects"
+    assert found.notes == ["mobilenet_v1_frozen, top-5: no net"]
+
+
+def test_a_front_is_of_time_and_printed_accuracy(trial):
+    rows = detection(
+        [
+            trial("zoo:ssdlite320_mobileone_s1", {"native": 6.0}, size=320),
+            trial("zoo:ssdlite320_mobileone_s2", {"native": 5.0}, size=320),
+            trial("zoo:ssdlite320_mobileone_s4", {"native": "cannot"}, size=320),
+        ],
+        lambda *_: None,
+    ).tables[0].rows  # fmt: skip
+    assert [row[2:4] for row in rows] == [("", "25.7"), ("●", "26.6"), ("", "29.4")]
+
+
+def test_growth_is_set_against_the_plain_case_and_leaves_drift_alone(trial):
+    plain = trial("zoo:mobileone_s0", {"native": 2.0}, macs=300e6, sentinel=2.0)
+    drifted = trial("zoo:mobileone_s0", {"native": 36.0}, macs=2400e6, sentinel=4.0, batch=8)
+    tables = scaling([plain, drifted], lambda *_: None).tables
+    [batch] = [table for table in tables if table.caption == "batch"]
+    assert [row[-1] for row in batch.rows] == ["–", "1.12"]  # 18 times the work's 8, half of it drift
 
 
 def test_points_say_their_names(page):
@@ -100,7 +146,7 @@ def test_points_say_their_names(page):
 def test_plots_stand_alone_as_pictures(trials, written):
     names = {path.name for path in (written.parent / "plots").iterdir()}
     assert {f"{trials[0].machine.fingerprint}" in name for name in names} == {True}
-    assert len({n for n in names if n.endswith(".png")}) == len({n for n in names if n.endswith(".svg")}) == 5
+    assert len({n for n in names if n.endswith(".png")}) == len({n for n in names if n.endswith(".svg")}) == 8
 
 
 def test_the_same_trials_give_the_same_page(trials, written, tmp_path):

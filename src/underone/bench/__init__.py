@@ -1,6 +1,7 @@
 """Measuring: the protocol, the machine, the Record, comparison of engines, the report."""
 
 from .figures import PROTOCOLS, Figure, figure
+from .flow import Flow
 from .machine import Machine, describe
 from .processes import Contestant, compare_engines
 from .protocol import example, interleave, measure
@@ -10,6 +11,7 @@ __all__ = [
     "PROTOCOLS",
     "Contestant",
     "Figure",
+    "Flow",
     "Machine",
     "Ratio",
     "Record",

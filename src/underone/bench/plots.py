@@ -47,6 +47,11 @@ def latency(records: Sequence[Record], labels: Sequence[str]) -> str:
     Returns:
         SVG text.
     """
+    return svg(latencies(records, labels))
+
+
+def latencies(records: Sequence[Record], labels: Sequence[str]) -> Figure:
+    """Draw what `latency` gives as text."""
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(8.2, 0.62 * len(records) + 0.9))
         axes = figure.subplots()
@@ -59,7 +64,7 @@ def latency(records: Sequence[Record], labels: Sequence[str]) -> str:
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="x", color="#e5e7eb", linewidth=0.8)
         axes.set_axisbelow(True)
-        return svg(figure)
+        return figure
 
 
 def block_errors(verdict: Verdict) -> str:
@@ -163,3 +168,15 @@ def svg(figure: Figure) -> str:
     with mpl.rc_context(_STYLE):
         figure.savefig(text, format="svg", bbox_inches="tight", transparent=True, metadata={"Date": None})
     return text.getvalue()[text.getvalue().index("<svg") :]
+
+
+def save(figure: Figure, folder: Path, name: str) -> None:
+    """Write a plot as PNG and as SVG.
+
+    Raises:
+        BadFile: the folder cannot be written.
+    """
+    with atomic_write(folder / f"{name}.png") as temporary:
+        figure.savefig(temporary, format="png", dpi=160, bbox_inches="tight")
+    with atomic_write(folder / f"{name}.svg") as temporary:
+        temporary.write_text(svg(figure), "utf-8")

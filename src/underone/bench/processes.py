@@ -17,6 +17,7 @@ from .. import errors
 from ..errors import BadFile, MissingExtra, UnderOneError, Unsupported
 from ..runtime import Engine, load
 from ..spec import Frozen
+from .flow import Flow
 from .machine import describe
 from .protocol import check_positive, interleave
 from .record import PAPER_RUNS, Protocol, Record
@@ -40,6 +41,7 @@ class Job(Frozen):
     rounds: int
     size: tuple[int, int] | None
     batch: int
+    flow: Flow
     answer: str = ""  # path of the file that the process writes
 
 
@@ -53,6 +55,7 @@ def compare_engines(
     progress: Callable[[str, int, int], None] | None = None,
     size: tuple[int, int] | None = None,
     batch: int = 1,
+    flow: Flow = "calls",
 ) -> list[Record]:
     """Measure engines in turns, in fresh processes; contestants with the same number of threads meet in one run.
 
@@ -65,13 +68,15 @@ def compare_engines(
         progress: told (what, processes done, processes in all).
         size: (height, width) of what is fed to networks that take any; None: what each one says.
         batch: pictures a call.
+        flow: what a call is, as `feed_of` says.
 
     Returns:
         One Record for each contestant, in their order. An engine that cannot be loaded gives a Record with the error.
 
     Raises:
         ParityFailed: an engine's outputs differ from the reference's; the run is worthless.
-        BadValue: no contestants, a number that is not positive, or a network of another size.
+        BadValue: no contestants, a number that is not positive, a network of another size, or one that takes no
+            pictures.
     """
     check_positive(
         contestants=len(contestants), runs=runs, rounds=rounds, processes=processes, seconds=seconds, batch=batch
@@ -87,7 +92,7 @@ def compare_engines(
             progress(what, done, len(groups) * processes)
         job = Job(
             contestants=tuple(members), runs=_share(runs, part, processes), seconds=seconds / processes,
-            rounds=_share(rounds, part, processes), size=size, batch=batch,
+            rounds=_share(rounds, part, processes), size=size, batch=batch, flow=flow,
         )  # fmt: skip
         for i, record in zip(group, _in_process(job), strict=True):
             found[i] = _join(found[i], record) if i in found else record
@@ -168,7 +173,9 @@ def _run_job(job: Job) -> list[Record]:
     opened = [_open(c) for c in job.contestants]
     nets = [net for net in opened if isinstance(net, Engine)]
     records = (
-        interleave(nets, runs=job.runs, seconds=job.seconds, rounds=job.rounds, size=job.size, batch=job.batch)
+        interleave(
+            nets, runs=job.runs, seconds=job.seconds, rounds=job.rounds, size=job.size, batch=job.batch, flow=job.flow
+        )
         if nets
         else []
     )

@@ -15,6 +15,7 @@ from ..errors import BadValue
 from ..image import photograph, prepare
 from ..runtime import Engine
 from ..spec import InputSpec
+from .flow import Feed, Flow, feed_of
 from .machine import describe
 from .record import PAPER_RUNS, Protocol, Record
 
@@ -68,27 +69,29 @@ def interleave(
     progress: Progress | None = None,
     size: Size | None = None,
     batch: int = 1,
+    flow: Flow = "calls",
 ) -> list[Record]:
     """Measure several engines in turns, so that a change of the machine's speed meets all of them.
 
     Every round starts with another engine. The arguments are those of `measure`; `runs` and `seconds` hold for each
     engine, and each is fed its own prepared photograph, or noise, of `size` (height, width) where it takes any, `batch`
-    pictures a call.
+    pictures a call; or, as `feed_of` says of `flow`, pictures through a stream.
 
     Raises:
         ParityFailed: an engine's outputs differ from the reference; nothing was timed.
-        BadValue: an argument is not positive, no engine was given, or one has another size.
+        BadValue: an argument is not positive, no engine was given, one has another size, or takes no pictures.
     """
     check_positive(engines=len(nets), runs=runs, seconds=seconds, rounds=rounds, batch=batch)
     before = describe()
     whats, inputs = zip(*(example(net, size, batch) for net in nets), strict=True)
+    feeds = [feed_of(net, given, flow, size) for net, given in zip(nets, inputs, strict=True)]
     verdicts = [check_outputs(*case, reference) for case in zip(nets, inputs, whats, strict=True)]
-    warm = [_warm_up(*case) for case in zip(nets, inputs, strict=True)]
+    warm = [_warm_up(feed) for feed in feeds]
     sizes = [round_sizes(last_ms, runs, seconds, rounds) for _, last_ms, _ in warm]
     clocks = [_Clock() for _ in nets]
     for turn in range(len(sizes[0])):
         for i in _rotated(len(nets), turn):
-            clocks[i].time(nets[i], inputs[i], sizes[i][turn])
+            clocks[i].time(feeds[i], sizes[i][turn])
             if progress:
                 progress(str(nets[i]), sum(len(c.samples_ms) for c in clocks), sum(map(sum, sizes)))
     return [
@@ -104,6 +107,7 @@ def interleave(
                 input=whats[i],
                 batch=int(next(iter(inputs[i].values())).shape[0]),
                 size=size,
+                flow=flow,
                 warmup=warm[i][0],
                 settled=warm[i][2],
             ),
@@ -202,14 +206,10 @@ class _Clock:
         self.samples_ms: list[float] = []
         self._cpu_ms = 0.0
 
-    def time(self, net: Engine, inputs: Inputs, calls: int) -> None:
+    def time(self, feed: Feed, calls: int) -> None:
         """Call the engine, one sample a call."""
-        clock = time.perf_counter_ns
         cpu = time.process_time_ns()
-        for _ in range(calls):
-            start = clock()
-            net.run(inputs)
-            self.samples_ms.append((clock() - start) / 1e6)
+        self.samples_ms.extend(feed(calls))
         self._cpu_ms += (time.process_time_ns() - cpu) / 1e6
 
     @property
@@ -218,14 +218,14 @@ class _Clock:
         return round(self._cpu_ms / sum(self.samples_ms), 3)
 
 
-def _warm_up(net: Engine, inputs: Inputs) -> tuple[int, float, bool]:
+def _warm_up(feed: Feed) -> tuple[int, float, bool]:
     """Call until the last three differ by less than 5 %; return (calls, last median in ms, whether it came to rest)."""
     least, most = _WARMUP_CALLS
     clock = _Clock()
     stop = time.perf_counter() + _WARMUP_SECONDS
     times = clock.samples_ms
     while len(times) < least or (len(times) < most and time.perf_counter() < stop):
-        clock.time(net, inputs, 1)
+        clock.time(feed, 1)
         last = times[-3:]
         if len(times) >= least and max(last) < 1.05 * min(last):
             return len(times), float(np.median(last)), True

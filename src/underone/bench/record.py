@@ -14,7 +14,7 @@ from ..files import atomic_write
 from ..spec import Frozen, read_record
 from .machine import Machine
 
-RECORD_VERSION = (1, 0)
+RECORD_VERSION = (1, 1)
 PAPER_RUNS = 1000  # MobileOne reports the minimum of 1000 round trips (arXiv 2206.04040, section 3)
 
 
@@ -26,6 +26,8 @@ class Protocol(Frozen):
         input: what was fed: ``photo`` (prepared once, outside the clock) or ``noise``.
         batch: pictures a call.
         size: height and width of the pictures, where the network takes any; None: the network's own.
+        flow: ``calls``: from array to array, one after another; ``stream``: from a decoded picture to arrays, through
+            three slots, time from one to the next; ``answers``: the same, to labels, boxes or a mask.
         warmup: calls before the clock, of which the last three differ by less than 5 % if `settled`.
         settled: whether the warm-up came to rest within its bounds.
         processes: fresh processes that the rounds are spread over.
@@ -35,6 +37,7 @@ class Protocol(Frozen):
     input: str = "noise"
     batch: int = 1
     size: tuple[int, int] | None = None
+    flow: str = "calls"
     warmup: int = 0
     settled: bool = True
     processes: int = 1

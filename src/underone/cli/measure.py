@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..bench import PROTOCOLS, Contestant, Record, compare_engines, example, write_records
+from ..bench import PROTOCOLS, Contestant, Flow, Record, compare_engines, example, write_records
 from ..errors import BadFile, BadValue, UnknownName
 from ..files import make_folder
 from ..runtime import BACKENDS, Profile, installed_backends, load
@@ -19,6 +19,7 @@ def bench_files(
     precision: str,
     size: int | None,
     batch: int,
+    flow: Flow,
     runs: int,
     seconds: float,
     processes: int,
@@ -49,7 +50,7 @@ def bench_files(
     rounds = _LONG_ROUNDS if "sustained" in stated else _ROUNDS
     records = compare_engines(
         cases, runs=runs, seconds=seconds, rounds=rounds, processes=processes, progress=progress, size=_square(size),
-        batch=batch,
+        batch=batch, flow=flow,
     )  # fmt: skip
     if folder is not None:
         write_records(records, folder)

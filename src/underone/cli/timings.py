@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ..bench import Record
     from ..runtime import Layer, Profile
     from ..study import Choice, Trial
+    from ..study.table import Task
 
 
 def records(value: "Sequence[Record]", stated: "Sequence[str]" = ()) -> None:
@@ -71,12 +72,15 @@ def trials(value: "Sequence[Trial]") -> None:
     line(*(f"  {text}" for t in value for text in (*refusals(t), *doubts(t))))
 
 
-def choices(value: "Sequence[Choice]", best: "Choice | None") -> None:
+def choices(value: "Sequence[Choice]", best: "Choice | None", task: "Task") -> None:
     """Print the front from the fastest to the most accurate, and what was chosen of it."""
+    from ..study.table import SCORES
+
+    metric, _ = SCORES[task]
     table = new_table("nobody is faster and more accurate")
     for name in ("network", "px", "engine"):
         table.add_column(name, no_wrap=True)
-    for name in ("top-1 %", "ms (95 % interval)"):
+    for name in (metric, "ms (95 % interval)"):
         table.add_column(name, justify="right", no_wrap=True)
     for c in value:
         if c is not best:
@@ -87,7 +91,7 @@ def choices(value: "Sequence[Choice]", best: "Choice | None") -> None:
         return
     line(
         f"  chosen: {best.trial.name} ({best.trial.case.source}) at {best.trial.case.size} px on {best.engine}, "
-        f"top-1 {best.score:.1f} % as published for float32, {best.checked} ms measured just now"
+        f"{metric.removesuffix(' %')} {best.score:.1f} % as published for float32, {best.checked} ms measured just now"
     )
 
 

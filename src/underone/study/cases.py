@@ -1,25 +1,27 @@
 """What each study measures: literal lists of cases. Imports no torch."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
+from ..bench import Flow
 from ..spec import Frozen
-from .table import NETWORKS
+from .table import DETECTORS, NETWORKS, SEGMENTERS, WIDTHS_AND_SIZES
 
 
 class Case(Frozen):
     """One network in one form, fed and run in one way.
 
     Attributes:
-        source: ``zoo:``, ``timm:``, ``torchvision:``, ``here:`` or ``layers:`` and the name of a network there.
+        source: ``zoo:``, ``timm:``, ``torchvision:``, ``here:``, ``layers:`` or ``converted:`` and a name there.
         form: ``folded``, or ``training`` with all branches.
         size: height and width of the picture.
         batch: pictures a call.
         threads: of the engine.
         precision: of the arithmetic, or ``int8``: a quantised file.
+        flow: what is timed: a call, a picture through a stream, or through it to its answer, as `bench.flow` says.
     """
 
     source: str
@@ -28,6 +30,7 @@ class Case(Frozen):
     batch: int = 1
     threads: int = 1
     precision: str = "float32"
+    flow: Flow = "calls"
 
     @property
     def file(self) -> str:
@@ -42,7 +45,8 @@ class Case(Frozen):
     @property
     def key(self) -> str:
         """A name that no other case has."""
-        return f"{self.file}-{self.precision}-b{self.batch}-{self.threads}t"
+        flow = "" if self.flow == "calls" else f"-{self.flow}"
+        return f"{self.file}-{self.precision}-b{self.batch}-{self.threads}t{flow}"
 
 
 def _all_networks() -> tuple[Case, ...]:
@@ -60,6 +64,10 @@ def _zoo(*names: str, size: int = 224, batch: int = 1, threads: int = 1) -> tupl
 
 def _layers(*names: str, form: Literal["folded", "training"] = "folded") -> tuple[Case, ...]:
     return tuple(Case(source=f"layers:{name}", form=form) for name in names)
+
+
+def _flows(cases: Sequence[Case], *flows: Flow) -> tuple[Case, ...]:
+    return tuple(case.model_copy(update={"flow": flow}) for case in cases for flow in flows)
 
 
 ACTIVATIONS = (
@@ -85,12 +93,26 @@ SCALING: Mapping[str, tuple[Case, ...]] = MappingProxyType(
     }
 )
 
-_METAL = (
-    ("mobilenet_v1_100", 224),
-    ("mobilenet_v2_100", 224),
-    ("ssd300_mobilenet_v1_100", 300),
-    ("ssdlite300_mobilenet_v2_100", 300),
-    ("deeplabv3light_mobilenet_v2_100", 513),
+METAL = tuple(
+    Case(source=f"zoo:{name}", size=size)
+    for name, size in (
+        ("mobilenet_v1_100", 224),
+        ("mobilenet_v2_100", 224),
+        ("ssd300_mobilenet_v1_100", 300),
+        ("ssdlite300_mobilenet_v2_100", 300),
+        ("deeplabv3light_mobilenet_v2_100", 513),
+    )
+)
+# trained networks of other frameworks, the nearest to MetalNet's that can be fetched; the size is in the file
+CONVERTED = tuple(
+    Case(source=f"converted:{name}", size=size)
+    for name, size in (
+        ("mobilenet_v1_frozen", 224),
+        ("mobilenet_v2_torchvision", 224),
+        ("ultraface_rfb_caffemodel", 320),
+        ("pedestrian_ssdlite_frozen", 300),
+        ("deeplab_uint8_tflite", 513),
+    )
 )
 
 STUDIES: Mapping[str, tuple[Case, ...]] = MappingProxyType(
@@ -103,6 +125,10 @@ STUDIES: Mapping[str, tuple[Case, ...]] = MappingProxyType(
         ),
         "scaling": tuple(dict.fromkeys(case for cases in SCALING.values() for case in cases)),
         "imagenet": (*_all_networks(), *_unfolded()),
-        "metalnet": tuple(c for name, size in _METAL for c in _zoo(name, size=size)),
+        "mobilenets": tuple(Case(source=source, size=size) for source, size in WIDTHS_AND_SIZES),
+        "detection": tuple(Case(source=source, size=size) for source, size in DETECTORS),
+        "segmentation": tuple(Case(source=source, size=size) for source, size in SEGMENTERS),
+        # the answers of random heads would be of as many boxes as no trained one gives
+        "metalnet": (*METAL, *_flows(METAL, "stream"), *CONVERTED, *_flows(CONVERTED, "stream", "answers")),
     }
 )

@@ -9,7 +9,7 @@ from ..runtime import BACKENDS
 from ..spec import Frozen
 from .rank import front
 from .run import FULL, Builder, Effort, begun, built, measured
-from .table import score_of
+from .table import SCORES, Task, score_of
 from .trial import SENTINEL, Trial
 
 
@@ -19,7 +19,8 @@ class Choice(Frozen):
     Attributes:
         trial: a network at a size of picture, as it was measured.
         engine: that ran it fastest.
-        score: published accuracy in percent; of int8 files too it is that of the float32 network.
+        score: published accuracy in percent, of the kind that `SCORES` names; of int8 files too it is that of the
+            float32 network.
         time: median in milliseconds, with its interval.
         checked: the time when it was measured again; None where it was not.
     """
@@ -31,16 +32,19 @@ class Choice(Frozen):
     checked: Figure | None = None
 
 
-def candidates(trials: Sequence[Trial], precision: str, engine: str | None = None) -> list[Choice]:
+def candidates(
+    trials: Sequence[Trial], precision: str, engine: str | None = None, task: Task = "classify"
+) -> list[Choice]:
     """List the front: networks that no other beats in time and accuracy at once, from the fastest to the best.
 
-    Trials of other machines than this one are left out, and so are training forms, batches, several threads, and
-    networks whose accuracy at that size nobody published.
+    Trials of other machines than this one are left out, and so are training forms, batches, several threads, streams,
+    and networks whose accuracy at that size nobody published.
 
     Args:
         trials: as `read_trials` gives them.
         precision: float32, bfloat16 or int8.
         engine: the one that counts; None: for each network the fastest.
+        task: what the networks are for.
 
     Raises:
         UnknownName: no such engine.
@@ -52,14 +56,14 @@ def candidates(trials: Sequence[Trial], precision: str, engine: str | None = Non
     plain = [
         t for t in trials
         if t.machine.fingerprint == here and t.case.precision == precision and t.case.form == "folded"
-        and (t.case.batch, t.case.threads) == (1, 1)
+        and (t.case.batch, t.case.threads, t.case.flow) == (1, 1, "calls")
     ]  # fmt: skip
-    found = [choice for t in plain if (choice := _choice(t, engine)) is not None]
+    found = [choice for t in plain if (choice := _choice(t, engine, task)) is not None]
     if not found:
         which, flag = (f" on {engine}", f" --engines {engine}") if engine else ("", "")
         raise BadValue(
-            f"no trial of this machine ({here}) in {precision}{which}; measure some first: "
-            f"underone study imagenet --precision {precision}{flag}"
+            f"no trial of this machine ({here}) to {task} in {precision}{which}; measure some first: "
+            f"underone study {SCORES[task][1]} --precision {precision}{flag}"
         )
     return [found[i] for i in front([(c.time.value, c.score) for c in found])]
 
@@ -93,8 +97,8 @@ def choose(
     return None
 
 
-def _choice(trial: Trial, engine: str | None) -> Choice | None:
-    score = score_of(trial.case.source, trial.case.size)
+def _choice(trial: Trial, engine: str | None, task: Task) -> Choice | None:
+    score = score_of(trial.case.source, trial.case.size, task)
     times = {
         name: found
         for name, record in trial.engines.items()

@@ -33,6 +33,11 @@ def digits(value: float | None) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
+def millions(trial: Trial, field: str) -> str:
+    """Give a field of the trial's facts in millions."""
+    return "–" if trial.facts is None else digits(getattr(trial.facts, field) / 1e6)
+
+
 def peer_cell(trial: Trial) -> str:
     """Give the best other engine and how many times slower than ours it is."""
     found = trial.against_best_peer()
@@ -58,9 +63,13 @@ def doubts(trial: Trial) -> list[str]:
 
 
 def whole_name(trial: Trial) -> str:
-    """Give the network, its form, its size, and batch and threads where they are not one."""
+    """Give the network, its form, its size; batch, threads and flow where they are not the usual ones."""
     case = trial.case
-    more = (f"batch {case.batch}",) * (case.batch > 1) + (f"{case.threads} threads",) * (case.threads > 1)
+    more = (
+        *(f"batch {case.batch}",) * (case.batch > 1),
+        *(f"{case.threads} threads",) * (case.threads > 1),
+        *(case.flow,) * (case.flow != "calls"),
+    )
     return ", ".join((trial.name, case.form, f"{case.size} px", *more))
 
 

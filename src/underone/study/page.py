@@ -5,9 +5,9 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from ..bench.plots import save
 from ..bench.report import Report, Section, write_report
 from ..files import make_folder
-from .scatter import save
 from .sections import SECTIONS
 from .trial import Trial
 

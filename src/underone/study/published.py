@@ -27,14 +27,21 @@ ACTIVATIONS_MS: Mapping[str, float] = MappingProxyType(
 )
 
 # Hollemans, "MobileNet V2" (machinethink.net, 2018), the Metal library: frames a second with three slots, resizing not
-# counted; iOS 11: iPhone 7, iPhone X, iPad Pro 10.5. The last two fields: Core ML on the same three
+# counted, iOS 11; in parentheses Core ML on the same device, behind the comma Core ML 2
 DEVICES = ("iPhone 7", "iPhone X", "iPad Pro 10.5")
-METAL_FPS: Mapping[str, tuple[float, float, float]] = MappingProxyType(
+METAL_FPS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
     {
-        "zoo:mobilenet_v1_100": (118, 162, 204),
-        "zoo:mobilenet_v2_100": (145, 233, 220),
-        "zoo:ssd300_mobilenet_v1_100": (53, 74, 82),
-        "zoo:ssdlite300_mobilenet_v2_100": (63, 98, 108),
-        "zoo:deeplabv3light_mobilenet_v2_100": (8.2, 12.5, 15.1),
+        "zoo:mobilenet_v1_100": ("118 (45)", "162 (53)", "204 (110, 120)"),
+        "zoo:mobilenet_v2_100": ("145 (41)", "233 (50)", "220 (–, 84)"),
+        "zoo:ssd300_mobilenet_v1_100": ("53", "74", "82"),
+        "zoo:ssdlite300_mobilenet_v2_100": ("63", "98", "108"),
+        "zoo:deeplabv3light_mobilenet_v2_100": ("8.2", "12.5", "15.1"),
+    }
+)
+# the same: parameters and MACs in millions, megabytes in the app, top-1 and top-5 of TensorFlow's networks
+METAL_PRINTED: Mapping[str, tuple[str, str, str, str]] = MappingProxyType(
+    {
+        "zoo:mobilenet_v1_100": ("4.24", "569", "–", "70.9; 89.9"),
+        "zoo:mobilenet_v2_100": ("3.47", "300", "7", "71.8; 91.0"),
     }
 )

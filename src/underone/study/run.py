@@ -10,6 +10,7 @@ from ..errors import BadValue, MissingExtra, UnderOneError, UnknownName
 from ..files import make_folder, sha256_of
 from ..graph import read_onnx
 from ..runtime import BACKENDS
+from .accuracy import scores_of
 from .cases import STUDIES, Case
 from .trial import SENTINEL, Trial, count_facts, trial_path, write_trial
 
@@ -128,7 +129,8 @@ def begun(case: Case, models: Path, make: Builder, machine: Machine, before: Tri
         facts = count_facts(read_onnx(floats), case.batch)
     except UnderOneError as error:
         return Trial(case=case, machine=machine, error=str(error))
-    return Trial(case=case, machine=machine, sha256=sha256, facts=facts)
+    scores = scores_of(case.source, case.path(models))
+    return Trial(case=case, machine=machine, sha256=sha256, facts=facts, scores=scores)
 
 
 def built(case: Case, models: Path) -> Path:
@@ -159,22 +161,22 @@ def measured(case: Case, path: Path, sentinel: Path, engines: Sequence[str], eff
     others = [
         Contestant(path=str(path), backend=name, threads=case.threads, precision=arithmetic) for name in engines
     ]  # fmt: skip
-    together = _compared([first, *others], case.batch, effort)
+    together = _compared([first, *others], case, effort)
     if any(record.samples_ms for record in together):
         return tuple(together)
-    found = {other: _compared([first, other], case.batch, _PROBE)[1] for other in others}
+    found = {other: _compared([first, other], case, _PROBE)[1] for other in others}
     fit = [other for other in others if found[other].samples_ms]
-    watch, *timed = _compared([first, *fit], case.batch, effort)
+    watch, *timed = _compared([first, *fit], case, effort)
     found |= dict(zip(fit, timed, strict=True))
     return (watch, *(found[other] for other in others))
 
 
-def _compared(contestants: Sequence[Contestant], batch: int, effort: Effort) -> list[Record]:
+def _compared(contestants: Sequence[Contestant], case: Case, effort: Effort) -> list[Record]:
     """Measure in turns; where the group fails, every Record says why."""
     try:
         return compare_engines(
             contestants, runs=effort.runs, seconds=effort.seconds, rounds=effort.rounds, processes=effort.processes,
-            batch=batch,
+            batch=case.batch, flow=case.flow,
         )  # fmt: skip
     except UnderOneError as error:
         return [failed(contestant, error) for contestant in contestants]

@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from ..bench.plots import COLORS, axes_of, svg
-from ..files import atomic_write
 
 
 @dataclass(frozen=True)
@@ -84,15 +82,3 @@ def touchable(figure: Figure, points: Sequence[Point]) -> str:
         words = escape(f"{point.name}: {point.x:.4g}, {point.y:.4g}{'' if point.sure else ' (not stable)'}")
         text = text.replace(f'<g id="point-{i}">', f'<g class="point"><title>{words}</title>', 1)
     return text
-
-
-def save(figure: Figure, folder: Path, name: str) -> None:
-    """Write a plot as PNG and as SVG.
-
-    Raises:
-        BadFile: the folder cannot be written.
-    """
-    with atomic_write(folder / f"{name}.png") as temporary:
-        figure.savefig(temporary, format="png", dpi=160, bbox_inches="tight")
-    with atomic_write(folder / f"{name}.svg") as temporary:
-        temporary.write_text(svg(figure), "utf-8")

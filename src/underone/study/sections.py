@@ -10,13 +10,16 @@ from .columns import (
     doubts,
     engines_of,
     is_stable,
+    millions,
     peer_cell,
     refusals,
     sentinel_cell,
     time_cell,
 )
 from .correlation import Draw, correlation
-from .published import ACTIVATIONS_MS, DEVICES, METAL_FPS
+from .fronts import detection, mobilenets, segmentation
+from .metalnet import metalnet
+from .published import ACTIVATIONS_MS
 from .rank import front, spearman
 from .scatter import Point, scatter, touchable
 from .table import BY_SOURCE, LATENCIES, score_of
@@ -97,8 +100,8 @@ def blocks(trials: Sequence[Trial], draw: Draw) -> Section | None:  # noqa: ARG0
     if not engines:
         return None
     rows = [
-        (t.name.replace("relu", "plain", 1) if t.name == "relu" else t.name, t.case.form, _millions(t, "params"),
-         _millions(t, "macs"), *(time_cell(t.engines.get(e)) for e in engines), *_times_first(found, t, engines[0]))
+        (t.name.replace("relu", "plain", 1) if t.name == "relu" else t.name, t.case.form, millions(t, "params"),
+         millions(t, "macs"), *(time_cell(t.engines.get(e)) for e in engines), *_times_first(found, t, engines[0]))
         for t in found
     ]  # fmt: skip
     header = ("blocks", "form", "params M", "MACs M", *engines, f"by plain, {engines[0]}")
@@ -111,44 +114,26 @@ def blocks(trials: Sequence[Trial], draw: Draw) -> Section | None:  # noqa: ARG0
 
 def scaling(trials: Sequence[Trial], draw: Draw) -> Section | None:  # noqa: ARG001
     """Tell how latency grows with width, depth, resolution, batch and threads."""
-    tables = []
     engines = engines_of(chosen(trials, STUDIES["scaling"]))
-    for axis, cases in SCALING.items():
-        found = chosen(trials, cases)
-        header = (axis, "px", "batch", "threads", "MACs M", *engines, f"ns by MAC, {engines[0]}") if engines else ()
-        rows = [
-            (t.name, str(t.case.size), str(t.case.batch), str(t.case.threads), _millions(t, "macs"),
-             *(time_cell(t.engines.get(e)) for e in engines), _by_work(t, engines[0]))
-            for t in found
-        ]  # fmt: skip
-        if rows:
-            tables.append(Table(header, rows, frozenset(range(1, len(header))), axis))
-    if not tables:
-        return None
-    text = "MACs are those of the whole batch. A network scales well where the time for a MAC stays the same."
-    return Section(title="How latency grows", text=(text,), tables=tables)
-
-
-def metalnet(trials: Sequence[Trial], draw: Draw) -> Section | None:  # noqa: ARG001
-    """Set frames a second beside those of the Metal library of 2018."""
-    found = chosen(trials, STUDIES["metalnet"])
-    engines = engines_of(found)
     if not engines:
         return None
-    rows = [
-        (t.name, str(t.case.size), _millions(t, "params"), _millions(t, "macs"),
-         *(_rate(t, e) for e in engines), *map(digits, METAL_FPS[t.case.source]))
-        for t in found
-    ]  # fmt: skip
-    header = ("network", "px", "params M", "MACs M", *(f"{e}, fps" for e in engines), *DEVICES)
-    return Section(
-        title="Frames a second beside MetalNet",
-        text=(
-            "Ours: one picture after the other, no suppression, no preparation, one thread. MetalNet's, as published "
-            "in 2018: the GPU of the device, three pictures at a time, no suppression, resizing not counted.",
-        ),
-        tables=[Table(header, rows, frozenset(range(1, len(header))))],
+    columns = ("px", "batch", "threads", "MACs M", *engines, f"ns by MAC, {engines[0]}", "by plain")
+    tables = []
+    for axis, cases in SCALING.items():
+        rows = [
+            (t.name, str(t.case.size), str(t.case.batch), str(t.case.threads), millions(t, "macs"),
+             *(time_cell(t.engines.get(e)) for e in engines), _by_work(t, engines[0]),
+             _against_plain(t, trials, engines[0]))
+            for t in chosen(trials, cases)
+        ]  # fmt: skip
+        if rows:
+            tables.append(Table((axis, *columns), rows, frozenset(range(1, len(columns) + 1)), axis))
+    text = (
+        "MACs are those of the whole batch. A network scales well where the time for a MAC stays the same: then the "
+        "last column is 1. It sets the time for a MAC against that of one picture at 224 pixels, each by the sentinel "
+        "of its own rounds, so that drift leaves it alone."
     )
+    return Section(title="How latency grows", text=(text,), tables=tables)
 
 
 def steadiness(trials: Sequence[Trial], draw: Draw) -> Section | None:  # noqa: ARG001
@@ -177,7 +162,10 @@ def refused(trials: Sequence[Trial], draw: Draw) -> Section | None:  # noqa: ARG
     return Section(title="What was refused", notes=found) if found else None
 
 
-SECTIONS = (correlation, imagenet, activations, blocks, scaling, metalnet, steadiness, refused)
+SECTIONS = (
+    correlation, imagenet, mobilenets, activations, blocks, scaling, detection, segmentation, metalnet, steadiness,
+    refused,
+)  # fmt: skip
 
 
 def _unfolded(trials: Sequence[Trial], engine: str) -> list[str]:
@@ -201,14 +189,10 @@ def _imagenet_row(t: Trial, engines: Sequence[str], best: set[str]) -> tuple[str
     marked = "●" if t.case.source in best and folded else ""
     printed = (digits(of(network) if folded else None) for of in LATENCIES.values())  # of the folded network
     return (
-        t.name, t.case.form, marked, digits(score_of(t.case.source, t.case.size)), _millions(t, "macs"),
-        _millions(t, "params"), *(time_cell(t.engines.get(e)) for e in engines), sentinel_cell(t, engines[0]),
+        t.name, t.case.form, marked, digits(score_of(t.case.source, t.case.size)), millions(t, "macs"),
+        millions(t, "params"), *(time_cell(t.engines.get(e)) for e in engines), sentinel_cell(t, engines[0]),
         peer_cell(t), *printed,
     )  # fmt: skip
-
-
-def _millions(t: Trial, field: str) -> str:
-    return "–" if t.facts is None else digits(getattr(t.facts, field) / 1e6)
 
 
 def _times_first(trials: Sequence[Trial], t: Trial, engine: str) -> tuple[str]:
@@ -225,9 +209,15 @@ def _by_work(t: Trial, engine: str) -> str:
     return "–" if ms is None or t.facts is None else f"{1e6 * ms / t.facts.macs:.4f}"
 
 
-def _rate(t: Trial, engine: str) -> str:
-    ms = t.milliseconds(engine)
-    return time_cell(t.engines.get(engine)) if ms is None else digits(1000 / ms)
+def _against_plain(t: Trial, trials: Sequence[Trial], engine: str) -> str:
+    """Give the time for a MAC over that of the same network with one picture of 224 pixels on one thread."""
+    plain = next((p for p in trials if p.case == t.case.model_copy(update={"size": 224, "batch": 1})), None)
+    if plain is None or plain is t or plain.facts is None or t.facts is None or t.case.threads > 1:
+        return "–"
+    here, there = t.against_sentinel(engine), plain.against_sentinel(engine)
+    if here is None or there is None:
+        return "–"
+    return f"{here.value / there.value * plain.facts.macs / t.facts.macs:.2f}"
 
 
 def _kind(name: str) -> str:

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-
-from ..models.table import MODELS
+from typing import Literal
 
 _PAPER = "Vasu et al., CVPR 2023, table 9"
 _DISTILLED = "Vasu et al., CVPR 2023, table 10"
@@ -126,31 +125,71 @@ LATENCIES: Mapping[str, Callable[[Network], float | None]] = MappingProxyType(
     }
 )
 
-# tensorflow/models, slim: mobilenet_v1.md and mobilenet/README.md: (network, size) → top-1
-SMALLER: Mapping[tuple[str, int], float] = MappingProxyType(
+# tensorflow/models, slim: mobilenet_v1.md and mobilenet/README.md: top-1 at 224, 192, 160, 128 and 96 pixels
+_SLIM: Mapping[str, tuple[float, ...]] = MappingProxyType(
     {
-        ("mobilenet_v1_100", 192): 70.0,
-        ("mobilenet_v1_100", 160): 68.0,
-        ("mobilenet_v1_100", 128): 65.2,
-        ("mobilenet_v2_100", 192): 70.7,
-        ("mobilenet_v2_100", 160): 68.8,
-        ("mobilenet_v2_100", 128): 65.3,
-        ("mobilenet_v2_100", 96): 60.3,
+        "mobilenet_v1_100": (70.9, 70.0, 68.0, 65.2),
+        "mobilenet_v1_075": (68.4, 67.2, 65.3, 62.1),
+        "mobilenet_v1_050": (63.3, 61.7, 59.1, 56.3),
+        "mobilenet_v1_025": (49.8, 47.7, 45.5, 41.5),
+        "mobilenet_v2_140": (75.0,),
+        "mobilenet_v2_100": (71.8, 70.7, 68.8, 65.3, 60.3),
+        "mobilenet_v2_075": (69.8, 68.7, 66.4, 63.2, 58.8),
+        "mobilenet_v2_050": (65.4, 63.9, 61.0, 57.7, 51.2),
+        "mobilenet_v2_035": (60.3, 58.2, 55.7, 50.8, 45.5),
+    }
+)
+
+Task = Literal["classify", "detect", "segment"]
+Scores = Mapping[tuple[str, int], float]  # (source, size) → percent
+
+WIDTHS_AND_SIZES: Scores = MappingProxyType(
+    {
+        (f"zoo:{name}", size): top1
+        for name, row in _SLIM.items()
+        for size, top1 in zip((224, 192, 160, 128, 96), row, strict=False)
+    }
+)
+
+# Vasu et al., CVPR 2023, table 11: mAP on COCO of SSDLite; mean IoU on VOC of DeepLab v3
+DETECTORS: Scores = MappingProxyType(
+    {
+        (f"zoo:ssdlite320_{backbone}", 320): value
+        for backbone, value in (
+            ("mobilenet_v1_100", 22.2), ("mobilenet_v2_100", 22.1), ("mobileone_s1", 25.7), ("mobileone_s2", 26.6),
+            ("mobileone_s3", 27.3), ("mobileone_s4", 29.4),
+        )
+    }
+)  # fmt: skip
+SEGMENTERS: Scores = MappingProxyType(
+    {
+        (f"zoo:deeplabv3_{backbone}", 513): value
+        for backbone, value in (
+            ("mobilenet_v2_050", 70.2), ("mobilenet_v2_100", 75.7), ("mobileone_s0", 73.7), ("mobileone_s1", 77.3),
+            ("mobileone_s2", 77.9), ("mobileone_s3", 78.8), ("mobileone_s4", 80.1),
+        )
+    }
+)  # fmt: skip
+SCORES: Mapping[Task, tuple[str, str]] = MappingProxyType(  # name of the figure, study that measures its networks
+    {
+        "classify": ("top-1 %", "imagenet"),
+        "detect": ("mAP %", "detection"),
+        "segment": ("mIoU %", "segmentation"),
     }
 )
 
 
-def score_of(source: str, size: int) -> float | None:
+def score_of(source: str, size: int, task: Task = "classify") -> float | None:
     """Give the published accuracy of a network at that size of picture, in percent; None where nobody printed one.
 
     Args:
         source: of the network, as in `Network`.
         size: height and width of the picture.
+        task: what it is for; the figure is the one that `SCORES` names.
     """
-    origin, _, name = source.partition(":")
-    if (name, size) in SMALLER:
-        return SMALLER[name, size]
+    if task != "classify":
+        return (DETECTORS if task == "detect" else SEGMENTERS).get((source, size))
     network = BY_SOURCE.get(source)
-    if network is not None:
-        return network.top1 if network.size == size else None
-    return MODELS[name].published.top1 if origin == "zoo" and name in MODELS and size == 224 else None
+    if network is not None and network.size == size:
+        return network.top1
+    return WIDTHS_AND_SIZES.get((source, size))

@@ -11,10 +11,11 @@ from ..files import atomic_write
 from ..graph import Graph, count
 from ..graph.passes import fold_batch_norm
 from ..spec import Frozen, read_record
+from .accuracy import Score
 from .cases import Case
 from .table import BY_SOURCE
 
-TRIAL_VERSION = (1, 0)
+TRIAL_VERSION = (1, 1)
 SENTINEL = Case(source="zoo:mobileone_s0")  # measured in turns with every case: its drift is the machine's
 
 
@@ -42,6 +43,7 @@ class Trial(Frozen):
         machine: where.
         sha256: of the file.
         facts: None where the file could not be made.
+        scores: of a converted network, on labelled photographs.
         records: of the sentinel, then of each engine; an engine that refused has a Record with the error.
         error: why there is no file, in one sentence.
     """
@@ -51,6 +53,7 @@ class Trial(Frozen):
     machine: Machine
     sha256: str = ""
     facts: Facts | None = None
+    scores: tuple[Score, ...] = ()
     records: tuple[Record, ...] = ()
     error: str | None = None
 

@@ -1,5 +1,6 @@
 """Every network of the studies as an ONNX file: built with random weights, folded, written, proven."""
 
+import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
@@ -12,7 +13,9 @@ import torch
 from torch import nn
 
 from ...compare import ROUNDING, Verdict, compare_outputs
+from ...conversion import convert
 from ...errors import MissingExtra, UnderOneError, UnknownName
+from ...files import fetch
 from ...fold import reparameterize
 from ...fold.trial import trial_inputs
 from ...formats import export
@@ -22,6 +25,7 @@ from ...nn.statistics import randomize_statistics
 from ...quantization import quantize
 from ...spec import IMAGENET_PREPARATION, InputSpec, ModelSpec, OutputSpec
 from ...trace import trace
+from ...weights import REAL_FILES
 from ...zoo import create_model
 from ..cases import Case
 from .activations import ACTIVATIONS
@@ -43,6 +47,7 @@ LAYERS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     | {f"plain_{depth}": {"depth": depth} for depth in DEPTHS}
     | {"skips": {"skips": True}}
 )
+CONVERTED = "converted:"  # sources that are files of `REAL_FILES`
 # timm builds both with swish; the paper's table has them with ReLU
 _RELU = {"tinynet_d": {"act_layer": "relu"}, "tinynet_e": {"act_layer": "relu"}}
 
@@ -71,6 +76,8 @@ def build(case: Case, folder: Path) -> Path:
     if case.precision == "int8":
         plain = build(case.model_copy(update={"precision": "float32"}), folder)
         return quantize(plain, [photo.content for photo in photographs()], path)
+    if case.source.startswith(CONVERTED):
+        return _converted(case.source.removeprefix(CONVERTED), path)
     torch.manual_seed(0)
     model = make(case)
     shape = (3, case.size, case.size)
@@ -84,6 +91,18 @@ def build(case: Case, folder: Path) -> Path:
         return export(trace(model, _spec(case)), path)
     except UnderOneError:
         return export(_by_torch(model, images[:1], _spec(case)), path)
+
+
+def _converted(name: str, path: Path) -> Path:
+    """Fetch a trained network of another framework and convert it."""
+    if name not in REAL_FILES:
+        raise UnknownName("trained file", name, REAL_FILES)
+    beside = name.replace("caffemodel", "prototxt")  # Caffe keeps the network beside the weights
+    with tempfile.TemporaryDirectory() as folder:
+        for one in dict.fromkeys((name, beside)):
+            shutil.copy(fetch(REAL_FILES[one]), folder)
+        convert(Path(folder) / REAL_FILES[name].name, path)
+    return path
 
 
 def make(case: Case) -> nn.Module:
