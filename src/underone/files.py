@@ -27,11 +27,13 @@ def atomic_write(path: Path) -> Iterator[Path]:
     The old file stays whole through a full disk, an exception or Ctrl-C. The temporary name keeps the suffix.
 
     Raises:
-        BadFile: the folder does not exist or cannot be written, or the disk is full.
+        BadFile: the folder does not exist or cannot be written, `path` is a folder itself, or the disk is full.
     """
     path = Path(path)
     if not path.parent.is_dir():
         raise BadFile(f"{path}: the folder {path.parent} does not exist; create it first")
+    if path.is_dir():
+        raise BadFile(f"{path} cannot be written: it is a folder; name a file")
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
     except OSError as error:

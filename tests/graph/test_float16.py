@@ -7,6 +7,7 @@ import pytest
 from underone.compare import difference
 from underone.errors import BadValue
 from underone.graph import Graph, Node, Value, infer_shapes, read_onnx, run_reference, to_float16, to_onnx
+from underone.graph.float16 import with_half_weights
 
 RNG = np.random.default_rng(2)
 X = RNG.standard_normal((2, 3, 16, 16)).astype(np.float32)
@@ -54,6 +55,44 @@ def test_numbers_are_near_and_not_equal() -> None:
     (theirs,) = onnxruntime.InferenceSession(data).run(None, {"image": X})
     assert difference(got, theirs)[0] < 1e-5
     assert to_onnx(read_onnx(data)) == data
+
+
+@pytest.mark.parametrize("turned", [0, 1])
+def test_errors_of_an_output_add_up_to_nothing(turned: int) -> None:
+    graph = net()
+    gemm = Node("Gemm", ("f", "g"), ("logits",), {"transB": turned})
+    weight = graph.constants["g"] if turned else np.ascontiguousarray(graph.constants["g"].T)
+    graph = Graph((*graph.nodes[:-1], gemm), graph.inputs, graph.outputs, {**graph.constants, "g": weight})
+    rounded = with_half_weights(graph).constants
+    assert rounded["b"] is graph.constants["b"]
+    for name, axis in (("w", 0), ("g", 1 - turned)):
+        exact, got = (
+            np.moveaxis(c[name], axis, 0).reshape(c[name].shape[axis], -1) for c in (graph.constants, rounded)
+        )
+        assert got.dtype == np.float32
+        np.testing.assert_array_equal(got, got.astype(np.float16))
+        step = np.spacing(np.abs(exact).max().astype(np.float16))  # the coarsest
+        assert np.abs((got - exact).sum(1)).max() <= step / 2
+        assert np.abs(got - exact).max() <= step
+        each = np.abs((exact.astype(np.float16) - exact).sum(1)).max()
+        assert np.abs((got - exact).sum(1)).max() < each
+
+
+def test_rounded_weights_are_nearer_where_inputs_are_above_zero() -> None:
+    node, rng = Node("Conv", ("x", "w"), ("y",)), np.random.default_rng(0)
+    weight = rng.standard_normal((16, 32, 3, 3)).astype(np.float32)
+    graph = Graph((node,), (Value("x", (1, 32, 9, 9)),), (Value("y", (1, 16, 7, 7)),), {"w": weight})
+    x = {"x": rng.uniform(0, 6, (1, 32, 9, 9)).astype(np.float32)}
+    want = run_reference(graph, x)["y"]
+    each = Graph(graph.nodes, graph.inputs, graph.outputs, {"w": weight.astype(np.float16).astype(np.float32)})
+    carried, alone = (difference(run_reference(g, x)["y"], want)[0] for g in (with_half_weights(graph), each))
+    assert carried < alone
+
+
+def test_weights_at_the_end_of_the_range_stay_in_it() -> None:
+    weight = np.full((1, 4), 65503, np.float32)
+    graph = Graph((Node("Gemm", ("x", "w"), ("y",), {"transB": 1}),), (), (), {"w": weight})
+    assert np.isfinite(with_half_weights(graph).constants["w"].astype(np.float16)).all()
 
 
 def test_weights_beyond_the_range_are_named() -> None:

@@ -14,6 +14,7 @@ from ..errors import MissingExtra, ParityFailed, ShapeError, Unsupported
 from ..files import atomic_folder, atomic_pair, atomic_write, sha256_of
 from ..foreign import read_foreign
 from ..graph import Graph, count
+from ..graph.float16 import with_half_weights
 from ..graph.onnx_file import SHA256
 from ..spec import ModelSpec
 from .decoding import decoded
@@ -259,7 +260,8 @@ def write_and_read(
     require_small(weights, row.small, row.title)
     graph, reference, cost = shrunk(graph, reference, weights)
     with row.place(path) as new, atomic_write(path.with_name(path.name + ".verdict.json")) as proof:
-        write(graph, new, dtype, *((target,) if row.targets else ()))
+        rounded = with_half_weights(graph) if dtype == "float16" else graph
+        write(rounded, new, dtype, *((target,) if row.targets else ()))
         verdict = _proven(new, path.name, decoded(reference) if nms else reference, precision_of(graph, dtype), row)
         verdict = verdict.model_copy(
             update={

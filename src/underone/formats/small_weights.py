@@ -9,6 +9,7 @@ import numpy as np
 from ..compare import COARSE, Comparison, compare_outputs
 from ..errors import BadValue, ParityFailed, UnknownName, Unsupported
 from ..graph import Array, Graph, Node
+from ..graph.float16 import axes_of_weights
 from ..graph.graph import unused_name
 from ..graph.integer_form import is_quantised
 from .forms import Form, of_graph
@@ -87,12 +88,8 @@ def with_small_weights(graph: Graph, how: str) -> Graph:
 
 def _axes_of_weights(graph: Graph) -> Mapping[str, int]:
     """Give the axis of outputs of each weight that is worth it."""
-    found: dict[str, int] = {}
-    for node in graph.nodes:
-        weight = graph.constants.get(node.inputs[1]) if node.op in ("Conv", "Gemm") else None
-        if weight is not None and weight.size >= LEAST and weight.dtype == np.float32:
-            found[node.inputs[1]] = 0 if node.op == "Conv" or node.attrs.get("transB") else 1
-    return found
+    weights = ((name, axis, graph.constants[name]) for name, axis in axes_of_weights(graph))
+    return {name: axis for name, axis, weight in weights if weight.size >= LEAST and weight.dtype == np.float32}
 
 
 def _in_int8(weight: Array, axis: int) -> dict[str, Array]:

@@ -14,6 +14,7 @@ from ..compare import Verdict
 from ..errors import ParityFailed, UnknownName, Unsupported
 from ..files import atomic_write
 from ..graph import Graph, count, read_onnx, to_float16, to_onnx
+from ..graph.float16 import with_half_weights
 from ..graph.integer_form import integer_convolutions
 from ..graph.onnx_file import SHA256, with_verdict
 from ..runtime import Engine, installed_backends
@@ -96,7 +97,7 @@ def export(
     require_small(weights, (), "ONNX")
     if nms:
         require_standard(graph.spec)
-    content = to_onnx(graph if dtype == "float32" else to_float16(graph))
+    content = to_onnx(graph if dtype == "float32" else to_float16(with_half_weights(graph)))
     try:
         verdict = judge_onnx(content, path.name, reference, precision_of(graph, dtype))
         verdict.require()

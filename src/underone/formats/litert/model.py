@@ -20,7 +20,6 @@ from ...graph import Array, TensorType
 Order = tuple[int, ...]
 NHWC: Order = (0, 2, 3, 1)
 _TYPES = {"float32": 0, "float16": 1, "int32": 2, "uint8": 3, "int64": 4, "bool": 6, "int8": 9}
-_LEAST_HALF = 2  # elements; single numbers stay float32
 
 
 class Scale(NamedTuple):
@@ -97,8 +96,8 @@ class Model:
         return len(self.tensors) - 1
 
     def constant(self, name: str, value: Array) -> int:
-        """Add an array as it is; weights pass through float16 where that was asked for."""
-        if self.half and value.dtype == np.float32 and value.size >= _LEAST_HALF:
+        """Add an array as it is; weights pass through float16 where that was asked for, biases and numbers do not."""
+        if self.half and value.dtype == np.float32 and value.ndim > 1:
             small = self.tensor(f"{name}_float16", value.shape, "float16", value.astype(np.float16))
             number = self.tensor(name, value.shape, "float32")
             self.operator("DEQUANTIZE", [small], [number])
