@@ -409,6 +409,23 @@ WRONG = {
     "wrong threads": (["bench", "NET", "--threads", "two"], 1, "--threads two; whole numbers from 1 up"),
     "bench of nothing": (["bench", "gone.onnx"], 1, "gone.onnx: no such file"),
     "text as model": (["predict", "a.jpg", "--model", "TEXT"], 1, "is no ONNX file"),
+    "weights that are gone": (["info", "gone.safetensors"], 1, "gone.safetensors"),
+    "branches without a page": (
+        ["quantize", "NET", "--data", ".", "-o", "q.onnx", "--trained", "w.safetensors"],
+        1,
+        "--trained w.safetensors names branches on the doctor's page; give --report FOLDER as well",
+    ),
+    "name to quantise": (
+        ["quantize", "mobileone_s0", "--data", ".", "-o", "q.onnx"],
+        1,
+        "export(create_model('mobileone_s0'), path)",
+    ),
+    "features of another kind": (["features", "PHOTO", "--model", "NET", "-o", "f.txt"], 1, "unknown format '.txt'"),
+    "no such index": (
+        ["neighbours", "PHOTO", "--index", "gone.npz", "--model", "NET"],
+        1,
+        "gone.npz cannot be read as features: No such file or directory",
+    ),
     "top of none": (["predict", "PHOTO", "--model", "NET", "--top", "0"], 1, "1 to 9 is required"),
 }
 

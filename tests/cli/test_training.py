@@ -86,7 +86,13 @@ def test_a_run_killed_at_random_moments_is_resumed_to_the_same_bits(pictures, tm
         (["finetune", "epoch=3"], "unknown recipe key 'epoch'. Did you mean 'epochs'?"),
         (["finetune", "epochs"], "'epochs' was given; key=value is required, for example epochs=20"),
         (["finetune", "lr=[1"], "'lr=[1': the value cannot be read"),
-        (["finetune", "lr=-1"], "lr=-1: Input should be greater than 0"),
+        (["finetune", "lr=-1"], "lr=-1; greater than 0 is required"),
+        (["finetune", "--workers", "-1"], "workers=-1; a whole number from 0 up is required"),
+        (["gone.yaml"], "gone.yaml is no recipe: No such file or directory"),
+        (
+            ["finetune", "model=ssdlite320_mobilenet_v2_035", "weights=null", "batch=4"],
+            "ssdlite320_mobilenet_v2_035 does not classify; a backbone is required, or a recipe for boxes or masks",
+        ),
     ],
 )
 def test_wrong_key_is_one_line(pictures, tmp_path, capsys, arguments, message):

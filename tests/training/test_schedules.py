@@ -70,9 +70,9 @@ def test_unknown_key_is_answered_with_the_nearest():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"epochs": 0}, "epochs=0: Input should be greater than or equal to 1"),
-        ({"lr": "fast"}, "lr='fast': Input should be a valid number"),
-        ({"policy": "magic"}, "policy='magic': Input should be 'none', 'autoaugment' or 'randaugment'"),
+        ({"epochs": 0}, "^epochs=0; greater than or equal to 1 is required$"),
+        ({"lr": "fast"}, "^lr='fast'; a valid number is required$"),
+        ({"policy": "magic"}, "^policy='magic'; 'none', 'autoaugment' or 'randaugment' is required$"),
     ],
 )
 def test_value_that_does_not_fit_is_named(changes, message):

@@ -22,7 +22,7 @@ from underone.errors import BadValue, MissingExtra
 from underone.training import recipe_of
 from underone.training.checkpoint import read_state
 from underone.training.classification import Classification
-from underone.training.distribution import choose_device, joined_group, kind_of_device
+from underone.training.distribution import Group, choose_device, joined_group, kind_of_device
 from underone.training.via_ray import train_on_ray
 
 CHANGES = {
@@ -206,6 +206,10 @@ def test_two_workers_of_ray_train_what_one_process_trains(ray, colours, tmp_path
         train_on_ray("finetune", colours, tmp_path / "other", processes=2, restarts=0, **CHANGES | {"batch": 1000})
 
 
-def test_a_device_that_is_none_is_refused():
+def test_a_device_that_is_none_is_refused(monkeypatch):
     with pytest.raises(BadValue, match=r"device='cuda:1'; auto, cpu, cuda or mps is required"):
         kind_of_device("cuda:1")
+    for name, module in (("cuda", torch.cuda), ("mps", torch.backends.mps)):
+        monkeypatch.setattr(module, "is_available", lambda: False)
+        with pytest.raises(BadValue, match=f"device='{name}': torch finds none on this machine; auto or cpu is requir"):
+            choose_device(name, Group())

@@ -79,7 +79,7 @@ def info(name: str, /, *, layers: Annotated[bool, Flag] = False, json: Json = Fa
         from .features import describe_layers, show_layers
 
         show.result(describe_layers(name), json, show_layers)
-    elif name.lower().endswith(".onnx") or Path(name).is_file():
+    elif name.lower().endswith((".onnx", ".safetensors")) or Path(name).is_file():
         from .describe import describe_file
 
         show.result(describe_file(Path(name)), json, show.mapping)

@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ..errors import BadFile, UnderOneError
+from ..errors import BadFile, UnderOneError, UnknownName
 from ..files import atomic_write
 from ..graph import read_onnx
 from ..graph.layers import find_layers, keep_layers, pooled_layer
@@ -45,9 +45,11 @@ def write_features(sources: Sequence[str], engines: Engines, layers: str, pool: 
 
     Raises:
         BadFile: a source matches nothing, the network cannot be read, or the file not written.
-        UnknownName: no such network or layer.
+        UnknownName: no such network or layer, or the file is to have another suffix than ``.npz``.
         BadValue: no picture can be read, there is too much, or the network does not say how pictures become its input.
     """
+    if output.suffix != ".npz":
+        raise UnknownName("format", output.suffix or output.name, [".npz"], "Features are written as numpy does.")
     network = _network(engines.model)
     names = layers.split(",") if layers else [pooled_layer(read_onnx(network))]
     pictures = {str(path): path for path in find_pictures(sources)}

@@ -9,6 +9,8 @@ from rich.markup import escape
 from ..bench.processes import Contestant, compare_engines
 from ..bench.record import Record
 from ..compare import Verdict
+from ..errors import BadValue
+from ..files import make_folder
 from ..graph import read_verdict
 from ..quantization import REMEDIES, Diagnosis, diagnose, file_to_write, open_network, quantize_opened
 from ..runtime import installed_backends
@@ -29,13 +31,20 @@ def quantize_file(
     trained: Path | None,
     progress: Callable[[str, int, int], None],
 ) -> Verdict | None:
-    """Write the file, and the doctor's page; return the verdict that was written with the file."""
+    """Write the file, and the doctor's page; return the verdict that was written with the file.
+
+    Raises:
+        BadValue: weights in training form are given without a page that would use them.
+    """
+    if trained is not None and report is None:
+        raise BadValue(f"--trained {trained} names branches on the doctor's page; give --report FOLDER as well")
     chosen = REMEDIES if remedies == "all" else _names(remedies)
     kept: int | Sequence[str] = int(keep) if keep.isdigit() else _names(keep)
     output = file_to_write(output)  # before any picture is looked at
     quantizer = open_network(source, data, images, calibration, progress=progress)
     quantize_opened(quantizer, output, chosen, kept)
     if report is not None:
+        make_folder(report)  # before the minutes that the page takes
         from ..bench.quantization_page import write_diagnosis
 
         with TemporaryDirectory() as folder:

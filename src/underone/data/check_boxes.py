@@ -78,7 +78,7 @@ def _open_parts(root: Path) -> tuple[dict[str, BoxedPictures], list[Finding]]:
     """Open what can be opened; the classes are those of the training part."""
     paths, classes = box_parts(root)
     if not paths:
-        raise BadFile(f"{root} has no part with boxes; see `open_box_splits` for the layouts")
+        raise BadFile(f"{root} has no part with boxes; files of COCO, VOC or YOLO, or tables of boxes are required")
     parts: dict[str, BoxedPictures] = {}
     findings = []
     for names in (TRAIN, VALIDATION, TEST):

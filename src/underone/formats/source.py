@@ -117,8 +117,9 @@ def _onnx_path(given: Any) -> Path:
         )
     path = Path(given)
     if path.suffix != ".onnx" and (path.suffix in _WEIGHTS or not path.is_file()):
-        build = f"create_model(name, weights={str(given)!r})" if path.suffix in _WEIGHTS else f"create_model({given!r})"
-        raise BadValue(f"{str(given)!r} is no ONNX file; a network of the zoo is built first: export({build}, path)")
+        name = repr(str(given))
+        build = f"create_model(name, weights={name})" if path.suffix in _WEIGHTS else f"create_model({name})"
+        raise BadValue(f"{name} is no ONNX file; a network of the zoo is built first: export({build}, path)")
     return path
 
 

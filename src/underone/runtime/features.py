@@ -106,7 +106,7 @@ def read_features(path: str | Path) -> Features:
     try:
         entries = _entries(path)
     except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile) as error:  # RuntimeError: encrypted
-        raise BadFile(f"{path} cannot be read as features: {error}") from error
+        raise BadFile(f"{path} cannot be read as features: {getattr(error, 'strerror', None) or error}") from error
     missing = {_FILES, _NETWORK} - entries.keys()
     if missing or len(entries) < 3:
         raise BadFile(f"{path} holds {sorted(entries)}; {_FILES}, {_NETWORK} and layers are required")

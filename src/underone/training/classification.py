@@ -20,6 +20,8 @@ from ..evaluation import ClassScore, score_classes
 from ..evaluation.of_torch import answer_of
 from ..files import atomic_write
 from ..image import Pixels
+from ..models.detectors import is_detector
+from ..models.segmenters import is_segmenter
 from ..quantization.calibrate import open_graph
 from ..runtime import Engine, load
 from ..spec import ModelSpec
@@ -155,6 +157,8 @@ def _same_values(teacher: ModelSpec, student: ModelSpec) -> bool:
 
 
 def _build(recipe: Recipe, classes: tuple[str, ...]) -> nn.Module:
+    if is_detector(recipe.model) or is_segmenter(recipe.model):
+        raise BadValue(f"{recipe.model} does not classify; a backbone is required, or a recipe for boxes or masks")
     torch.manual_seed(recipe.seed)
     model = create_model(
         recipe.model, weights=recipe.weights, num_classes=len(classes), labels=classes, **recipe.model_options

@@ -111,7 +111,11 @@ def kind_of_device(wanted: str) -> str:
         raise BadValue(f"device={wanted!r}; auto, cpu, cuda or mps is required")
     if wanted != "auto":
         return wanted
-    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    return next(kind for kind in ("cuda", "mps", "cpu") if _is_there(kind))
+
+
+def _is_there(kind: str) -> bool:
+    return {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}[kind]
 
 
 def choose_device(wanted: str, group: Group) -> torch.device:
@@ -120,6 +124,11 @@ def choose_device(wanted: str, group: Group) -> torch.device:
     Args:
         wanted: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         group: several processes of one machine take one GPU each.
+
+    Raises:
+        BadValue: another device, or one that this machine has not.
     """
     kind = kind_of_device(wanted)
+    if not _is_there(kind):
+        raise BadValue(f"device={wanted!r}: torch finds none on this machine; auto or cpu is required")
     return torch.device(kind, group.local_rank) if kind == "cuda" else torch.device(kind)

@@ -214,9 +214,10 @@ class Recipe(Frozen):
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(map(str, first["loc"]))
-            given = f"{key}={first['input']!r}: " if key else ""  # several keys together name themselves
-            said = first["msg"].removeprefix("Value error, ")  # pydantic's own
-            raise BadValue(given + said) from error
+            if not key:  # several keys together name themselves
+                raise BadValue(first["msg"].removeprefix("Value error, ")) from error
+            required = first["msg"].removeprefix("Input should be ").partition(", unable")[0]  # pydantic's own words
+            raise BadValue(f"{key}={first['input']!r}; {required} is required") from error
 
     def smoke(self) -> "Recipe":
         """Return the same recipe for a try of seconds: one epoch of small pictures in small batches."""

@@ -283,7 +283,8 @@ def read_recipe(path: Path) -> Recipe:
         values = yaml.safe_load(path.read_text("utf-8"))
         return Recipe.model_validate(values)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
-        raise BadFile(f"{path} is no recipe: {str(error).splitlines()[0]}") from error
+        reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
+        raise BadFile(f"{path} is no recipe: {reason}") from error
 
 
 def write_recipe(recipe: Recipe, path: Path) -> None:

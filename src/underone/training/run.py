@@ -72,12 +72,15 @@ def train(
 
     Raises:
         UnknownName: no such recipe, key, model, weights or logger.
-        BadValue: a value that does not fit; the folder holds a run and `resume` is not set, or one of another recipe.
+        BadValue: a value that does not fit, or a device that this machine has not; the folder holds a run and `resume`
+            is not set, or one of another recipe.
         BadFile: the data or the folder cannot be read or written; too many pictures are unreadable.
         Diverged: the loss or a weight became NaN or infinite.
         MissingExtra: the package of a logger is not installed.
     """
     recipe = (recipe_of(recipe) if isinstance(recipe, str) else recipe).changed(**changes)
+    if workers is not None and workers < 0:
+        raise BadValue(f"workers={workers}; a whole number from 0 up is required")
     with joined_group(device) as group:
         splits = TASKS[recipe.task].open_splits(data)
         where = choose_device(device, group)
