@@ -73,7 +73,7 @@ def scores_of(source: str, path: Path) -> tuple[Score, ...]:
 
 
 def _of_classes(net: Engine) -> tuple[float, float]:
-    background = int(bool(net.spec.labels) and net.spec.labels[0] == "background")
+    background = int((net.spec.labels or ())[:1] == ("background",))
     ranks = []
     for photograph in LABELLED_PHOTOGRAPHS:
         best = [label.index - background for label in net.classify(fetch(photograph.file)).top(5)]
