@@ -1,6 +1,7 @@
 """check_masks: what is wrong with a data set of pictures with masks, before anybody trains on it."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def _open_parts(root: Path) -> tuple[dict[str, MaskedPictures], list[Finding]]:
     """Open what can be opened; the classes are those of the training part."""
     places = {name: find_mask_part(root, names) for name, names in MASK_PARTS.items()}
     if not any(places.values()):
-        raise BadFile(f"{root} has no part with masks; see `open_mask_splits` for the layouts")
+        raise BadFile(f"{root} has no part with masks; lists of pairs, or folders of pictures and masks are required")
     parts: dict[str, MaskedPictures] = {}
     findings = []
     for name, place in places.items():
@@ -112,10 +113,8 @@ def _draw(page: Path, places: list[Place[MaskedPictures]]) -> None:
 def _beside_mask(place: Place[MaskedPictures]) -> Pixels:
     """Return a picture with its mask's file at its right, as large; black where that is no picture."""
     pixels = read_image(place.pictures.read(place.number))
-    try:
-        with Image.open(place.pictures.mask_file(place.number)) as picture:
-            values = picture.convert("RGB") if picture.mode not in ("L", "P") else indexed_mask(np.asarray(picture))
-            mask = values.convert("RGB").resize(pixels.shape[1::-1], Image.Resampling.NEAREST)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        mask = Image.new("RGB", pixels.shape[1::-1])
+    file, mask = place.pictures.mask_file(place.number), Image.new("RGB", pixels.shape[1::-1])
+    with suppress(OSError, SyntaxError, ValueError, Image.DecompressionBombError), Image.open(file or "") as picture:
+        values = picture.convert("RGB") if picture.mode not in ("L", "P") else indexed_mask(np.asarray(picture))
+        mask = values.convert("RGB").resize(pixels.shape[1::-1], Image.Resampling.NEAREST)
     return np.concatenate([pixels, np.asarray(mask)], axis=1)

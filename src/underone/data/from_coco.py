@@ -1,4 +1,4 @@
-"""COCO: one JSON file with pictures, categories and boxes."""
+"""COCO: one JSON file with pictures, categories and boxes; and what its other files have in common with that."""
 
 import json
 import math
@@ -11,6 +11,7 @@ from .boxed import Box, BoxedPictures, list_boxes, read_text, require_below
 
 _LARGEST = 1 << 30  # bytes; instances_train2017.json has 448 million
 _PARTS = ("images", "annotations", "categories")
+_YEARS = ("", "2017", "2014")
 
 
 def from_coco(path: Path, classes: Sequence[str] | None = None) -> BoxedPictures:
@@ -27,9 +28,9 @@ def from_coco(path: Path, classes: Sequence[str] | None = None) -> BoxedPictures
         BadFile: not readable, no COCO file, an id that is given twice or names nothing, or no such pictures.
         BadValue: a category with boxes that `classes` does not name.
     """
-    raw = _read(path)
-    labels = {i: str(c.get("name", i)) for i, c in _by_id(path, raw, "categories").items()}
-    images = {i: require_below(path, str(c.get("file_name", ""))) for i, c in _by_id(path, raw, "images").items()}
+    raw = read_coco(path)
+    labels = {i: str(c.get("name", i)) for i, c in by_id(path, raw, "categories").items()}
+    images = {i: require_below(path, str(c.get("file_name", ""))) for i, c in by_id(path, raw, "images").items()}
     found: dict[int, list[Box]] = {i: [] for i in images}
     for number, annotation in enumerate(raw["annotations"]):
         at, box = _box(path, number, annotation, labels)
@@ -38,10 +39,21 @@ def from_coco(path: Path, classes: Sequence[str] | None = None) -> BoxedPictures
         found[at].append(box)
     rows = [(name, found[i]) for i, name in images.items()]
     names = [labels[i] for i in sorted(labels)] if classes is None else classes
-    return list_boxes(path, _folder(path, rows), rows, names)
+    return list_boxes(path, picture_folder(path, list(images.values())), rows, names)
 
 
-def _read(path: Path) -> Mapping[str, list[Any]]:
+def coco_places(root: Path, part: str, kinds: Sequence[str] = ("instances",)) -> list[Path]:
+    """Return where the file of a part may lie, the likeliest first; `kinds` are how its name may begin."""
+    named = [root / "annotations" / f"{kind}_{part}{year}.json" for kind in kinds for year in _YEARS]
+    return [*named, root / part / "_annotations.coco.json"]
+
+
+def read_coco(path: Path) -> Mapping[str, list[Any]]:
+    """Read a file with lists of images, annotations and categories.
+
+    Raises:
+        BadFile: not readable, too large, or no such file.
+    """
     try:
         raw = json.loads(read_text(path, _LARGEST))
     except (ValueError, RecursionError) as error:
@@ -51,7 +63,12 @@ def _read(path: Path) -> Mapping[str, list[Any]]:
     return raw
 
 
-def _by_id(path: Path, raw: Mapping[str, list[Any]], part: str) -> dict[int, Mapping[str, Any]]:
+def by_id(path: Path, raw: Mapping[str, list[Any]], part: str) -> dict[int, Mapping[str, Any]]:
+    """Return the entries of one of the lists by their ids.
+
+    Raises:
+        BadFile: an id is missing, or given twice.
+    """
     found: dict[int, Mapping[str, Any]] = {}
     for number, entry in enumerate(raw[part]):
         key = entry.get("id") if isinstance(entry, dict) else None
@@ -77,12 +94,21 @@ def _box(path: Path, number: int, annotation: Any, labels: Mapping[int, str]) ->
     return picture, Box((x, y, x + width, y + height), label, crowd=crowd, area=area)
 
 
-def _folder(path: Path, rows: Sequence[tuple[str, Sequence[Box]]]) -> Path:
-    part, above = path.stem.removeprefix("instances_"), path.parent.parent
+def picture_folder(path: Path, names: Sequence[str]) -> Path:
+    """Return the folder of a file's pictures.
+
+    Args:
+        path: of the file.
+        names: of its pictures.
+
+    Raises:
+        BadFile: the first of them is in no folder where it may be.
+    """
+    part, above = path.stem.removeprefix("instances_").removeprefix("panoptic_"), path.parent.parent
     folders = (path.parent, path.parent / "images", above / part, above / "images" / part, above / "images")
-    for folder in folders if rows else ():
-        if (folder / rows[0][0]).is_file():
+    for folder in folders if names else ():
+        if (folder / names[0]).is_file():
             return folder
-    if not rows:
+    if not names:
         return path.parent
-    raise BadFile(f"{path}: the picture {rows[0][0]!r} is in none of {', '.join(map(str, folders))}")
+    raise BadFile(f"{path}: the picture {names[0]!r} is in none of {', '.join(map(str, folders))}")

@@ -5,25 +5,47 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import BadFile
-from .pictures import read_part
+from .pictures import Listed, read_part
 
 IGNORED = 255  # in a mask: neither right nor wrong
-_UNKNOWN = 254
+_UNKNOWN = 254  # in a mask that is being read: no class
+_VOID = ("void", "ignore", "ignored", "unlabeled", "unlabelled")  # such a class is neither right nor wrong
 MOST_CLASSES = 254
 
 Color = tuple[int, int, int]
 
 
+class MaskedPictures(Listed, Protocol):
+    """A list of pictures with a mask each."""
+
+    def mask_file(self, index: int) -> Path | None:
+        """Return the picture that holds a picture's mask; None where it is written otherwise."""
+
+    def mask(self, index: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+        """Return the class of each pixel of a picture.
+
+        Args:
+            index: of the picture.
+            size: (height, width) of the picture.
+
+        Returns:
+            (height, width) uint8; 255: ignored.
+
+        Raises:
+            BadFile: the mask cannot be read, has another size, or a value or colour that stands for no class.
+        """
+
+
 @dataclass(frozen=True, eq=False)
-class MaskedPictures:
-    """Pictures with a mask each, listed but not read.
+class MaskFiles:
+    """Pictures with a mask each that is a picture too.
 
     Attributes:
         root: folder.
@@ -61,44 +83,52 @@ class MaskedPictures:
         return self.root / os.fsdecode(self.masks[index])
 
     def mask(self, index: int, size: tuple[int, int]) -> NDArray[np.uint8]:
-        """Return the class of each pixel of a picture.
-
-        Args:
-            index: of the picture.
-            size: (height, width) of the picture.
-
-        Returns:
-            (height, width) uint8; 255: ignored.
-
-        Raises:
-            BadFile: the mask cannot be read, has another size, or a value or colour that stands for no class.
-        """
+        """Return the class of each pixel of a picture, as `MaskedPictures` says."""
         path = self.mask_file(index)
-        picture = _opened(path, size, with_colors=self.colors is not None)
+        picture = open_mask(path, size, with_colors=self.colors is not None)
         if self.colors is None:
             found = self.indices[picture]
-            given: Any = picture
-        else:
-            given = picture.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1])  # (H, W)
-            found = _looked_up(given, self.colors)
-        unknown = found == _UNKNOWN
-        if unknown.any():
-            y, x = np.argwhere(unknown)[0]
-            what = f"{given[y, x]}" if self.colors is None else f"#{given[y, x]:06x}"
-            raise BadFile(f"{path}: {what} at x {x}, y {y} stands for none of the {len(self.classes)} classes")
+            require_known(path, found, picture, "{}", f"none of the {len(self.classes)} classes")
+            return found
+        packed = picture.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1])  # (H, W)
+        keys = np.array([r << 16 | g << 8 | b for r, g, b in self.colors])
+        found = look_up(packed, keys, np.array(list(self.colors.values()), np.uint8))
+        require_known(path, found, packed, "#{:06x}", f"none of the {len(self.classes)} classes")
         return found
 
 
-def _looked_up(packed: NDArray[Any], colors: Mapping[Color, int]) -> NDArray[np.uint8]:
-    keys = np.array([r << 16 | g << 8 | b for r, g, b in colors])
+def look_up(given: NDArray[Any], keys: NDArray[Any], classes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the class of each value of a mask (H, W), one of many keys; where it is none of them, no class."""
     order = np.argsort(keys)
-    at = np.minimum(np.searchsorted(keys[order], packed), len(keys) - 1)
-    values = np.array(list(colors.values()), np.uint8)[order]
-    return np.where(keys[order][at] == packed, values[at], np.uint8(_UNKNOWN))
+    at = np.minimum(np.searchsorted(keys[order], given), len(keys) - 1)
+    return np.where(keys[order][at] == given, classes[order][at], np.uint8(_UNKNOWN))
 
 
-def _opened(path: Path, size: tuple[int, int], with_colors: bool) -> NDArray[np.uint8]:
-    """Read a mask as values (H, W), or as colours (H, W, 3)."""
+def require_known(path: Path, found: NDArray[np.uint8], given: NDArray[Any], form: str, what: str) -> None:
+    """Do nothing for a mask of classes.
+
+    Args:
+        path: of the mask, for the error.
+        found: (H, W), the class of each pixel.
+        given: (H, W), the value of each pixel.
+        form: how a value is written.
+        what: it stands for, where it is unknown.
+
+    Raises:
+        BadFile: a value stands for no class; the first is named.
+    """
+    unknown = found == _UNKNOWN
+    if unknown.any():
+        y, x = np.argwhere(unknown)[0]
+        raise BadFile(f"{path}: {form.format(given[y, x])} at x {x}, y {y} stands for {what}")
+
+
+def open_mask(path: Path, size: tuple[int, int], with_colors: bool) -> NDArray[np.uint8]:
+    """Read a mask as values (H, W), or as colours (H, W, 3).
+
+    Raises:
+        BadFile: it cannot be read, has another size than its picture, or colours where it should have values.
+    """
     try:
         with Image.open(io.BytesIO(read_part(path))) as picture:
             if picture.size[::-1] != size:
@@ -122,7 +152,7 @@ def list_masks(
     indices: Sequence[str | None],
     *,
     colors: Mapping[Color, int] | None = None,
-) -> MaskedPictures:
+) -> MaskFiles:
     """Make a list of pictures from what a file says.
 
     Args:
@@ -137,14 +167,28 @@ def list_masks(
     """
     if not rows:
         raise BadFile(f"{where} lists no picture; one or more is required")
-    classes = tuple(name for name in indices if name is not None)
-    if not 2 <= len(classes) <= MOST_CLASSES or len(indices) > IGNORED:
-        raise BadFile(f"{where}: {len(classes)} classes; 2 to {MOST_CLASSES} are required")
-    numbers = iter(range(len(classes)))
-    by_value = [IGNORED if name is None else next(numbers) for name in indices]
+    classes, by_value = number_classes(where, indices)
     table = np.full(256, _UNKNOWN, np.uint8)
     table[: len(by_value)] = by_value
     table[IGNORED] = IGNORED
     names, masks = (np.array([os.fsencode(row[i]) for row in rows], np.bytes_) for i in (0, 1))
     by_color = None if colors is None else {color: by_value[value] for color, value in colors.items()}
-    return MaskedPictures(root, names, masks, classes, table, by_color)
+    return MaskFiles(root, names, masks, classes, table, by_color)
+
+
+def number_classes(where: Path, names: Sequence[str | None]) -> tuple[tuple[str, ...], list[int]]:
+    """Return the classes, and the index of each name among them; 255 for None.
+
+    Raises:
+        BadFile: no class or too many.
+    """
+    classes = tuple(name for name in names if name is not None)
+    if not 2 <= len(classes) <= MOST_CLASSES or len(names) > IGNORED:
+        raise BadFile(f"{where}: {len(classes)} classes; 2 to {MOST_CLASSES} are required")
+    numbers = iter(range(len(classes)))
+    return classes, [IGNORED if name is None else next(numbers) for name in names]
+
+
+def without_void(names: Sequence[str]) -> tuple[str | None, ...]:
+    """Return None in the place of each name that is no class: ``void``, ``ignore`` and the like."""
+    return tuple(None if name.lower() in _VOID else name for name in names)

@@ -7,12 +7,10 @@ from pathlib import Path
 from ..errors import BadFile
 from .boxed import BoxedPictures
 from .from_box_csv import from_box_csv, is_box_table
-from .from_coco import from_coco
+from .from_coco import coco_places, from_coco
 from .from_voc import from_voc
 from .from_yolo import from_yolo, read_yolo_parts
 from .open_pictures import TEST, TRAIN, VALIDATION, Splits
-
-_COCO_YEARS = ("", "2017", "2014")
 
 
 def open_boxes(source: str | PathLike[str], classes: Sequence[str] | None = None) -> BoxedPictures:
@@ -86,10 +84,7 @@ def box_parts(root: Path) -> tuple[dict[str, Path], tuple[str, ...] | None]:
 
 
 def _places(root: Path, part: str) -> list[Path]:
-    coco = [root / "annotations" / f"instances_{part}{year}.json" for year in _COCO_YEARS]
-    return [
-        root / "ImageSets" / "Main" / f"{part}.txt", *coco, root / part / "_annotations.coco.json", root / f"{part}.csv"
-    ]  # fmt: skip
+    return [root / "ImageSets" / "Main" / f"{part}.txt", *coco_places(root, part), root / f"{part}.csv"]
 
 
 def _holds_boxes(path: Path) -> bool:

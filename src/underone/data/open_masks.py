@@ -1,6 +1,6 @@
 """Segmentation data by its path: a list of pairs, VOC's lists, or two folders."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
@@ -10,13 +10,14 @@ from ..spec import VOC_CLASSES
 from .boxed import read_text, require_below
 from .from_ade20k import is_ade20k, list_ade20k
 from .from_cityscapes import is_cityscapes, list_cityscapes
-from .masked import Color, MaskedPictures, list_masks
+from .from_coco import coco_places
+from .from_coco_masks import from_coco_masks
+from .masked import Color, MaskedPictures, list_masks, without_void
 from .open_pictures import TEST, TRAIN, VALIDATION, Splits
 
 _LONGEST = 1 << 26  # bytes of a list
 _LONGEST_LINE = 1 << 13  # bytes of its first line
 _PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
-_VOID = ("void", "ignore", "ignored", "unlabeled", "unlabelled")  # such a class is neither right nor wrong
 
 _FOLDERS = ((is_ade20k, list_ade20k), (is_cityscapes, list_cityscapes))  # otherwise images/ and masks/
 MASK_PARTS = {
@@ -39,7 +40,8 @@ def open_masks(source: str | PathLike[str], classes: Sequence[str] | None = None
             (``ROOT/ImageSets/Segmentation/PART.txt``); or a folder with ``images/`` and ``masks/``, paired by name. The
             classes stand in ``classes.txt`` beside it or one folder up, a name a line in the order of the values, or
             ``R G B name`` where masks are colours; ``void`` and ``ignore`` are no classes. VOC's lists need none. Or a
-            part of ADE20K (``images/training``) or Cityscapes (``leftImg8bit/train``).
+            part of ADE20K (``images/training``) or Cityscapes (``leftImg8bit/train``). Or a COCO file (.json), of
+            objects with outlines or of panoptic segments, as `from_coco_masks` reads it.
         classes: names by class index that the data must have; None: any.
 
     Raises:
@@ -48,7 +50,8 @@ def open_masks(source: str | PathLike[str], classes: Sequence[str] | None = None
     """
     path = Path(source)
     reader = next((read for is_theirs, read in _FOLDERS if is_theirs(path)), _from_folder)
-    found = reader(path) if path.is_dir() else _from_list(path)
+    of_file = from_coco_masks if path.suffix == ".json" else _from_list
+    found = reader(path) if path.is_dir() else of_file(path)
     if classes is not None and tuple(classes) != found.classes:
         other = next((pair for pair in zip(classes, found.classes, strict=False) if pair[0] != pair[1]), None)
         where = "" if other is None else f", first {other[1]!r} where {other[0]!r} is"
@@ -61,8 +64,9 @@ def open_mask_splits(root: str | PathLike[str]) -> Splits[MaskedPictures]:
 
     Args:
         root: folder with ``train.txt``, ``val.txt`` (or valid, validation) and perhaps ``test.txt``; with
-            ``ImageSets/Segmentation`` (VOC; ``trainaug.txt`` before ``train.txt``); with a folder for each part; or
-            ADE20K's and Cityscapes' own.
+            ``ImageSets/Segmentation`` (VOC; ``trainaug.txt`` before ``train.txt``); with a folder for each part; with
+            ``annotations/panoptic_train.json``, ``annotations/instances_train.json`` or
+            ``train/_annotations.coco.json`` (COCO); or ADE20K's and Cityscapes' own.
 
     Raises:
         BadFile: a part is missing, damaged or empty.
@@ -77,18 +81,21 @@ def open_mask_splits(root: str | PathLike[str]) -> Splits[MaskedPictures]:
 
 def find_mask_part(root: Path, names: Sequence[str]) -> Path | None:
     """Return what `open_masks` takes for the first of these parts that a data set has; None: it has none."""
-    for name in names:
-        voc = root / "ImageSets" / "Segmentation" / f"{name}.txt"
-        if _lists_pairs(root / f"{name}.txt"):
-            return root / f"{name}.txt"
-        if voc.is_file():
-            return voc
-        if (root / name / "images").is_dir():
-            return root / name
-        for place in (root / "images" / name, root / "leftImg8bit" / name):
-            if any(is_theirs(place) for is_theirs, _ in _FOLDERS) and name not in TEST:  # their masks are not public
-                return place
-    return None
+    return next((place for name in names for place in _places(root, name)), None)
+
+
+def _places(root: Path, part: str) -> Iterator[Path]:
+    """Give what there is of a part, the first the likeliest."""
+    if _lists_pairs(root / f"{part}.txt"):
+        yield root / f"{part}.txt"
+    if (root / "ImageSets" / "Segmentation" / f"{part}.txt").is_file():
+        yield root / "ImageSets" / "Segmentation" / f"{part}.txt"
+    if (root / part / "images").is_dir():
+        yield root / part
+    for place in (root / "images" / part, root / "leftImg8bit" / part):
+        if any(is_theirs(place) for is_theirs, _ in _FOLDERS) and part not in TEST:  # their masks are not public
+            yield place
+    yield from (place for place in coco_places(root, part, ("panoptic", "instances")) if place.is_file())
 
 
 def _lists_pairs(path: Path) -> bool:
@@ -143,7 +150,7 @@ def _classes(folder: Path) -> _Classes:
         raise BadFile(f"{place}: line {colored.index(False) + 1} has no colour; 'R G B name' is required as in others")
     names = [row[3] for row in rows] if any(colored) else lines
     colors = {(int(r), int(g), int(b)): i for i, (r, g, b, _) in enumerate(rows)} if any(colored) else None
-    return _Classes(tuple(None if name.lower() in _VOID else name for name in names), colors)
+    return _Classes(without_void(names), colors)
 
 
 def _lines(path: Path) -> list[str]:
