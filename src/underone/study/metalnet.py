@@ -9,7 +9,7 @@ from .correlation import Draw
 from .published import DEVICES, METAL_FPS, METAL_PRINTED
 from .trial import Trial, chosen
 
-_FLOWS = {"calls": "calls", "stream": "three slots", "answers": "three slots, answers"}
+_STREAMS = {"stream": "three slots", "answers": "three slots, answers"}
 
 
 def metalnet(trials: Sequence[Trial], draw: Draw) -> Section | None:  # noqa: ARG001
@@ -18,7 +18,7 @@ def metalnet(trials: Sequence[Trial], draw: Draw) -> Section | None:  # noqa: AR
     engines = engines_of([*ours, *theirs])
     if not engines:
         return None
-    made = (_frames(ours, trials, engines), _costs(ours), _converted(theirs, trials, engines[0]))
+    made = (_frames(ours, trials, engines), _costs(ours), _converted(theirs, trials, engines))
     return Section(
         title="Frames a second beside MetalNet",
         text=(
@@ -57,12 +57,15 @@ def _costs(found: Sequence[Trial]) -> Table:
     return Table(header, rows, frozenset(range(1, len(header))), "size; accuracy of the networks before conversion")
 
 
-def _converted(found: Sequence[Trial], trials: Sequence[Trial], engine: str) -> Table:
-    header = ("trained network", "params M", *(f"{engine}, {words}" for words in _FLOWS.values()), "right, %", "before",
-              "of what")  # fmt: skip
+def _converted(found: Sequence[Trial], trials: Sequence[Trial], engines: Sequence[str]) -> Table:
+    header = (
+        "trained network", "params M", *(f"{e}, calls" for e in engines),
+        *(f"{engines[0]}, {words}" for words in _STREAMS.values()),
+        "right, %", "before", "of what",
+    )  # fmt: skip
     rows = [
-        (t.name, millions(t, "params"), *(_rate(_in(t, flow, trials), engine) for flow in _FLOWS),
-         *_scored(t))
+        (t.name, millions(t, "params"), *(_rate(t, e) for e in engines),
+         *(_rate(_in(t, flow, trials), engines[0]) for flow in _STREAMS), *_scored(t))
         for t in found
     ]  # fmt: skip
     caption = "converted networks of other frameworks: frames a second, and accuracy before and after"
