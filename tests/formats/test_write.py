@@ -303,6 +303,14 @@ def test_feature_maps_are_written_by_name(tmp_path: Path) -> None:
     assert read_onnx(path).spec.task == "features"
 
 
+@pytest.mark.parametrize("size", [224, 257, 300, 513])
+@pytest.mark.parametrize(("dtype", "limit"), [("float32", 1e-10), ("float16", 1e-5)])
+def test_tensorflows_padding_is_kept_at_every_size(tmp_path: Path, two_heads, size, dtype, limit) -> None:
+    verdict = read_verdict(export(two_heads(size), tmp_path / "same.onnx", dtype))
+    assert verdict is not None
+    assert max(row.nmse for row in verdict.comparisons) < limit
+
+
 def test_network_with_run_time_padding_is_written(tmp_path: Path) -> None:
     model = trained(build_model("mobilenet_v2_035", padding="tf_same", num_classes=3, form="folded"))
     verdict = read_verdict(export(model, tmp_path / "net.onnx"))

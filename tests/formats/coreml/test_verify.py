@@ -114,14 +114,10 @@ def test_package_for_pictures_in_the_other_order_is_refused(tmp_path, reference)
 
 
 @pytest.mark.parametrize("size", [224, 257, 300, 513])
-def test_tensorflows_padding_is_kept_at_every_size(tmp_path, size):
-    weight = np.random.default_rng(0).standard_normal((4, 3, 3, 3)).astype(np.float32)
-    image, result = Value("image", (1, 3, size, size)), Value("result", (1, 4, -(-size // 2), -(-size // 2)))
-    node = Node("Conv", ("image", "w"), ("result",), {"strides": (2, 2), "auto_pad": "SAME_UPPER"}, "result")
-    spec = ModelSpec(inputs=(InputSpec(shape=image.shape),), outputs=(OutputSpec(name="result", shape=result.shape),))
-    uo.export(
-        Graph((node,), (image,), (result,), {"w": weight}, spec), tmp_path / "same.mlpackage"
-    )  # proven, or raised
+@pytest.mark.parametrize(("dtype", "limit"), [("float32", 1e-10), ("float16", 1e-5)])
+def test_tensorflows_padding_is_kept_at_every_size(tmp_path, two_heads, size, dtype, limit):
+    verdict = uo.verify(uo.export(two_heads(size), tmp_path / "same.mlpackage", dtype))
+    assert max(row.nmse for row in verdict.comparisons) < limit
 
 
 def test_export_of_a_file_imports_no_torch(tmp_path, reference):

@@ -11,7 +11,7 @@ from underone.errors import BadValue, MissingExtra, Unsupported
 from underone.formats.executorch import environment, executorch_python, executorch_version, of_pte, write_pte
 from underone.formats.executorch.process import worker
 from underone.formats.parity import versions_of
-from underone.graph import Graph, Value
+from underone.graph import Graph, Value, to_onnx
 
 
 @pytest.fixture(scope="session")
@@ -27,13 +27,19 @@ def executorch():
 
 
 @pytest.mark.slow
-def test_network_is_proven_by_executorch(tmp_path, two_heads, executorch):
-    path = uo.export(two_heads(65), tmp_path / "both.pte")
+@pytest.mark.parametrize("size", [224, 257, 300, 513])
+def test_network_is_proven_by_executorch(tmp_path, two_heads, executorch, size):
+    source = tmp_path / "source.onnx"
+    source.write_bytes(to_onnx(two_heads(size)))
+    (tmp_path / "target").mkdir()
+    path = uo.export(source, tmp_path / "target" / "both.pte")
     verdict = Verdict.from_json(path.with_name("both.pte.verdict.json").read_text())
     assert {row.on.split(", ")[1] for row in verdict.comparisons} == {"executorch"}
     assert {row.output for row in verdict.comparisons} == {"codes_out", "logits"}
     assert max(row.nmse for row in verdict.comparisons) < 1e-10
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["both.pte", "both.pte.verdict.json"]
+    assert sorted(p.name for p in path.parent.iterdir()) == ["both.pte", "both.pte.verdict.json"]
+    assert uo.verify(path).passed
+    assert uo.verify(path, source).passed
 
 
 @pytest.mark.slow
@@ -76,6 +82,15 @@ def test_worker_that_is_dead_before_it_is_asked_is_one_line(tmp_path, monkeypatc
         process.process.wait()
         with pytest.raises(Unsupported, match=r"^it: -P -m underone\.formats\.executorch\.worker run a\.pte$"):
             process.ask("input.npy", "it")
+
+
+def test_program_that_cannot_be_started_is_one_line(tmp_path, monkeypatch):
+    python = tmp_path / "python"
+    python.write_text("no program at all")
+    python.chmod(0o755)
+    monkeypatch.setenv("UNDERONE_EXECUTORCH", str(python))
+    with pytest.raises(Unsupported, match=r"/python cannot be started: Exec format error$"), worker("run", "a.pte"):
+        pass
 
 
 def test_python_is_the_named_one_or_none(tmp_path, two_heads, monkeypatch):
