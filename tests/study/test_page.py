@@ -73,6 +73,13 @@ def test_a_row_has_what_was_published_beside_what_was_measured(page):
     assert row[-3:] == ["1.86", "26.6", "0.95"]
 
 
+def test_where_the_paper_has_another_order_or_price_the_page_says_so(page):
+    assert re.search(
+        r"the order of times on native is the one that is printed: iPhone 12 \(paper\) ρ = 0\.\d\d \(", page
+    )
+    assert re.search(r"otherwise than on the paper&#39;s phone: .*dynamic_relu_a 1\.\d\d×, there 178\.75×", page)
+
+
 def test_a_refusal_stands_in_its_row_and_says_why_below(page):
     assert cells(page, "ConViT-tiny")[6] == "refused"
     assert "ConViT-tiny, folded, 224 px on native: operators that are not implemented: Odd x3" in page

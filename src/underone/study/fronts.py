@@ -9,7 +9,7 @@ from .columns import digits, engines_of, is_stable, millions, peer_cell, sentine
 from .correlation import Draw
 from .rank import front
 from .scatter import Point, scatter, touchable
-from .table import SCORES, Task, score_of
+from .table import DETECTORS, SCORES, SEGMENTERS, WIDTHS_AND_SIZES, Scores, Task
 from .trial import Trial, chosen
 
 
@@ -18,23 +18,24 @@ class Printed:
     """A study whose networks have a published accuracy."""
 
     study: str
+    scores: Scores
     task: Task
     title: str
     text: str
 
 
 _MOBILENETS = Printed(
-    "mobilenets", "classify", "Width and size of the picture",
+    "mobilenets", WIDTHS_AND_SIZES, "classify", "Width and size of the picture",
     "Accuracy as tensorflow/models prints it, in slim's mobilenet_v1.md and mobilenet/README.md.",
 )  # fmt: skip
 _DETECTION = Printed(
-    "detection", "detect", "Detectors",
+    "detection", DETECTORS, "detect", "Detectors",
     "Mean average precision on COCO as MobileOne's paper prints it (table 11) for SSDLite at 320 pixels. It does not "
     "tell which maps the heads read: ours read those of strides 16 and 32. The time is that of the network, without "
     "suppression.",
 )  # fmt: skip
 _SEGMENTATION = Printed(
-    "segmentation", "segment", "Segmenters",
+    "segmentation", SEGMENTERS, "segment", "Segmenters",
     "Mean IoU on VOC as MobileOne's paper prints it (table 11) for DeepLab v3. It tells neither the output stride nor "
     "the width of the pyramid: ours are 16 and 256, at 513 pixels. Its S4 has no squeeze and excitation, ours has.",
 )  # fmt: skip
@@ -87,9 +88,7 @@ def _section(trials: Sequence[Trial], draw: Draw, of: Printed) -> Section | None
 
 
 def _score(t: Trial, of: Printed) -> float:
-    score = score_of(t.case.source, t.case.size, of.task)
-    assert score is not None  # the study's cases are the keys of the printed scores
-    return score
+    return of.scores[t.case.source, t.case.size]
 
 
 def _family(name: str) -> str:

@@ -59,6 +59,7 @@ def imagenet(trials: Sequence[Trial], draw: Draw) -> Section | None:
         text=(
             "Accuracy as published, MACs and parameters counted from the file, milliseconds measured here (median, "
             "95 % interval over rounds; ?: not stable). The last three columns are printed in the paper.",
+            *_orders(timed, engines[0]),
             *_unfolded(found, engines[0]),
         ),
         plots=plots,
@@ -88,6 +89,7 @@ def activations(trials: Sequence[Trial], draw: Draw) -> Section | None:  # noqa:
             "30 dense 3x3 convolutions in a layout of our own, because the paper prints none: only the order can be "
             "compared with its figures.",
             *([f"Both orders correlate with ρ = {agree.rho:.2f} (p {agree.p:.3f}, n {agree.pairs})."] if agree else []),
+            *_other_prices(found, engines[0]),
         ),
         tables=[Table(header, rows, frozenset(range(1, len(header))))],
     )
@@ -112,26 +114,30 @@ def blocks(trials: Sequence[Trial], draw: Draw) -> Section | None:  # noqa: ARG0
     )
 
 
+_OF_ONE_NETWORK = ("resolution", "batch")  # axes of `SCALING` whose cases have a plain case on as many threads
+
+
 def scaling(trials: Sequence[Trial], draw: Draw) -> Section | None:  # noqa: ARG001
     """Tell how latency grows with width, depth, resolution, batch and threads."""
     engines = engines_of(chosen(trials, STUDIES["scaling"]))
     if not engines:
         return None
-    columns = ("px", "batch", "threads", "MACs M", *engines, f"ns by MAC, {engines[0]}", "by plain")
     tables = []
     for axis, cases in SCALING.items():
+        more = ("by plain",) * (axis in _OF_ONE_NETWORK)
+        columns = ("px", "batch", "threads", "MACs M", *engines, f"ns by MAC, {engines[0]}", *more)
         rows = [
             (t.name, str(t.case.size), str(t.case.batch), str(t.case.threads), millions(t, "macs"),
              *(time_cell(t.engines.get(e)) for e in engines), _by_work(t, engines[0]),
-             _against_plain(t, trials, engines[0]))
+             *(_against_plain(t, trials, engines[0]) for _ in more))
             for t in chosen(trials, cases)
         ]  # fmt: skip
         if rows:
             tables.append(Table((axis, *columns), rows, frozenset(range(1, len(columns) + 1)), axis))
     text = (
-        "MACs are those of the whole batch. A network scales well where the time for a MAC stays the same: then the "
-        "last column is 1. It sets the time for a MAC against that of one picture at 224 pixels, each by the sentinel "
-        "of its own rounds, so that drift leaves it alone."
+        "MACs are those of the whole batch. A network scales well where the time for a MAC stays the same. `By plain` "
+        "sets it against that of one picture at 224 pixels, each by the sentinel of its own rounds, so that drift "
+        "leaves it alone: 1 is as good."
     )
     return Section(title="How latency grows", text=(text,), tables=tables)
 
@@ -168,6 +174,19 @@ SECTIONS = (
 )  # fmt: skip
 
 
+def _orders(trials: Sequence[Trial], engine: str) -> list[str]:
+    """Say how far the paper's order of latencies is that of an engine here."""
+    found = []
+    for name, of in LATENCIES.items():
+        pairs = [
+            (t.milliseconds(engine) or 0.0, ms) for t in trials if (ms := of(BY_SOURCE[t.case.source])) is not None
+        ]
+        if len(pairs) >= 3:
+            rank = spearman(*zip(*pairs, strict=True))
+            found.append(f"{name} ρ = {rank.rho:.2f} ({rank.low:.2f} to {rank.high:.2f}, n {rank.pairs})")
+    return [f"How far the order of times on {engine} is the one that is printed: {'; '.join(found)}."] if found else []
+
+
 def _unfolded(trials: Sequence[Trial], engine: str) -> list[str]:
     """Warn of training forms, with the price of measuring them by mistake."""
     folded = {t.case.source: t for t in trials if t.case.form == "folded"}
@@ -200,6 +219,19 @@ def _times_first(trials: Sequence[Trial], t: Trial, engine: str) -> tuple[str]:
     return (f"{ms / first:.2f}×" if ms and first else "–",)
 
 
+def _other_prices(trials: Sequence[Trial], engine: str) -> list[str]:
+    """Name the activations whose price, over that of ReLU, is another than the paper's by a factor of two or more."""
+    plain = trials[0].milliseconds(engine)
+    found = []
+    for t in trials:
+        ms, printed = t.milliseconds(engine), ACTIVATIONS_MS.get(t.name)
+        if plain and ms and printed:
+            ours, theirs = ms / plain, printed / ACTIVATIONS_MS["relu"]
+            if not 0.5 < ours / theirs < 2:
+                found.append(f"{t.name} {ours:.2f}×, there {theirs:.2f}×")
+    return [f"Here it is otherwise than on the paper's phone: {'; '.join(found)}."] if found else []
+
+
 def _paper_ratio(name: str) -> str:
     return f"{ACTIVATIONS_MS[name] / ACTIVATIONS_MS['relu']:.2f}×" if name in ACTIVATIONS_MS else "–"
 
@@ -212,7 +244,7 @@ def _by_work(t: Trial, engine: str) -> str:
 def _against_plain(t: Trial, trials: Sequence[Trial], engine: str) -> str:
     """Give the time for a MAC over that of the same network with one picture of 224 pixels on one thread."""
     plain = next((p for p in trials if p.case == t.case.model_copy(update={"size": 224, "batch": 1})), None)
-    if plain is None or plain is t or plain.facts is None or t.facts is None or t.case.threads > 1:
+    if plain is None or plain is t or plain.facts is None or t.facts is None:
         return "–"
     here, there = t.against_sentinel(engine), plain.against_sentinel(engine)
     if here is None or there is None:
