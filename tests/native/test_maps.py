@@ -87,6 +87,13 @@ def test_products_are_the_reference(setting, size, channels, out):
     check(net, setting, steps=["cells.linear"] if vector else ["cells.load", "cells.chain", "cells.store"])
 
 
+@pytest.mark.parametrize("pads", [(1, 1, 1, 1), (0, 2, 2, 0)])
+def test_window_on_a_single_pixel_is_the_product_of_one_of_its_taps(setting, pads):
+    net = Net(24, 1, 1)
+    net.conv(40, kernel=3, pads=pads)
+    check(net, setting, steps=["cells.linear"])
+
+
 WINDOWS = [
     (3, {"pads": (1, 1, 1, 1)}),
     (3, {"pads": (1, 1, 1, 1), "strides": (2, 2)}),

@@ -139,9 +139,10 @@ def _producer_is_chain(t: Tensors, node: Node) -> bool:
 def _matrix(t: Tensors, node: Node) -> Array | None:
     """Give the (out, in) weight of a vector times a constant matrix, or None."""
     constants, types = t.graph.constants, t.types
-    if node.op == "Conv" and is_vector(t, node):
-        weight = constants[node.inputs[1]]
-        return weight.reshape(weight.shape[:2])
+    conv = t.fuser.convolution(node)
+    if conv is not None and is_vector(t, node):
+        (top, _), (left, _) = conv.taps  # the one that meets the vector; the others see the padding
+        return constants[node.inputs[1]][:, :, top, left]
     if node.op not in ("Gemm", "MatMul") or node.inputs[1] not in constants:
         return None
     x, weight = types[node.inputs[0]], constants[node.inputs[1]]
