@@ -1,5 +1,6 @@
 """Suppression inside the file: the same objects as our own decoding finds, and what is refused."""
 
+import copy
 import importlib
 import sys
 
@@ -64,17 +65,19 @@ def test_loading_says_that_our_engine_leaves_it_to_another(tmp_path, caplog):
 def test_a_wrongly_joined_file_is_found(tmp_path, monkeypatch):
     """The nodes alone are right; in the file they read another tensor of the same shape."""
     module = importlib.import_module("underone.formats.with_nms")
-    right = module._alone
+    right, files = module._followed, []
 
-    def alone_then_broken(nodes, constants, spec, like):
-        content = right(nodes, constants, spec, like)
-        codes = next(o.name for o in spec.outputs if o.meaning == "box_codes")
-        like.graph.node.append(helper.make_node("Neg", [codes], ["nms.other"]))
-        for node in nodes:
-            node.input[:] = ["nms.other" if name == codes else name for name in node.input]
-        return content
+    def second_broken(model, nodes, constants):
+        files.append(model)
+        if len(files) == 2:
+            codes = model.graph.output[0].name
+            model.graph.node.append(helper.make_node("Neg", [codes], ["nms.other"]))
+            nodes = [copy.deepcopy(node) for node in nodes]
+            (reading,) = (node for node in nodes if codes in node.input)
+            reading.input[:] = ["nms.other" if name == codes else name for name in reading.input]
+        return right(model, nodes, constants)
 
-    monkeypatch.setattr(module, "_alone", alone_then_broken)
+    monkeypatch.setattr(module, "_followed", second_broken)
     with pytest.raises(ParityFailed, match="photo, whole file"):
         export(make("tensorflow", score_threshold=0.6), tmp_path / "a.onnx", nms=True)
     assert not list(tmp_path.iterdir())
@@ -133,7 +136,7 @@ def test_other_suppressions_and_networks_are_refused(tmp_path):
 def test_a_wrong_node_is_found(tmp_path, monkeypatch):
     module = importlib.import_module("underone.formats.with_nms")
     right = module._decoding
-    monkeypatch.setattr(module, "_decoding", lambda codes, how: right(codes, how.model_copy(update={"code": "xywh"})))
+    monkeypatch.setattr(module, "_decoding", lambda spec, how: right(spec, how.model_copy(update={"code": "xywh"})))
     with pytest.raises(ParityFailed):
         export(make("tensorflow"), tmp_path / "a.onnx", nms=True)
     assert not list(tmp_path.iterdir())
@@ -157,6 +160,6 @@ def test_another_number_of_boxes_is_found(tmp_path, monkeypatch):
     module = importlib.import_module("underone.formats.with_nms")
     right = module._constants
     fewer = {"max_detections": 3, "max_per_class": 3}
-    monkeypatch.setattr(module, "_constants", lambda s, how, used: right(s, how.model_copy(update=fewer), used))
+    monkeypatch.setattr(module, "_constants", lambda how: right(how.model_copy(update=fewer)))
     with pytest.raises(ParityFailed, match=r"nms inside finds 3 boxes, our own \d+, on made-up outputs 0"):
         export(make("torchvision"), tmp_path / "a.onnx", nms=True)

@@ -15,6 +15,7 @@ from ..spec import DetectionSpec, ModelSpec, OutputSpec
 from .forms import Form
 
 COORDINATES, CONFIDENCE = "raw_coordinates", "raw_confidence"
+PLACES, SCORES = "boxes.places", "boxes.scores"  # (1, A, 4) centre and size; (1, A, classes)
 _Step = tuple[str, str, str, dict[str, Any]]  # operator, its inputs, its outputs, attributes
 _OUTPUTS = (OutputSpec(name=CONFIDENCE), OutputSpec(name=COORDINATES))
 
@@ -29,56 +30,71 @@ def with_decoding(graph: Graph) -> Graph:
         Unsupported: boxes are cut at the border of the picture before they are compared.
     """
     how, codes, scores = _outputs(graph.spec)
-    anchors, classes = anchor_boxes(how.anchors, how.clip_anchors), graph.spec.classes or 0
+    nodes, constants = decoder(graph.spec, how, codes, scores)
+    places, shares = (how.anchor_count, 4), (how.anchor_count, graph.spec.classes or 0)
+    last = (
+        Node("Reshape", (PLACES,), (COORDINATES,), {"shape": places}, COORDINATES),
+        Node("Reshape", (SCORES,), (CONFIDENCE,), {"shape": shares}, CONFIDENCE),
+    )
+    outputs = (Value(CONFIDENCE, shares), Value(COORDINATES, places))
+    spec = graph.spec.model_copy(update={"outputs": _OUTPUTS})
+    constants = {**graph.constants, **constants}
+    return replace(graph, nodes=graph.nodes + nodes + last, outputs=outputs, constants=constants, spec=spec)
+
+
+def decoder(spec: ModelSpec, how: DetectionSpec, codes: str, scores: str) -> tuple[tuple[Node, ...], dict[str, Array]]:
+    """Give the nodes, with their constants, from the outputs of a detector for one picture to `PLACES` and `SCORES`.
+
+    Args:
+        spec: of the network; how many classes it knows.
+        how: boxes are made.
+        codes: name of the output (1, A, 4) with the box codes.
+        scores: name of the class outputs, (1, A, classes), with one for "no object" where there is one.
+    """
+    anchors, classes = anchor_boxes(how.anchors, how.clip_anchors), spec.classes or 0
     order = [1, 0, 3, 2] if how.code == "yxhw" else [0, 1, 2, 3]
     objects = [i for i in range(classes + (how.background is not None)) if i != how.background]
     constants: dict[str, Array] = {
-        "box_order": np.array(order, np.int64),
-        "box_variances": np.array(how.variances, np.float32),
-        "box_anchor_sizes": anchors[:, 2:],
-        "box_anchor_centres": anchors[:, :2],
-        "box_classes": np.array(objects, np.int64),
+        "boxes.order": np.array(order, np.int64),
+        "boxes.variances": np.array(how.variances, np.float32),
+        "boxes.anchor_sizes": anchors[:, 2:],
+        "boxes.anchor_centres": anchors[:, :2],
+        "boxes.classes": np.array(objects, np.int64),
     }
     steps: list[_Step] = [
-        ("Gather", "box_codes_in box_order", "box_ordered", {"axis": 2}),
-        ("Mul", "box_ordered box_variances", "box_scaled", {}),
-        ("Split", "box_scaled", "box_offsets box_extents", {"axis": 2, "split": (2, 2)}),
-        ("Mul", "box_offsets box_anchor_sizes", "box_moved", {}),
-        ("Add", "box_moved box_anchor_centres", "box_centres", {}),
+        ("Gather", "boxes.codes boxes.order", "boxes.ordered", {"axis": 2}),
+        ("Mul", "boxes.ordered boxes.variances", "boxes.scaled", {}),
+        ("Split", "boxes.scaled", "boxes.offsets boxes.extents", {"axis": 2, "split": (2, 2)}),
+        ("Mul", "boxes.offsets boxes.anchor_sizes", "boxes.moved", {}),
+        ("Add", "boxes.moved boxes.anchor_centres", "boxes.centres", {}),
         *_shares(how),
-        ("Mul", "box_shares box_anchor_sizes", "box_sizes", {}),
-        ("Concat", "box_centres box_sizes", "box_places", {"axis": 2}),
-        ("Reshape", "box_places", COORDINATES, {"shape": (len(anchors), 4)}),
-        *_activation(how),
-        ("Gather", "box_scores box_classes", "box_objects", {"axis": 2}),
-        ("Reshape", "box_objects", CONFIDENCE, {"shape": (len(anchors), len(objects))}),
+        ("Mul", "boxes.shares boxes.anchor_sizes", "boxes.sizes", {}),
+        ("Concat", "boxes.centres boxes.sizes", PLACES, {"axis": 2}),
+        _activation(how),
+        ("Gather", "boxes.activated boxes.classes", SCORES, {"axis": 2}),
     ]
-    given = {"box_codes_in": codes, "box_outputs": scores}
+    given = {"boxes.codes": codes, "boxes.outputs": scores}
     nodes = tuple(
         Node(op, tuple(given.get(n, n) for n in inputs.split()), tuple(outputs.split()), attrs, outputs.split()[0])
         for op, inputs, outputs, attrs in steps
     )
-    outputs = (Value(CONFIDENCE, (len(anchors), len(objects))), Value(COORDINATES, (len(anchors), 4)))
-    spec = graph.spec.model_copy(update={"outputs": _OUTPUTS})
-    return replace(
-        graph, nodes=graph.nodes + nodes, outputs=outputs, constants={**graph.constants, **constants}, spec=spec
-    )
+    return nodes, constants
 
 
 def _shares(how: DetectionSpec) -> list[_Step]:
     if how.sizes == "linear":
-        return [("Identity", "box_extents", "box_shares", {})]
+        return [("Identity", "boxes.extents", "boxes.shares", {})]
     return [
-        ("Clip", "box_extents", "box_logs", {"min": -MOST_LOG, "max": MOST_LOG}),
-        ("Exp", "box_logs", "box_shares", {}),
+        ("Clip", "boxes.extents", "boxes.logs", {"min": -MOST_LOG, "max": MOST_LOG}),
+        ("Exp", "boxes.logs", "boxes.shares", {}),
     ]
 
 
-def _activation(how: DetectionSpec) -> list[_Step]:
+def _activation(how: DetectionSpec) -> _Step:
     if how.activation == "none":
-        return [("Identity", "box_outputs", "box_scores", {})]
+        return ("Identity", "boxes.outputs", "boxes.activated", {})
     attrs = {"axis": 2} if how.activation == "softmax" else {}
-    return [(how.activation.capitalize(), "box_outputs", "box_scores", attrs)]
+    return (how.activation.capitalize(), "boxes.outputs", "boxes.activated", attrs)
 
 
 def decoded(form: Form) -> Form:

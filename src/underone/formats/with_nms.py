@@ -1,19 +1,19 @@
 """Decoding and standard NonMaxSuppression behind a detector, inside its ONNX file."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from ..boxes import anchor_boxes
-from ..boxes.coding import MOST_LOG
 from ..compare import Comparison
 from ..errors import BadValue, MissingExtra, Unsupported
+from ..graph import Graph, Value, to_onnx
 from ..graph.onnx_file import SPEC_KEY
 from ..runtime import installed_backends
 from ..spec import DetectionSpec, ModelSpec, OutputSpec
+from .decoding import PLACES, SCORES, decoder
 from .nms_parity import compare_nodes, compare_whole
 
 _OUTPUTS = (
@@ -45,20 +45,16 @@ def with_nms(content: bytes, spec: ModelSpec) -> tuple[bytes, list[Comparison], 
     """
     how = require_standard(spec)
     inside = _spec_with_nms(spec)
-    model = onnx.ModelProto.FromString(content)
-    nodes, constants = _nodes(spec, how)
-    alone = _alone(nodes, constants, spec, model)
-    rows = compare_nodes(alone, spec)
-    model.graph.node.extend(nodes)
-    model.graph.initializer.extend(constants)
-    del model.graph.output[:]
-    model.graph.output.extend(_border(output) for output in inside.outputs)
+    alone = _followed(_decoding(spec, how), _finding(how), _constants(how))
+    content_alone = alone.SerializeToString()
+    rows = compare_nodes(content_alone, spec)
+    model = _followed(onnx.ModelProto.FromString(content), alone.graph.node, alone.graph.initializer)
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
     texts = {entry.key: entry.value for entry in model.metadata_props}
     helper.set_model_props(model, texts | {SPEC_KEY: inside.to_json()})
     onnx.checker.check_model(model)
     whole = model.SerializeToString()
-    further, notes = compare_whole(whole, content, alone, inside.input)
+    further, notes = compare_whole(whole, content, content_alone, inside.input)
     return whole, rows + further, notes
 
 
@@ -88,11 +84,30 @@ def _spec_with_nms(spec: ModelSpec) -> ModelSpec:
     return spec.model_copy(update={"inputs": (image,), "outputs": _OUTPUTS})
 
 
-def _nodes(spec: ModelSpec, how: DetectionSpec) -> tuple[list[onnx.NodeProto], list[onnx.TensorProto]]:
-    """Write down what `find_boxes` does, in standard operators, for a batch of one."""
-    codes, logits = (next(o.name for o in spec.outputs if o.meaning == m) for m in ("box_codes", "logits"))
-    nodes = [*_decoding(codes, how), *_seeing(), *_scoring(logits, how), *_suppression(how)]
-    return nodes, _constants(spec, how, {name for node in nodes for name in node.input})
+def _decoding(spec: ModelSpec, how: DetectionSpec) -> onnx.ModelProto:
+    """Make a file of the decoding alone: from the outputs of the network to the places and scores of all boxes."""
+    codes, logits = (next(o for o in spec.outputs if o.meaning == m) for m in ("box_codes", "logits"))
+    nodes, constants = decoder(spec, how, codes.name, logits.name)
+    inputs = tuple(Value(output.name, (1, *output.shape[1:])) for output in (codes, logits))
+    outputs = tuple(Value(name, (1, how.anchor_count, n)) for name, n in ((PLACES, 4), (SCORES, spec.classes)))
+    graph = Graph(nodes, inputs, outputs, constants, ModelSpec(name="nms"))
+    return onnx.ModelProto.FromString(to_onnx(graph))
+
+
+def _followed(
+    model: onnx.ModelProto, nodes: Iterable[onnx.NodeProto], constants: Iterable[onnx.TensorProto]
+) -> onnx.ModelProto:
+    """Put nodes behind a file; its outputs then are the boxes."""
+    model.graph.node.extend(nodes)
+    model.graph.initializer.extend(constants)
+    del model.graph.output[:]
+    model.graph.output.extend(_border(output) for output in _OUTPUTS)
+    return model
+
+
+def _finding(how: DetectionSpec) -> list[onnx.NodeProto]:
+    """Write down what `find_boxes` does with decoded boxes, in standard operators, for one picture."""
+    return [*_corners(), *_seeing(), *_scoring(), *_suppression(how)]
 
 
 def _node(op: str, inputs: str, outputs: str, **attributes: Any) -> onnx.NodeProto:
@@ -101,30 +116,13 @@ def _node(op: str, inputs: str, outputs: str, **attributes: Any) -> onnx.NodePro
     return helper.make_node(op, inputs.split(), names, name=names[0], **attributes)
 
 
-def _decoding(codes: str, how: DetectionSpec) -> list[onnx.NodeProto]:
-    """(1, anchors, 4) codes → nms.boxes, x1 y1 x2 y2, and nms.inside, the same cut at the border of the picture."""
-    nodes = []
-    if how.code == "yxhw":
-        nodes.append(_node("Gather", f"{codes} nms.xywh", "nms.codes", axis=2))
-        codes = "nms.codes"
-    nodes += [
-        _node("Mul", f"{codes} nms.variances", "nms.scaled"),
-        _node("Split", "nms.scaled nms.halves", "nms.offsets nms.sizes", axis=2),
-        _node("Mul", "nms.offsets nms.anchor_sizes", "nms.moved"),
-        _node("Add", "nms.moved nms.anchor_centres", "nms.centres"),
-    ]
-    share = "nms.sizes"
-    if how.sizes == "log":
-        nodes += [
-            _node("Clip", "nms.sizes nms.least_log nms.most_log", "nms.logs"),
-            _node("Exp", "nms.logs", "nms.shares"),
-        ]
-        share = "nms.shares"
+def _corners() -> list[onnx.NodeProto]:
+    """`PLACES` → nms.boxes (1, anchors, 4), x1 y1 x2 y2, and nms.inside, the same cut at the border of the picture."""
     return [
-        *nodes,
-        _node("Mul", f"{share} nms.half_anchor_sizes", "nms.half"),
-        _node("Sub", "nms.centres nms.half", "nms.corner"),
-        _node("Add", "nms.centres nms.half", "nms.far_corner"),
+        _node("Split", f"{PLACES} nms.halves", "nms.centres nms.sizes", axis=2),
+        _node("Mul", "nms.sizes nms.half", "nms.half_sizes"),
+        _node("Sub", "nms.centres nms.half_sizes", "nms.corner"),
+        _node("Add", "nms.centres nms.half_sizes", "nms.far_corner"),
         _node("Concat", "nms.corner nms.far_corner", "nms.boxes", axis=2),
         _node("Clip", "nms.boxes nms.0 nms.1", "nms.inside"),
     ]
@@ -140,19 +138,10 @@ def _seeing() -> list[onnx.NodeProto]:
     ]
 
 
-def _scoring(logits: str, how: DetectionSpec) -> list[onnx.NodeProto]:
-    """(1, anchors, classes) → nms.scores (1, classes, anchors) without the background, 0 for a box that is not seen."""
-    nodes, scores = [], logits
-    if how.activation != "none":
-        attributes = {"axis": 2} if how.activation == "softmax" else {}
-        nodes.append(_node(how.activation.capitalize(), logits, "nms.activated", **attributes))
-        scores = "nms.activated"
-    if how.background is not None:
-        nodes.append(_node("Gather", f"{scores} nms.classes", "nms.objects", axis=2))
-        scores = "nms.objects"
+def _scoring() -> list[onnx.NodeProto]:
+    """`SCORES` → nms.scores (1, classes, anchors), 0 for a box that is not seen."""
     return [
-        *nodes,
-        _node("Where", f"nms.seen {scores} nms.0", "nms.seen_scores"),
+        _node("Where", f"nms.seen {SCORES} nms.0", "nms.seen_scores"),
         _node("Transpose", "nms.seen_scores", "nms.scores", perm=[0, 2, 1]),
     ]
 
@@ -176,23 +165,13 @@ def _suppression(how: DetectionSpec) -> list[onnx.NodeProto]:
     ]
 
 
-def _constants(spec: ModelSpec, how: DetectionSpec, used: Collection[str]) -> list[onnx.TensorProto]:
-    anchors = anchor_boxes(how.anchors, how.clip_anchors)
-    classes = spec.classes or 0
-    objects = [i for i in range(classes + 1) if i != how.background][:classes]
+def _constants(how: DetectionSpec) -> list[onnx.TensorProto]:
     values: dict[str, tuple[Any, type]] = {
-        "xywh": ([1, 0, 3, 2], np.int64),
-        "variances": (how.variances, np.float32),
         "halves": ([2, 2], np.int64),
         "one_each": ([1, 1], np.int64),
-        "anchor_sizes": (anchors[:, 2:], np.float32),
-        "half_anchor_sizes": (anchors[:, 2:] / 2, np.float32),
-        "anchor_centres": (anchors[:, :2], np.float32),
-        "least_log": (-MOST_LOG, np.float32),
-        "most_log": (MOST_LOG, np.float32),
+        "half": (0.5, np.float32),
         "0": (0, np.float32),
         "1": (1, np.float32),
-        "classes": (objects, np.int64),
         "max_per_class": ([how.max_per_class], np.int64),
         "iou_threshold": ([how.iou_threshold], np.float32),
         "score_threshold": ([how.score_threshold], np.float32),
@@ -201,28 +180,9 @@ def _constants(spec: ModelSpec, how: DetectionSpec, used: Collection[str]) -> li
         "axis0": ([0], np.int64),
         "axis1": ([1], np.int64),
     }
-    return [
-        numpy_helper.from_array(np.asarray(value, kind), f"nms.{name}")
-        for name, (value, kind) in values.items()
-        if f"nms.{name}" in used
-    ]
+    return [numpy_helper.from_array(np.asarray(value, kind), f"nms.{name}") for name, (value, kind) in values.items()]
 
 
 def _border(output: OutputSpec) -> onnx.ValueInfoProto:
     shape = ["objects" if size is None else size for size in output.shape]
     return helper.make_tensor_value_info(output.name, _TYPES[output.dtype], shape)
-
-
-def _alone(
-    nodes: Sequence[onnx.NodeProto], constants: Sequence[onnx.TensorProto], spec: ModelSpec, like: onnx.ModelProto
-) -> bytes:
-    """Make a file of the new nodes alone: from the outputs of the network to the boxes."""
-    given = [
-        helper.make_tensor_value_info(o.name, TensorProto.FLOAT, [1, *o.shape[1:]])
-        for o in spec.outputs
-        if o.meaning in ("box_codes", "logits")
-    ]
-    graph = helper.make_graph(nodes, "nms", given, [_border(o) for o in _OUTPUTS], constants)
-    model = helper.make_model(graph, opset_imports=like.opset_import, ir_version=like.ir_version)
-    content: bytes = model.SerializeToString()
-    return content
