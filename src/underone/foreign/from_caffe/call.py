@@ -2,19 +2,31 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
 
 from ...errors import BadFile, Unsupported
 from ...graph import Array
+from ...spec import AnchorGrid
 from ..builder import Builder
 from .fields import Fields
 
-if TYPE_CHECKING:
-    from .priors import Prior
-
 Pair = tuple[int, int]
+
+
+class Prior(NamedTuple):
+    """The prior boxes of one map.
+
+    Attributes:
+        grid: where they lie.
+        clip: whether they are cut at the border of the picture.
+        variances: factors of the codes, in the order x, y, w, h.
+    """
+
+    grid: AnchorGrid
+    clip: bool
+    variances: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -41,7 +53,7 @@ class Call:
     inputs: Sequence[str]
     tops: int
     arrays_after: Sequence[Array] = ()
-    priors: "dict[str, Prior]" = field(default_factory=dict)
+    priors: dict[str, Prior] = field(default_factory=dict)
 
     @property
     def x(self) -> str:

@@ -9,9 +9,9 @@ from ...errors import BadFile
 from ...spec import DetectionSpec
 from ...spec.record import first_line
 from ..detector import shown_from
+from .call import Prior
 from .config import Layer
 from .fields import Fields
-from .priors import Prior
 
 Found = tuple[DetectionSpec, tuple[str, ...]]
 

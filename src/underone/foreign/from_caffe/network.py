@@ -9,12 +9,11 @@ from ...spec import DetectionSpec, Preparation
 from ..builder import TO_FIRST, Builder
 from ..detector import Scores, as_detector
 from ..foreign_file import Cut, Network
-from .call import Call
+from .call import Call, Prior
 from .config import Layer, Net
 from .detection import detection_of
 from .fields import Fields
 from .layers import LAYERS, Row
-from .priors import Prior
 
 _END = "DetectionOutput"
 _PICTURE_CHANNELS = (1, 3, 4)

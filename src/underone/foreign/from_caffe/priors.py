@@ -4,7 +4,6 @@ Source: Liu et al., SSD (arXiv 1512.02325), section 2.2; weiliu89/caffe, prior_b
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
@@ -12,23 +11,9 @@ from ...boxes import anchor_boxes, corners
 from ...boxes.families import prior_boxes
 from ...spec import AnchorGrid
 from ...spec.record import first_line
-from .call import Call
+from .call import Call, Prior
 
 _MOST_BOXES = 1 << 19  # SSD512 has 24,564
-
-
-class Prior(NamedTuple):
-    """The prior boxes of one map.
-
-    Attributes:
-        grid: where they lie.
-        clip: whether they are cut at the border of the picture.
-        variances: factors of the codes, in the order x, y, w, h.
-    """
-
-    grid: AnchorGrid
-    clip: bool
-    variances: tuple[float, ...]
 
 
 def prior_box(call: Call) -> str:
