@@ -91,17 +91,23 @@ class ByteCells final : public Convolutions {
     const int blocks = ceil_div(out, 64);
     auto* const w = reinterpret_cast<int8_t*>(arena.take(blocks * block));
     auto* const bias = reinterpret_cast<int32_t*>(arena.take(size_t(blocks) * 256));
-    auto* const factor = reinterpret_cast<float*>(arena.take(size_t(blocks) * 256));
+    auto* const factor = reinterpret_cast<float*>(arena.take(size_t(blocks) * 512));
     const auto* const given = static_cast<const int32_t*>(layer.bias);
+    bool lifted = layer.zero == 0;
     for (int n = 0; n < out; n++) {
-      const int at = n / 64 * 64 + sum_of(n % 64);
-      bias[at] = given[n], factor[at] = layer.factors[size_t(n)];
+      const int sum = sum_of(n % 64), at = n / 64 * 64 + sum;
+      int64_t least = given[n], most = given[n];
+      bias[at] = given[n];
+      factor[n / 64 * 128 + sum] = layer.factors[size_t(n)], factor[n / 64 * 128 + 64 + sum] = -8388608.0f * layer.factors[size_t(n)];
       weights(n, w + size_t(n / 64) * block, [&](int8_t* to, int8_t value) {
         *to = value;
         bias[at] += kernels.offset * value;
+        (value < 0 ? least : most) += 255 * value;
       });
+      lifted &= least > -kLift && most < (1 << 23);
     }
-    return {reinterpret_cast<char*>(w), reinterpret_cast<float*>(bias), in, out, kByteLanes, factor, layer.zero};
+    for (int i = 0; i < (lifted ? blocks * 64 : 0); i++) bias[i] += kLift;
+    return {reinterpret_cast<char*>(w), reinterpret_cast<float*>(bias), in, out, kByteLanes, factor, layer.zero, lifted};
   }
 
   const ByteKernels& kernels;

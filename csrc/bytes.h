@@ -22,7 +22,11 @@ constexpr int kStemBlock = 12 * 256;
 // Of a 3x3 window of stride 1 a second set of weights stands one row lower: for the next output row, on the same four rows.
 inline int sets_of(const Window& w) { return w.height == 3 && w.width == 3 && w.stride_y == 1 ? 2 : 1; }
 
+// Where sums begin that are read as float32 (bytes_simd.h): the bits of 2^23.
+constexpr int32_t kLift = 0x4B000000;
+
 // The kernels of one instruction set. Weights: [N/64][K/64][4 tiles][16][16 sums][4]; sums in the order of bytes_simd.h.
+// Factors: [N/64][64 of the sums, 64 times -2^23].
 struct ByteKernels {
   void (*product)(const Product& call);
   // Image of 4 bytes a pixel, [2 * rows + 1][pitch] pixels; weight [N/64][3 columns][4][4 tiles][16 sums][4]: three rows and

@@ -9,7 +9,7 @@ namespace underone::amx {
 
 namespace {
 
-using vnni::Ending;
+using vnni::Ending, vnni::Form, vnni::by_form;
 
 constexpr int kTile = 1024;
 
@@ -28,23 +28,21 @@ struct Waiting {
   int at = 0, count = 0;
 };
 
-template <bool kPlain>
+template <Form kForm>
 inline void store(Waiting& w, int pixels) {
   const int end = std::min(w.count, w.at + pixels);
+  if (w.at >= end) return;
+  const vnni::Rounding<kForm> rounding(w.ending);
   for (int i = w.at; i < end; i++) {
     const size_t to = size_t(w.place[i]) * kCell;
-    vnni::put<kPlain>(w.sums + (i & 16) * 64 + (i & 15) * 16, 256, w.ending, w.out + to, w.added ? w.added + to : nullptr);
+    rounding.put(w.sums + (i & 16) * 64 + (i & 15) * 16, 256, w.out + to, w.added ? w.added + to : nullptr);
   }
   w.at = end;
 }
 
-Ending ending(const Packed& packed, int block, float low, float high, const Sum* sum) {
-  return {packed.factor + 64 * block, packed.zero, int(std::clamp(low, 0.0f, 255.0f)), int(std::clamp(high, 0.0f, 255.0f)), sum};
-}
-
 const int32_t* bias_of(const Packed& packed, int block) { return reinterpret_cast<const int32_t*>(packed.bias) + 64 * block; }
 
-template <bool kPlain>
+template <Form kForm>
 void multiply(const Product& c) {
   configure(16);
   static thread_local Sums sums;
@@ -81,7 +79,7 @@ void multiply(const Product& c) {
             _tile_dpbusd(3, 5, 7);
           }
           for (int l = 0; l < lines; l++, ahead += kCell) _mm_prefetch(ahead, _MM_HINT_T1);
-          store<kPlain>(waiting, share);
+          store<kForm>(waiting, share);
         }
         _tile_stored(0, s + t * 256, 64);
         _tile_stored(1, s + t * 256 + 256, 64);
@@ -90,13 +88,13 @@ void multiply(const Product& c) {
           _tile_stored(3, s + 1024 + t * 256 + 256, 64);
         }
       }
-      store<kPlain>(waiting, 32);
+      store<kForm>(waiting, 32);
       const size_t block = size_t(j) * c.out_pixels * kCell;
-      waiting = {s, ending(*c.packed, j, c.low, c.high, c.added ? c.sum : nullptr), c.place + p, c.out + block, c.added ? c.added + block : nullptr, 0, std::min(c.pixels - p, two ? 32 : 16)};
+      waiting = {s, Ending(*c.packed, j, c.low, c.high, c.added ? c.sum : nullptr), c.place + p, c.out + block, c.added ? c.added + block : nullptr, 0, std::min(c.pixels - p, two ? 32 : 16)};
       turn ^= 1;
     }
   }
-  store<kPlain>(waiting, 32);
+  store<kForm>(waiting, 32);
   _tile_release();
 }
 
@@ -117,7 +115,7 @@ void stack_rows(const char* image, size_t pitch, int columns, char* out) {
 
 constexpr int kWide = 256;  // pixels of a row at a time
 
-template <bool kPlain>
+template <Form kForm>
 void strip(const Packed& packed, const char* stacked, int width, float low, float high, Rows out, Sums& sums, Waiting& waiting, int& turn) {
   static const int line[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
   for (int x0 = 0; x0 < width; x0 += 16) {
@@ -139,18 +137,18 @@ void strip(const Packed& packed, const char* stacked, int width, float low, floa
       _tile_dpbusd(2, 4, 6);
       _tile_loadd(7, w + 192, 256);
       _tile_dpbusd(3, 4, 7);
-      store<kPlain>(waiting, 16);
+      store<kForm>(waiting, 16);
       _tile_stored(0, s, 64);
       _tile_stored(1, s + 256, 64);
       _tile_stored(2, s + 512, 64);
       _tile_stored(3, s + 768, 64);
-      waiting = {s, ending(packed, j, low, high, nullptr), line, out.data + (j * out.block + x) * kCell, nullptr, 0, 16};
+      waiting = {s, Ending(packed, j, low, high), line, out.data + (j * out.block + x) * kCell, nullptr, 0, 16};
       turn ^= 1;
     }
   }
 }
 
-template <bool kPlain>
+template <Form kForm>
 void all_rows(const Packed& packed, const char* image, int pitch, int rows, int width, float low, float high, Rows out) {
   configure(12);
   static thread_local Sums sums;
@@ -161,22 +159,21 @@ void all_rows(const Packed& packed, const char* image, int pitch, int rows, int 
     for (int x0 = 0; x0 < width; x0 += kWide) {
       const int x = std::min(x0, std::max(0, width - kWide)), count = std::min(kWide, width);
       stack_rows(image + (size_t(2 * y) * pitch + 2 * x) * 4, size_t(pitch), 2 * count + 1, stacked);
-      strip<kPlain>(packed, stacked, count, low, high, {out.data + (y * out.row + x) * kCell, out.block, out.row}, sums, waiting, turn);
+      strip<kForm>(packed, stacked, count, low, high, {out.data + (y * out.row + x) * kCell, out.block, out.row}, sums, waiting, turn);
     }
-  store<kPlain>(waiting, 16);
+  store<kForm>(waiting, 16);
   _tile_release();
 }
 
 }  // namespace
 
 void product_bytes(const Product& c) {
-  ending(*c.packed, 0, c.low, c.high, c.added ? c.sum : nullptr).plain() ? multiply<true>(c) : multiply<false>(c);
+  by_form(Ending(*c.packed, 0, c.low, c.high, c.added ? c.sum : nullptr).form(), [&](auto form) { multiply<form>(c); });
 }
 
 void stem_bytes(const Packed& packed, const char* image, int pitch, int rows, int width, float low, float high, Rows out) {
   if (width < 16) return vnni::byte_kernels.stem(packed, image, pitch, rows, width, low, high, out);
-  const bool plain = ending(packed, 0, low, high, nullptr).plain();
-  (plain ? all_rows<true> : all_rows<false>)(packed, image, pitch, rows, width, low, high, out);
+  by_form(Ending(packed, 0, low, high).form(), [&](auto form) { all_rows<form>(packed, image, pitch, rows, width, low, high, out); });
 }
 
 }  // namespace underone::amx

@@ -10,16 +10,12 @@ namespace {
 
 constexpr int kTile = 1024;  // bytes of a tile of weights: 64 channels in, 16 sums
 
-Ending ending(const Packed& packed, int block, float low, float high, const Sum* sum = nullptr) {
-  return {packed.factor + 64 * block, packed.zero, int(std::clamp(low, 0.0f, 255.0f)), int(std::clamp(high, 0.0f, 255.0f)), sum};
-}
-
 // Some pixels side by side.
 void put_row(const int32_t* sums, const Ending& e, char* out, int pixels) {
-  if (e.plain())
-    for (int p = 0; p < pixels; p++) put<true>(sums + 64 * p, 16, e, out + p * kCell);
-  else
-    for (int p = 0; p < pixels; p++) put<false>(sums + 64 * p, 16, e, out + p * kCell);
+  by_form(e.form(), [=](auto form) {
+    const Rounding<form> rounding(e);
+    for (int p = 0; p < pixels; p++) rounding.put(sums + 64 * p, 16, out + p * kCell);
+  });
 }
 
 const int32_t* whole_bias(const Packed& packed) { return reinterpret_cast<const int32_t*>(packed.bias); }
@@ -60,15 +56,18 @@ void product(const Product& c) {
   alignas(64) int32_t sums[kTilePixels * 64];
   for (int j = c.first; j < c.last; j++) {
     const char* weight = c.packed->weight + size_t(j) * depth * 4 * kTile;
-    const Ending e = ending(*c.packed, j, c.low, c.high, c.added ? c.sum : nullptr);
+    const Ending e(*c.packed, j, c.low, c.high, c.added ? c.sum : nullptr);
     const size_t block = size_t(j) * c.out_pixels * kCell;
     for (int at = 0; at < c.pixels; at += kTilePixels) {
       const int count = std::min(kTilePixels, c.pixels - at);
       (count > 1 ? multiply<kTilePixels> : multiply<1>)(c.operand + size_t(at) * kCell, size_t(c.stride), weight, depth, whole_bias(*c.packed) + 64 * j, sums);
-      for (int p = 0; p < count; p++) {
-        const size_t to = block + size_t(c.place[at + p]) * kCell;
-        put<false>(sums + 64 * p, 16, e, c.out + to, c.added ? c.added + to : nullptr);
-      }
+      by_form(e.form(), [&](auto form) {
+        const Rounding<form> rounding(e);
+        for (int p = 0; p < count; p++) {
+          const size_t to = block + size_t(c.place[at + p]) * kCell;
+          rounding.put(sums + 64 * p, 16, c.out + to, c.added ? c.added + to : nullptr);
+        }
+      });
     }
   }
 }
@@ -77,7 +76,7 @@ void stem(const Packed& packed, const char* image, int pitch, int rows, int widt
   alignas(64) int32_t sums[64];
   for (int j = 0; j < ceil_div(packed.out, 64); j++) {
     const char* weight = packed.weight + size_t(j) * kStemBlock;
-    const Ending e = ending(packed, j, low, high);
+    const Ending e(packed, j, low, high);
     for (int y = 0; y < rows; y++)
       for (int x = 0; x < width; x++) {
         const char* at = image + (size_t(2 * y) * pitch + 2 * x) * 4;
@@ -100,10 +99,11 @@ INLINE void interleave_half(Register a, Register b, Register c, Register d, Oper
   for (int t = 0; t < 2; t++) out[t] = operand(all_of_them[2 * kHigh + t]);
 }
 
-// Sums of kRows rows of kPixels pixels and two tiles, over windows of kSize x kSize: a column of four rows is interleaved once
-// for all that lie over it. Two rows (3 x 3, stride 1) use all four; the weights of the second stand one row lower.
-template <int kSize, int kStride, int kRows, int kPixels, int kHigh>
-INLINE void columns(const char* in, size_t row, const char* weight, const int32_t* bias, int32_t* sums) {
+// Two tiles of kRows rows of kPixels pixels, over windows of kSize x kSize: a column of four rows is interleaved once for all
+// that lie over it. Two rows (3 x 3, stride 1) use all four; the weights of the second stand one row lower. f(row, pixel,
+// sums of both tiles) takes the results.
+template <int kSize, int kStride, int kRows, int kPixels, int kHigh, class F>
+INLINE void columns(const char* in, size_t row, const char* weight, const int32_t* bias, F f) {
   constexpr int kHeight = kSize + kRows - 1, kSet = (kSize + 3) / 4 * kSize * 256;
   Register sum[kRows][kPixels][2];
 #pragma GCC unroll 2
@@ -131,8 +131,7 @@ INLINE void columns(const char* in, size_t row, const char* weight, const int32_
 #pragma GCC unroll 2
   for (int r = 0; r < kRows; r++)
 #pragma GCC unroll 8
-    for (int p = 0; p < kPixels; p++)
-      for (int t = 0; t < 2; t++) store(sums + (r * kPixels + p) * 64 + (2 * kHigh + t) * 16, sum[r][p][t]);
+    for (int p = 0; p < kPixels; p++) f(r, p, sum[r][p]);
 }
 
 struct Windows {
@@ -144,22 +143,27 @@ struct Windows {
 };
 
 // Rows in strips; the last one of a row begins early, so that it ends with the row.
-template <int kSize, int kStride, int kRows, int kPixels>
+template <Form kForm, int kSize, int kStride, int kRows, int kPixels>
 void strips(const Windows& t, int block, int y) {
-  alignas(64) int32_t sums[kRows * kPixels * 64];
+  alignas(64) char halves[kRows * kPixels * kBytes];
   constexpr int kSet = (kSize + 3) / 4 * kSize * 256;
   const char* weight = t.packed.weight + size_t(block) * sets_of(t.window) * kSet;
-  const Ending e = ending(t.packed, block, t.low, t.high);
+  const Rounding<kForm> rounding(Ending(t.packed, block, t.low, t.high));
   const char* in = t.in.data + (block * t.in.block + size_t(y) * kStride * t.in.row) * kCell;
   char* out = t.out.data + (block * t.out.block + y * t.out.row) * kCell;
   for (int x0 = 0; x0 < t.width; x0 += kPixels) {
     const int x = std::min(x0, t.width - kPixels);
     for (int q = 0; q < kPieces; q++) {
       const int32_t* bias = whole_bias(t.packed) + 64 * block + q * kSums;
-      columns<kSize, kStride, kRows, kPixels, 0>(in + x * kStride * kCell + q * kBytes, t.in.row, weight + q * kBytes, bias, sums + q * kSums);
-      columns<kSize, kStride, kRows, kPixels, 1>(in + x * kStride * kCell + q * kBytes, t.in.row, weight + q * kBytes, bias, sums + q * kSums);
+      const char* at = in + x * kStride * kCell + q * kBytes;
+      char* to = out + x * kCell + q * kBytes;
+      columns<kSize, kStride, kRows, kPixels, 0>(at, t.in.row, weight + q * kBytes, bias, [&](int r, int p, const Register* sums) __attribute__((always_inline)) {
+        store(halves + (r * kPixels + p) * kBytes, rounding.half(sums[0], sums[1], q, 0));
+      });
+      columns<kSize, kStride, kRows, kPixels, 1>(at, t.in.row, weight + q * kBytes, bias, [&](int r, int p, const Register* sums) __attribute__((always_inline)) {
+        store(to + (r * t.out.row + p) * kCell, rounding.bytes(load(halves + (r * kPixels + p) * kBytes), rounding.half(sums[0], sums[1], q, 2)));
+      });
     }
-    for (int r = 0; r < kRows; r++) put_row(sums + r * kPixels * 64, e, out + (r * t.out.row + x) * kCell, kPixels);
   }
 }
 
@@ -169,7 +173,7 @@ void any_window(const Windows& t) {
   alignas(64) int32_t sums[64];
   for (int b = t.first; b < t.last; b++) {
     const char* weight = t.packed.weight + size_t(b) * sets_of(w) * ceil_div(w.height, 4) * w.width * 256;
-    const Ending e = ending(t.packed, b, t.low, t.high);
+    const Ending e(t.packed, b, t.low, t.high);
     for (int y = 0; y < t.rows; y++)
       for (int x = 0; x < t.width; x++) {
         const char* in = t.in.data + (b * t.in.block + size_t(y) * w.stride_y * t.in.row + size_t(x) * w.stride_x) * kCell;
@@ -193,12 +197,14 @@ void any_window(const Windows& t) {
 
 template <int kSize, int kStride, int kPixels>
 void any_height(const Windows& t) {
-  for (int b = t.first; b < t.last; b++) {
-    int y = 0;
-    if constexpr (kSize == 3 && kStride == 1 && kBytes != 32)  // 16 registers are too few for two rows
-      for (; y + 1 < t.rows; y += 2) strips<kSize, kStride, 2, kPixels>(t, b, y);
-    for (; y < t.rows; y++) strips<kSize, kStride, 1, kPixels>(t, b, y);
-  }
+  by_form(Ending(t.packed, 0, t.low, t.high).form(), [&](auto form) {
+    for (int b = t.first; b < t.last; b++) {
+      int y = 0;
+      if constexpr (kSize == 3 && kStride == 1 && kBytes != 32)  // 16 registers are too few for two rows
+        for (; y + 1 < t.rows; y += 2) strips<form, kSize, kStride, 2, kPixels>(t, b, y);
+      for (; y < t.rows; y++) strips<form, kSize, kStride, 1, kPixels>(t, b, y);
+    }
+  });
 }
 
 template <int kSize, int kStride>

@@ -4,8 +4,10 @@
 // The sums of a cell stand in four tiles of 16: tile t holds the channels 16 L + 4 t + e at 4 L + e (L, e from 0 to 3). That is
 // the order in which bytes of four rows interleave and sums narrow inside lanes of 128 bits, on every processor.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "bytes.h"
 
@@ -34,6 +36,7 @@ INLINE Operand operand(Register r) { return r; }
 INLINE Weights weights(const char* p) { return load(p); }
 INLINE Register dot(Register sum, Operand x, Weights w) { return _mm512_dpbusd_epi32(sum, x, w); }
 INLINE Reals real(Register whole) { return _mm512_cvtepi32_ps(whole); }
+INLINE Reals as_real(Register bits) { return _mm512_castsi512_ps(bits); }
 INLINE Register rounded(Reals x) { return _mm512_cvtps_epi32(x); }
 INLINE Register minus(Register a, int b) { return _mm512_sub_epi32(a, _mm512_set1_epi32(b)); }
 INLINE void interleave(Register a, Register b, Register c, Register d, Register* out) {
@@ -41,14 +44,10 @@ INLINE void interleave(Register a, Register b, Register c, Register d, Register*
   out[0] = _mm512_unpacklo_epi16(ab, cd), out[1] = _mm512_unpackhi_epi16(ab, cd);
   out[2] = _mm512_unpacklo_epi16(AB, CD), out[3] = _mm512_unpackhi_epi16(AB, CD);
 }
-INLINE Register narrowed(const Register* v) {
-  return _mm512_packus_epi16(_mm512_packs_epi32(v[0], v[1]), _mm512_packs_epi32(v[2], v[3]));
-}
-INLINE Register narrowed(const Register* v, int zero, int low, int high) {
-  const Register z = _mm512_set1_epi16(short(zero));
-  const Register a = _mm512_adds_epi16(_mm512_packs_epi32(v[0], v[1]), z), b = _mm512_adds_epi16(_mm512_packs_epi32(v[2], v[3]), z);
-  return _mm512_min_epu8(_mm512_max_epu8(_mm512_packus_epi16(a, b), _mm512_set1_epi8(char(low))), _mm512_set1_epi8(char(high)));
-}
+INLINE Register halved(Register a, Register b) { return _mm512_packs_epi32(a, b); }
+INLINE Register raised(Register half, int zero) { return _mm512_adds_epi16(half, _mm512_set1_epi16(short(zero))); }
+INLINE Register joined(Register a, Register b) { return _mm512_packus_epi16(a, b); }
+INLINE Register bounded(Register y, int low, int high) { return _mm512_min_epu8(_mm512_max_epu8(y, _mm512_set1_epi8(char(low))), _mm512_set1_epi8(char(high))); }
 INLINE Reals plus(Reals a, Reals b) { return _mm512_add_ps(a, b); }
 INLINE Reals times(Reals a, Reals b) { return _mm512_mul_ps(a, b); }
 INLINE Reals fused(Reals a, Reals b, Reals c) { return _mm512_fmadd_ps(a, b, c); }
@@ -77,6 +76,7 @@ INLINE Register dot(Register sum, const Operand& x, const Weights& w) {
   return _mm256_add_epi32(sum, _mm256_add_epi32(_mm256_madd_epi16(x.even, w.even), _mm256_madd_epi16(x.odd, w.odd)));
 }
 INLINE Reals real(Register whole) { return _mm256_cvtepi32_ps(whole); }
+INLINE Reals as_real(Register bits) { return _mm256_castsi256_ps(bits); }
 INLINE Register rounded(Reals x) { return _mm256_cvtps_epi32(x); }
 INLINE Register minus(Register a, int b) { return _mm256_sub_epi32(a, _mm256_set1_epi32(b)); }
 INLINE void interleave(Register a, Register b, Register c, Register d, Register* out) {
@@ -84,14 +84,10 @@ INLINE void interleave(Register a, Register b, Register c, Register d, Register*
   out[0] = _mm256_unpacklo_epi16(ab, cd), out[1] = _mm256_unpackhi_epi16(ab, cd);
   out[2] = _mm256_unpacklo_epi16(AB, CD), out[3] = _mm256_unpackhi_epi16(AB, CD);
 }
-INLINE Register narrowed(const Register* v) {
-  return _mm256_packus_epi16(_mm256_packs_epi32(v[0], v[1]), _mm256_packs_epi32(v[2], v[3]));
-}
-INLINE Register narrowed(const Register* v, int zero, int low, int high) {
-  const Register z = _mm256_set1_epi16(short(zero));
-  const Register a = _mm256_adds_epi16(_mm256_packs_epi32(v[0], v[1]), z), b = _mm256_adds_epi16(_mm256_packs_epi32(v[2], v[3]), z);
-  return _mm256_min_epu8(_mm256_max_epu8(_mm256_packus_epi16(a, b), _mm256_set1_epi8(char(low))), _mm256_set1_epi8(char(high)));
-}
+INLINE Register halved(Register a, Register b) { return _mm256_packs_epi32(a, b); }
+INLINE Register raised(Register half, int zero) { return _mm256_adds_epi16(half, _mm256_set1_epi16(short(zero))); }
+INLINE Register joined(Register a, Register b) { return _mm256_packus_epi16(a, b); }
+INLINE Register bounded(Register y, int low, int high) { return _mm256_min_epu8(_mm256_max_epu8(y, _mm256_set1_epi8(char(low))), _mm256_set1_epi8(char(high))); }
 INLINE Reals plus(Reals a, Reals b) { return _mm256_add_ps(a, b); }
 INLINE Reals times(Reals a, Reals b) { return _mm256_mul_ps(a, b); }
 INLINE Reals fused(Reals a, Reals b, Reals c) { return _mm256_fmadd_ps(a, b, c); }
@@ -121,6 +117,7 @@ INLINE Register dot(Register sum, Operand x, Weights w) {
 #endif
 }
 INLINE Reals real(Register whole) { return vcvtq_f32_s32(whole); }
+INLINE Reals as_real(Register bits) { return vreinterpretq_f32_s32(bits); }
 INLINE Register rounded(Reals x) { return vcvtnq_s32_f32(x); }
 INLINE Register minus(Register a, int b) { return vsubq_s32(a, vdupq_n_s32(b)); }
 INLINE void interleave(Register a, Register b, Register c, Register d, Register* out) {
@@ -132,16 +129,10 @@ INLINE void interleave(Register a, Register b, Register c, Register d, Register*
     for (int j = 0; j < 2; j++) out[2 * i + j] = vreinterpretq_s32_u16(quads.val[j]);
   }
 }
-INLINE Register narrowed(const Register* v) {
-  const int16x8_t a = vcombine_s16(vqmovn_s32(v[0]), vqmovn_s32(v[1])), b = vcombine_s16(vqmovn_s32(v[2]), vqmovn_s32(v[3]));
-  return vreinterpretq_s32_u8(vcombine_u8(vqmovun_s16(a), vqmovun_s16(b)));
-}
-INLINE Register narrowed(const Register* v, int zero, int low, int high) {
-  const int16x8_t z = vdupq_n_s16(short(zero));
-  const int16x8_t a = vqaddq_s16(vcombine_s16(vqmovn_s32(v[0]), vqmovn_s32(v[1])), z), b = vqaddq_s16(vcombine_s16(vqmovn_s32(v[2]), vqmovn_s32(v[3])), z);
-  const uint8x16_t y = vcombine_u8(vqmovun_s16(a), vqmovun_s16(b));
-  return vreinterpretq_s32_u8(vminq_u8(vmaxq_u8(y, vdupq_n_u8(uint8_t(low))), vdupq_n_u8(uint8_t(high))));
-}
+INLINE Register halved(Register a, Register b) { return vreinterpretq_s32_s16(vcombine_s16(vqmovn_s32(a), vqmovn_s32(b))); }
+INLINE Register raised(Register half, int zero) { return vreinterpretq_s32_s16(vqaddq_s16(vreinterpretq_s16_s32(half), vdupq_n_s16(short(zero)))); }
+INLINE Register joined(Register a, Register b) { return vreinterpretq_s32_u8(vcombine_u8(vqmovun_s16(vreinterpretq_s16_s32(a)), vqmovun_s16(vreinterpretq_s16_s32(b)))); }
+INLINE Register bounded(Register y, int low, int high) { return vreinterpretq_s32_u8(vminq_u8(vmaxq_u8(vreinterpretq_u8_s32(y), vdupq_n_u8(uint8_t(low))), vdupq_n_u8(uint8_t(high)))); }
 INLINE Reals plus(Reals a, Reals b) { return vaddq_f32(a, b); }
 INLINE Reals times(Reals a, Reals b) { return vmulq_f32(a, b); }
 INLINE Reals fused(Reals a, Reals b, Reals c) { return vfmaq_f32(c, a, b); }
@@ -150,6 +141,11 @@ INLINE Register nothing() { return vdupq_n_s32(0); }
 #endif
 
 constexpr int kSums = kBytes / 4, kPieces = kCell / kBytes;
+
+// How sums become bytes. Lifted ones begin at kLift, the bits of 2^23: as long as they are below 2^23 they are, read as float32,
+// 2^23 + sum, and (2^23 + sum) factor - 2^23 factor is one rounded operation, as sum factor is. Negative ones come out
+// negative, which is 0 in bytes whose zero is 0. plain: lifted, and saturation is all that is left to do.
+enum class Form { plain, lifted, any };
 
 // (byte - zero) * step of the channels of a register, in the order of sums.
 INLINE void dequantised(Register bytes, const Quantum& q, Reals* out) {
@@ -170,7 +166,7 @@ INLINE Register quantised(const Reals* x, const Quantum& q) {
   Register v[4];
 #pragma GCC unroll 4
   for (int t = 0; t < 4; t++) v[t] = rounded(divided(limited(x[t], all(1024 * q.step)), q));
-  return narrowed(v, q.zero, q.low, q.high);
+  return bounded(joined(raised(halved(v[0], v[1]), q.zero), raised(halved(v[2], v[3]), q.zero)), q.low, q.high);
 }
 
 // The sum of two registers of bytes.
@@ -184,28 +180,64 @@ INLINE Register added(Register a, Register b, const Sum& sum) {
 
 // What happens to the sums of one block of channels.
 struct Ending {
-  const float* factor;  // of each sum
-  int zero, low, high;
-  const Sum* sum;       // with `other`
-  bool plain() const { return zero == 0 && low == 0 && high == 255 && !sum; }
+  Ending() = default;
+  Ending(const Packed& packed, int block, float low, float high, const Sum* sum = nullptr)
+      : factor(packed.factor + 128 * block), zero(packed.zero), low(int(std::clamp(low, 0.0f, 255.0f))), high(int(std::clamp(high, 0.0f, 255.0f))), lifted(packed.lifted), sum(sum) {}
+  Form form() const { return !lifted ? Form::any : low == 0 && high == 255 && !sum ? Form::plain : Form::lifted; }
+  const float* factor = nullptr;  // of each sum; behind them what takes the lift away again
+  int zero = 0, low = 0, high = 0;
+  bool lifted = false;
+  const Sum* sum = nullptr;  // with `other`
 };
 
-// Sums of 64 channels of one pixel, tiles `step` apart, into its cell; `other`: the cell to add, or null.
-// kPlain: the ending is, so that saturation is all there is to do.
-template <bool kPlain>
-INLINE void put(const int32_t* sums, size_t step, const Ending& e, char* out, const char* other = nullptr) {
-  for (int q = 0; q < kPieces; q++) {
-    Register v[4];
-#pragma GCC unroll 4
-    for (int t = 0; t < 4; t++) v[t] = rounded(times(real(load(sums + t * step + q * kSums)), reals(e.factor + t * 16 + q * kSums)));
-    if constexpr (kPlain) {
-      store(out + q * kBytes, narrowed(v));
-      continue;
+// From sums to bytes, with what all pixels share in registers.
+template <Form kForm>
+struct Rounding {
+  INLINE explicit Rounding(const Ending& e) : e(e) {
+#pragma GCC unroll 16
+    for (int i = 0; i < 4 * kPieces; i++) {
+      factor[i] = reals(e.factor + i % 4 * 16 + i / 4 * kSums);
+      if constexpr (kForm == Form::plain) lift[i] = reals(e.factor + 64 + i % 4 * 16 + i / 4 * kSums);
     }
-    Register y = narrowed(v, e.zero, e.low, e.high);
-    if (other) y = added(y, load(other + q * kBytes), *e.sum);
-    store(out + q * kBytes, y);
   }
+
+  // Tile t of piece q.
+  INLINE Register whole(Register sum, int q, int t) const {
+    if constexpr (kForm == Form::plain) return rounded(fused(as_real(sum), factor[4 * q + t], lift[4 * q + t]));
+    if constexpr (kForm == Form::lifted) sum = minus(sum, kLift);
+    return rounded(times(real(sum), factor[4 * q + t]));
+  }
+  // Tiles t and t + 1: bytes as whole numbers of 16 bits.
+  INLINE Register half(Register a, Register b, int q, int t) const {
+    const Register both = halved(whole(a, q, t), whole(b, q, t + 1));
+    return kForm == Form::any ? raised(both, e.zero) : both;
+  }
+  INLINE Register bytes(Register low, Register high) const {
+    const Register y = joined(low, high);
+    return kForm == Form::plain ? y : bounded(y, e.low, e.high);
+  }
+
+  // Sums of 64 channels of one pixel, tiles `step` apart, into its cell; `other`: the cell to add, or null.
+  INLINE void put(const int32_t* sums, size_t step, char* out, const char* other = nullptr) const {
+    for (int q = 0; q < kPieces; q++) {
+      const int32_t* s = sums + q * kSums;
+      Register y = bytes(half(load(s), load(s + step), q, 0), half(load(s + 2 * step), load(s + 3 * step), q, 2));
+      if constexpr (kForm != Form::plain)
+        if (other) y = added(y, load(other + q * kBytes), *e.sum);
+      store(out + q * kBytes, y);
+    }
+  }
+
+  const Ending e;
+  Reals factor[4 * kPieces], lift[4 * kPieces];
+};
+
+// Calls f with the form as a constant.
+template <class F>
+INLINE void by_form(Form form, F f) {
+  if (form == Form::plain) f(std::integral_constant<Form, Form::plain>());
+  else if (form == Form::lifted) f(std::integral_constant<Form, Form::lifted>());
+  else f(std::integral_constant<Form, Form::any>());
 }
 
 }  // namespace underone::UNDERONE_ISA

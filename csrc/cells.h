@@ -89,8 +89,9 @@ struct Packed {
   const char* weight = nullptr;
   const float* bias = nullptr;    // int32 of quantised layers
   int in = 0, out = 0, panel = 0;
-  const float* factor = nullptr;  // of quantised layers: one for each output channel, and the zero of the result
+  const float* factor = nullptr;  // of quantised layers: one for each output channel (bytes.h), and the zero of the result
   int zero = 0;
+  bool lifted = false;            // of quantised layers: sums begin at kLift
 };
 
 // Memory for weights, given out once, in order; on huge pages. Zeroed.
