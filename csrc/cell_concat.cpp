@@ -30,7 +30,7 @@ namespace {
 
 class Concat : public Step {
  public:
-  Concat(const StepMaker& m, const Operands& o) : loops(m.arithmetic.loops()), out(o.out_map(0)), blocks(size_t(out.blocks())) {
+  Concat(const StepMaker& m, const Operands& o) : loops(m.arithmetic.loops()), out(o.out_map(0)), border(o.byte("border")), blocks(size_t(out.blocks())) {
     struct Lane { const Map* map; int channel; };
     std::vector<Lane> from;
     for (const Run& run : runs_of(o))
@@ -46,7 +46,7 @@ class Concat : public Step {
 
   void run(int, const Worker& worker) override {
     if (in_place) return;
-    clear_border(out, worker);
+    clear_border(out, worker, border);
     const int rows = out.blocks() * out.height;
     for (int i = worker.first(rows); i < worker.last(rows); i++) {
       const int b = i / out.height, y = i % out.height;
@@ -59,7 +59,7 @@ class Concat : public Step {
       }
       std::vector<Pick> picks = block.picks;
       for (size_t k = 0; k < picks.size(); k++) picks[k].from += size_t(y) * block.pitches[k] * kCell;
-      loops.pick(picks.data(), int(picks.size()), out.width, to);
+      (out.lanes == kByteLanes ? loops.pick_bytes : loops.pick)(picks.data(), int(picks.size()), out.width, to);
     }
   }
 
@@ -85,6 +85,7 @@ class Concat : public Step {
 
   const CellLoops& loops;
   const Map out;
+  const int border;
   std::vector<Block> blocks;
   bool in_place = true;
 };

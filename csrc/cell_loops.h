@@ -37,6 +37,7 @@ struct CellLoops {
   void (*sample)(const char* first, const char* second, float weight, const Sample* samples, int width, char* out);
   // The sum of the picks of every pixel.
   void (*pick)(const Pick* picks, int count, int width, char* out);
+  void (*pick_bytes)(const Pick* picks, int count, int width, char* out);
   // finish(factor * x + shift); factors and shifts of the cell's channels in their own order.
   void (*affine)(const Finish& finish, const char* in, const float* factor, const float* shift, int width, char* out);
   // Pixels side by side as out[width][channels]; `block` bytes from a block of channels to the next.

@@ -217,7 +217,7 @@ void greatest(const float* first, const float* second, float weight, size_t plan
 
 }  // namespace
 
-const CellLoops float32_loops = {pool<Float32>, sample<Float32>, pick<uint32_t>, affine<Float32>, channels_last<Float32>, pack, gather, finish_row, softmax, greatest};
-const CellLoops bfloat16_loops = {pool<Bfloat16>, sample<Bfloat16>, pick<uint16_t>, affine<Bfloat16>, channels_last<Bfloat16>, pack, gather, finish_row, softmax, greatest};
+const CellLoops float32_loops = {pool<Float32>, sample<Float32>, pick<uint32_t>, pick<uint8_t>, affine<Float32>, channels_last<Float32>, pack, gather, finish_row, softmax, greatest};
+const CellLoops bfloat16_loops = {pool<Bfloat16>, sample<Bfloat16>, pick<uint16_t>, pick<uint8_t>, affine<Bfloat16>, channels_last<Bfloat16>, pack, gather, finish_row, softmax, greatest};
 
 }  // namespace underone::UNDERONE_ISA

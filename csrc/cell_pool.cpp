@@ -1,6 +1,7 @@
 // Pools, resampling and factors by channel: steps that go row by row through the blocks of a map.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "cell_loops.h"
 #include "cell_steps.h"
@@ -13,11 +14,11 @@ namespace {
 // A step whose output rows are independent of each other: threads share them, blocks outermost.
 class ByRows : public Step {
  public:
-  ByRows(const StepMaker& m, const Operands& o) : loops(m.arithmetic.loops()), in(o.map(0)), out(o.out_map(0)) {
+  ByRows(const StepMaker& m, const Operands& o) : loops(m.arithmetic.loops()), in(o.map(0)), out(o.out_map(0)), border(o.byte("border")) {
     o.require(in.channels == out.channels && in.lanes == out.lanes, "gives another number of channels");
   }
   void run(int, const Worker& worker) override {
-    clear_border(out, worker);
+    clear_border(out, worker, border);
     const int rows = out.blocks() * out.height;
     for (int i = worker.first(rows); i < worker.last(rows); i++) {
       const int block = i / out.height, y = i % out.height;
@@ -30,6 +31,7 @@ class ByRows : public Step {
   virtual void row(int block, int y, char* to) = 0;
   const CellLoops& loops;
   const Map in, out;
+  const int border;  // of a quantised map its zero
 };
 
 // The taps of one axis that lie inside the image, and what of the window counts.
@@ -85,11 +87,19 @@ std::vector<Sample> samples_of(const Operands& o, const std::string& axis, int i
 
 class Resize : public ByRows {
  public:
-  Resize(const StepMaker& m, const Operands& o) : ByRows(m, o), rows(samples_of(o, "y", in.height, size_t(out.height))), columns(samples_of(o, "x", in.width, size_t(out.width))) {}
+  Resize(const StepMaker& m, const Operands& o) : ByRows(m, o), rows(samples_of(o, "y", in.height, size_t(out.height))), columns(samples_of(o, "x", in.width, size_t(out.width))) {
+    for (const auto* axis : {&rows, &columns})
+      for (const Sample& s : *axis) o.require(s.weight == 0 || in.lanes != kByteLanes, "blends quantised pixels");
+  }
 
  private:
   void row(int block, int y, char* to) override {
     const Sample& s = rows[size_t(y)];
+    if (in.lanes == kByteLanes) {
+      const char* from = at(in, block, s.first);
+      for (int x = 0; x < out.width; x++) std::memcpy(to + size_t(x) * kCell, from + size_t(columns[size_t(x)].first) * kCell, kCell);
+      return;
+    }
     loops.sample(at(in, block, s.first), at(in, block, s.second), s.weight, columns.data(), out.width, to);
   }
   const std::vector<Sample> rows, columns;

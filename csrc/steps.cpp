@@ -198,7 +198,7 @@ const StepRow kSteps[] = {
     {"cells.bytes_table", make_bytes_table, true}, {"cells.bytes_mean", make_bytes_mean, true},
     {"cells.store", made<Store>},    {"cells.add", made<Pointwise>},   {"cells.scale", made<Pointwise>},
     {"cells.function", made<Pointwise>}, {"cells.mean", made<Mean>},   {"cells.linear", made<Linear>},
-    {"cells.pool", make_pool},       {"cells.resize", make_resize},    {"cells.concat", make_concat},
+    {"cells.pool", make_pool},       {"cells.resize", make_resize, true}, {"cells.concat", make_concat, true},
     {"cells.affine", make_affine},   {"cells.dense", make_dense},
     {"cells.matmul", make_matmul},   {"cells.labels", make_labels},
     {"cells.rows", make_rows, true},

@@ -408,3 +408,78 @@ def test_rows_that_somebody_reads_in_between_are_rounded_by_themselves(instructi
     both = net.node("Concat", turned, turned, axis=1)
     net.last = net.node("Add", both, net.rounded(both, 0.05, 120))
     check(net, instructions)
+
+
+def branches(channels, scales, dtype="uint8"):
+    """Give a network of convolutions of one map, each with its step and zero, and their concatenation before rounding."""
+    net = Net(48, 9, 11, dtype=dtype)
+    source, parts = net.last, []
+    for out, (step, zero) in zip(channels, scales, strict=True):
+        net.last, net.channels = source, 48
+        parts.append(net.conv(out, step=step, zero=zero))
+    net.channels = sum(channels)
+    return net, net.node("Concat", *parts, axis=1)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+@pytest.mark.parametrize("channels", [(64, 70), (40, 30, 100)])
+def test_concat_of_bytes_is_the_reference(channels, dtype, instructions):
+    net, joined = branches(channels, [(0.05, 110), (0.03, 90), (0.05, 110)][: len(channels)], dtype)
+    net.last = net.rounded(joined, 0.05, 110)
+    net.conv(24, 3, pads=(1,) * 4)
+    check(net, instructions, ["quantize", *["chain"] * len(channels), "bytes_table", "concat", "chain", "dequantize"])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+@pytest.mark.parametrize("scales", [(1.0, 1.0, 2.0, 3.0), (1.0, 1.0, 1.0, 0.5)])
+def test_nearest_resize_of_bytes_is_the_reference(scales, dtype, instructions):
+    net = Net(70, 5, 8, dtype=dtype)
+    net.conv(66)
+    net.last = net.rounded(net.node("Resize", net.last, scales=scales, mode="nearest"), 0.05, 110)
+    net.depthwise(3, pads=(1,) * 4)
+    check(net, instructions, ["quantize", "chain", "resize", "chain", "dequantize"])
+
+
+def test_mean_spread_beside_its_map_is_the_reference(instructions):
+    net = Net(64, 7, 9)
+    source = net.last
+    mean = net.rounded(net.node("GlobalAveragePool", source), 0.01, 100)
+    wide = net.node("Resize", mean, sizes=(0, 0, 7, 9), scales=(), mode="nearest")
+    net.last = net.rounded(net.node("Concat", net.rounded(wide, 0.01, 100), source, axis=1), 0.03, 120)
+    net.channels = 128
+    net.conv(20)
+    steps = ["quantize", "bytes_mean", "resize", "bytes_table", "concat", "chain", "dequantize"]
+    check(net, instructions, steps)
+
+
+def test_bytes_are_moved_as_what_they_stand_for():
+    net = Net(6, 4, 5)
+    x = net.last
+    small = net.rounded(net.node("Resize", x, scales=(1.0, 1.0, 1.0, 1.0), mode="nearest"), 0.03, 120)
+    net.last = net.rounded(net.node("Concat", small, net.rounded(x, 0.07, 90), axis=1), 0.05, 100)
+    graph = net.graph()
+    moved = quantised_form(graph)
+    ops = [node.op for node in moved.nodes]
+    assert ops.index("Concat") > max(i for i, op in enumerate(ops) if op == "QuantizeLinear")
+    picture = {"x": np.random.default_rng(5).normal(0, 1.5, (1, 6, 4, 5)).astype(np.float32)}
+    want = run_reference(graph, picture)[net.last]
+    assert len(np.unique(want)) > 8
+    np.testing.assert_array_equal(run_reference(moved, picture)[net.last], want)
+
+
+@pytest.mark.parametrize("how", [{"mode": "linear"}, {"mode": "nearest", "other": True}])
+def test_bytes_that_change_on_the_way_are_not_moved(how):
+    net = Net(20, 6, 7)
+    scale = (0.04, 110) if how.pop("other", False) else (0.03, 120)
+    net.last = net.rounded(net.node("Resize", net.last, scales=(1.0, 1.0, 2.0, 2.0), **how), *scale)
+    assert [node.op for node in quantised_form(net.graph()).nodes][2] == "Resize"
+
+
+@pytest.mark.parametrize("zero", [0, 30])
+@pytest.mark.parametrize("bias", [3e4, -3e4])
+def test_sums_beyond_23_bits_are_the_reference(bias, zero, instructions):
+    net = Net(640, 5, 6)
+    net.conv(70, step=2.0, zero=zero)
+    name = net.nodes[-3].inputs[2]
+    net.constants[name] = net.constants[name] * 20 + np.float32(bias) * np.linspace(-1, 1, 70, dtype=np.float32) * 1e-2
+    check(net, instructions, ["quantize", "chain", "dequantize"])

@@ -6,7 +6,7 @@ from ..graph import Node
 from ..graph.integer_form import whole_bounds
 from .finish import Finish, finish_of
 from .quantised import BYTES, Scale, scale_of, shifted
-from .quantised_form import RESHAPES
+from .quantised_form import MOVES
 from .readers import Readers
 
 
@@ -67,7 +67,7 @@ def rounding(readers: Readers, name: str) -> tuple[Scale, tuple[Node, ...]] | No
 def zero_of(readers: Readers, name: str) -> int | None:
     """Give the zero point that a tensor of bytes is written with; None where nothing says it."""
     node = readers.makers.get(name)
-    while node is not None and node.op in ("Clip", *RESHAPES):
+    while node is not None and node.op in ("Clip", *MOVES):
         node = readers.makers.get(node.inputs[0])
     at = {"QuantizeLinear": 2, "QLinearConv": 7}.get(node.op) if node is not None else None
     if node is None or at is None or at >= len(node.inputs):

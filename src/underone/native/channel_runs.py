@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 from ..graph import Node
+from .quantised import BYTES
 from .tensors import Run, Tensors
 
 _MOST_CHANNELS = 1 << 16
@@ -72,7 +73,7 @@ def shuffle(t: Tensors, node: Node) -> bool:
 
 def _could_be_map(t: Tensors, name: str) -> bool:
     kind = t.types[name]
-    return kind.dtype == "float32" and len(kind.shape) == 4 and kind.shape[0] == 1 and 0 not in kind.shape
+    return kind.dtype in ("float32", *BYTES) and len(kind.shape) == 4 and kind.shape[0] == 1 and 0 not in kind.shape
 
 
 def _part(runs: tuple[Run, ...], start: int, count: int) -> tuple[Run, ...]:

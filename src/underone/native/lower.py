@@ -52,6 +52,8 @@ _ATTEMPTS: Mapping[str, Sequence[Callable[[Tensors, Node], bool]]] = {
 _ON_BYTES: Mapping[str, Sequence[Callable[[Tensors, Node], bool]]] = {
     "QuantizeLinear": (quantize,),
     "DequantizeLinear": (dequantize,),
+    "Concat": (concat,),
+    "Resize": (resize,),
     **dict.fromkeys(RESHAPES, (reshape,)),
 }
 

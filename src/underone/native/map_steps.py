@@ -33,7 +33,7 @@ def pool(t: Tensors, node: Node) -> bool:
 
 
 def resize(t: Tensors, node: Node) -> bool:
-    """Resize of the pixels of a map, nearest or linear; not of what is an output: it would be stored a second time.
+    """Resize of the pixels of a map, nearest or linear, of bytes nearest; not of what is an output: it would be stored a second time.
 
     What is one pixel is loaded first: it is written many times.
     """
@@ -42,7 +42,7 @@ def resize(t: Tensors, node: Node) -> bool:
     found = _samples(t, node) if on_map and node.outputs[0] not in {v.name for v in t.graph.outputs} else None
     if found is None:
         return False
-    _unary(t, node, "cells.resize", found)
+    _unary(t, node, "cells.resize", found | t.border(node.outputs[0]))
     return True
 
 
@@ -53,7 +53,7 @@ def labels(t: Tensors, node: Node) -> bool:
     if enlarged is None or enlarged.op != "Resize" or attrs["axis"] != 1 or attrs["select_last_index"]:
         return False
     found = _samples(t, enlarged)
-    if found is None or t.fuser.is_apart(enlarged):
+    if found is None or t.is_bytes(node.inputs[0]) or t.fuser.is_apart(enlarged):
         return False
     source = t.as_plain(enlarged.inputs[0])
     t.step("cells.labels", label(node), found, [source], [t.new_plain(node.outputs[0])], [enlarged, node])
@@ -64,7 +64,8 @@ def _samples(t: Tensors, node: Node) -> dict[str, Any] | None:
     """Say between which pixels of one picture those of a Resize lie; None: it does more, or works on no picture."""
     attrs = t.attributes(node)
     x, y = (t.types[n].shape for n in (node.inputs[0], node.outputs[0]))
-    one = len(x) == 4 and x[0] == 1 and t.types[node.inputs[0]].dtype == "float32"
+    moved = t.is_bytes(node.inputs[0]) and attrs["mode"] == "nearest"
+    one = len(x) == 4 and x[0] == 1 and (moved or t.types[node.inputs[0]].dtype == "float32")
     if not one or attrs["mode"] == "cubic" or 0 in y or x[:2] != y[:2]:
         return None
     if max(x[2] * y[2], x[3] * y[3]) > _LARGEST_MATRIX or (

@@ -14,33 +14,63 @@ from ..graph.passes import drop_unused
 from ..graph.reference import run_node
 
 RESHAPES = ("Flatten", "Reshape", "Squeeze", "Unsqueeze")
+MOVES = (*RESHAPES, "Resize", "Concat")  # what bytes go through and stay the same
 
 
 def quantised_form(graph: Graph) -> Graph:
     """Bring a graph with QuantizeLinear and DequantizeLinear into the engine's form; another graph stays as it is.
 
     Convolutions and products with a matrix between them become QLinearConv; weights whose products nobody rounds are
-    dequantised; a change of shape between both moves in front of them.
+    dequantised; what only moves bytes goes in front of both.
     """
     if not any(node.op in ("QuantizeLinear", "DequantizeLinear") for node in graph.nodes):
         return graph
-    whole = integer_convolutions(products_as_convolutions(reshape_bytes(graph)))
+    whole = integer_convolutions(products_as_convolutions(concat_bytes(move_bytes(graph))))
     return drop_unused(dequantise_constants(whole))
 
 
-def reshape_bytes(graph: Graph) -> Graph:
-    """Write DequantizeLinear, a change of shape, QuantizeLinear with the same scale as a change of shape of bytes."""
+def move_bytes(graph: Graph) -> Graph:
+    """Write DequantizeLinear, what moves elements, QuantizeLinear with the same scale as what moves bytes."""
     makers, uses = _makers(graph), _uses(graph)
     moved: dict[int, Node] = {}
     for node in graph.nodes:
         shape = makers.get(node.inputs[0]) if node.op == "QuantizeLinear" else None
-        if shape is None or shape.op not in RESHAPES or uses[node.inputs[0]] != 1:
+        if shape is None or not _only_moves(shape) or uses[node.inputs[0]] != 1:
             continue
         source = makers.get(shape.inputs[0])
         if source is not None and source.op == "DequantizeLinear" and _same_scales(graph, source, node):
             moved[id(node)] = replace(shape, inputs=(source.inputs[0],), outputs=node.outputs)
     nodes = tuple(moved.get(id(n), n) for n in graph.nodes)
     return drop_unused(replace(graph, nodes=nodes)) if moved else graph
+
+
+def _only_moves(node: Node) -> bool:
+    return node.op in RESHAPES or (node.op == "Resize" and node.attrs.get("mode", "nearest") == "nearest")
+
+
+def concat_bytes(graph: Graph) -> Graph:
+    """Write a Concat of dequantised tensors that is quantised as one of bytes, which are rounded to its scale before."""
+    makers, uses = _makers(graph), _uses(graph)
+    taken = {*makers, *graph.constants, *(v.name for v in graph.inputs)}
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        concat = makers.get(node.inputs[0]) if node.op == "QuantizeLinear" else None
+        sources = [makers.get(n) for n in concat.inputs] if concat is not None and concat.op == "Concat" else []
+        found = [s for s in sources if s is not None and _scale(graph, s, "DequantizeLinear") is not None]
+        whole = concat is not None and found and len(found) == len(sources) and uses[node.inputs[0]] == 1
+        if concat is None or not whole or _scale(graph, node, "QuantizeLinear") is None:
+            nodes.append(node)
+            continue
+        inputs = []
+        for source in found:
+            if _same_scales(graph, source, node):
+                inputs.append(source.inputs[0])
+                continue
+            inputs.append(unused_name(f"{node.outputs[0]}/{source.inputs[0]}", taken))
+            taken.add(inputs[-1])
+            nodes.append(Node("QuantizeLinear", (source.outputs[0], *node.inputs[1:]), (inputs[-1],), node.attrs))
+        nodes.append(replace(concat, inputs=tuple(inputs), outputs=node.outputs))
+    return drop_unused(replace(graph, nodes=tuple(nodes)))
 
 
 @dataclass(frozen=True)
@@ -124,10 +154,14 @@ def dequantise_constants(graph: Graph) -> Graph:
 
 def _same_scales(graph: Graph, source: Node, target: Node) -> bool:
     """Whether both have one scale and one zero point, and the same ones."""
-    pairs = list(zip(source.inputs[1:], target.inputs[1:], strict=False))
-    return len(source.inputs) == len(target.inputs) == 3 and all(
-        _one(graph.constants, a) is not None and _one(graph.constants, a) == _one(graph.constants, b) for a, b in pairs
-    )
+    scale = _scale(graph, source, source.op)
+    return scale is not None and scale == _scale(graph, target, target.op)
+
+
+def _scale(graph: Graph, node: Node, op: str) -> tuple[tuple[str, float], ...] | None:
+    """Give the one scale and the one zero point of a node of this kind."""
+    found = [one for n in node.inputs[1:] if (one := _one(graph.constants, n)) is not None]
+    return tuple(found) if node.op == op and len(found) == len(node.inputs) - 1 == 2 else None
 
 
 def _one(constants: Mapping[str, Array], name: str) -> tuple[str, float] | None:

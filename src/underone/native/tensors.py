@@ -112,9 +112,13 @@ class Tensors:
         result = self.new_map(name)
         for number in inputs:  # equal borders: then the maps may be written where they are needed
             self.same_border(number, result)
-        self.step("cells.concat", name, {"runs": listed}, inputs, [result])
+        self.step("cells.concat", name, {"runs": listed} | self.border(name), inputs, [result])
 
     # borders
+
+    def border(self, name: str) -> dict[str, int]:
+        """Give the attribute that says what a map's border holds: of bytes the zero."""
+        return {"border": zero_of(self.fuser, name) or 0} if self.is_bytes(name) else {}
 
     def same_border(self, a: int, b: int) -> None:
         """Require that two maps get the same border."""
