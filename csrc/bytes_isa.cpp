@@ -103,7 +103,7 @@ INLINE void interleave_half(Register a, Register b, Register c, Register d, Oper
 // that lie over it. Two rows (3 x 3, stride 1) use all four; the weights of the second stand one row lower. f(row, pixel,
 // sums of both tiles) takes the results.
 template <int kSize, int kStride, int kRows, int kPixels, int kHigh, class F>
-INLINE void columns(const char* in, size_t row, const char* weight, const int32_t* bias, F f) {
+INLINE void columns(const char* in, size_t row, size_t step, const char* weight, const int32_t* bias, F f) {
   constexpr int kHeight = kSize + kRows - 1, kSet = (kSize + 3) / 4 * kSize * 256;
   Register sum[kRows][kPixels][2];
 #pragma GCC unroll 2
@@ -115,7 +115,7 @@ INLINE void columns(const char* in, size_t row, const char* weight, const int32_
     const size_t second = i + 1 < kHeight ? row * kCell : 0, third = i + 2 < kHeight ? 2 * row * kCell : 0, fourth = i + 3 < kHeight ? 3 * row * kCell : 0;
 #pragma GCC unroll 32
     for (int c = 0; c < (kPixels - 1) * kStride + kSize; c++) {
-      const char* at = in + c * kCell;
+      const char* at = in + c * step * kCell;
       Operand x[2];
       interleave_half<kHigh>(load(at), load(at + second), load(at + third), load(at + fourth), x);
 #pragma GCC unroll 8
@@ -140,28 +140,30 @@ struct Windows {
   Rows in, out;
   int first, last, rows, width;
   float low, high;
+  size_t step = 1;  // cells from a pixel to the next
 };
 
-// Rows in strips; the last one of a row begins early, so that it ends with the row.
-template <Form kForm, int kSize, int kStride, int kRows, int kPixels>
-void strips(const Windows& t, int block, int y) {
+// Strips of some rows from pixel `begin` on; the last one of a row begins early, so that it ends with the row.
+template <Form kForm, int kSize, int kStride, int kRows, int kPixels, bool kApart>
+void strips(const Windows& t, int block, int y, int begin, int end) {
   alignas(64) char halves[kRows * kPixels * kBytes];
   constexpr int kSet = (kSize + 3) / 4 * kSize * 256;
+  const size_t step = kApart ? t.step : 1;
   const char* weight = t.packed.weight + size_t(block) * sets_of(t.window) * kSet;
   const Rounding<kForm> rounding(Ending(t.packed, block, t.low, t.high));
   const char* in = t.in.data + (block * t.in.block + size_t(y) * kStride * t.in.row) * kCell;
   char* out = t.out.data + (block * t.out.block + y * t.out.row) * kCell;
-  for (int x0 = 0; x0 < t.width; x0 += kPixels) {
-    const int x = std::min(x0, t.width - kPixels);
+  for (int x0 = begin; x0 < end; x0 += kPixels) {
+    const size_t x = size_t(std::min(x0, t.width - kPixels)) * step;
     for (int q = 0; q < kPieces; q++) {
       const int32_t* bias = whole_bias(t.packed) + 64 * block + q * kSums;
       const char* at = in + x * kStride * kCell + q * kBytes;
       char* to = out + x * kCell + q * kBytes;
-      columns<kSize, kStride, kRows, kPixels, 0>(at, t.in.row, weight + q * kBytes, bias, [&](int r, int p, const Register* sums) __attribute__((always_inline)) {
+      columns<kSize, kStride, kRows, kPixels, 0>(at, t.in.row, step, weight + q * kBytes, bias, [&](int r, int p, const Register* sums) __attribute__((always_inline)) {
         store(halves + (r * kPixels + p) * kBytes, rounding.half(sums[0], sums[1], q, 0));
       });
-      columns<kSize, kStride, kRows, kPixels, 1>(at, t.in.row, weight + q * kBytes, bias, [&](int r, int p, const Register* sums) __attribute__((always_inline)) {
-        store(to + (r * t.out.row + p) * kCell, rounding.bytes(load(halves + (r * kPixels + p) * kBytes), rounding.half(sums[0], sums[1], q, 2)));
+      columns<kSize, kStride, kRows, kPixels, 1>(at, t.in.row, step, weight + q * kBytes, bias, [&](int r, int p, const Register* sums) __attribute__((always_inline)) {
+        store(to + (r * t.out.row + p * step) * kCell, rounding.bytes(load(halves + (r * kPixels + p) * kBytes), rounding.half(sums[0], sums[1], q, 2)));
       });
     }
   }
@@ -195,28 +197,46 @@ void any_window(const Windows& t) {
   }
 }
 
-template <int kSize, int kStride, int kPixels>
+// So many pixels of a row at a time that four rows of cells stay in the first cache.
+constexpr int kStrips = 12;
+
+template <int kSize, int kStride, int kPixels, bool kApart>
 void any_height(const Windows& t) {
   by_form(Ending(t.packed, 0, t.low, t.high).form(), [&](auto form) {
-    for (int b = t.first; b < t.last; b++) {
-      int y = 0;
-      if constexpr (kSize == 3 && kStride == 1 && kBytes != 32)  // 16 registers are too few for two rows
-        for (; y + 1 < t.rows; y += 2) strips<form, kSize, kStride, 2, kPixels>(t, b, y);
-      for (; y < t.rows; y++) strips<form, kSize, kStride, 1, kPixels>(t, b, y);
-    }
+    for (int b = t.first; b < t.last; b++)
+      for (int x = 0; x < t.width; x += kStrips * kPixels) {
+        const int end = std::min(t.width, x + kStrips * kPixels);
+        int y = 0;
+        if constexpr (kSize == 3 && kStride == 1 && kBytes != 32)  // 16 registers are too few for two rows
+          for (; y + 1 < t.rows; y += 2) strips<form, kSize, kStride, 2, kPixels, kApart>(t, b, y, x, end);
+        for (; y < t.rows; y++) strips<form, kSize, kStride, 1, kPixels, kApart>(t, b, y, x, end);
+      }
   });
 }
 
-template <int kSize, int kStride>
+template <int kSize, int kStride, bool kApart = false>
 void any_width(const Windows& t) {
   constexpr int kMost = kBytes == 32 ? 4 : 7;  // as many sums as stay in registers
-  t.width >= kMost ? any_height<kSize, kStride, kMost>(t) : any_height<kSize, kStride, 1>(t);
+  t.width >= kMost ? any_height<kSize, kStride, kMost, kApart>(t) : any_height<kSize, kStride, 1, kApart>(t);
+}
+
+// A dilated window sees every so many rows and columns: as many pictures, each under a plain window.
+void dilated(const Windows& t) {
+  const int down = t.window.dilation_y, right = t.window.dilation_x;
+  for (int y = 0; y < std::min(down, t.rows); y++)
+    for (int x = 0; x < std::min(right, t.width); x++) {
+      Windows part = t;
+      for (Rows* rows : {&part.in, &part.out}) rows->data += (y * rows->row + x) * kCell, rows->row *= down;
+      part.rows = ceil_div(t.rows - y, down), part.width = ceil_div(t.width - x, right), part.step = right;
+      any_width<3, 1, true>(part);
+    }
 }
 
 void depthwise(const Packed& packed, const Window& w, Rows in, Rows out, int first, int last, int rows, int width, float low, float high) {
   const Windows t{packed, w, in, out, first, last, rows, width, low, high};
-  const bool square = w.height == w.width && w.stride_y == w.stride_x && w.dilation_y == 1 && w.dilation_x == 1 && w.stride_x <= 2;
-  if (!square || (w.width != 3 && w.width != 5)) return any_window(t);
+  const bool square = w.height == w.width && w.stride_y == w.stride_x && w.stride_x <= 2, apart = w.dilation_y > 1 || w.dilation_x > 1;
+  if (square && apart && w.width == 3 && w.stride_x == 1) return dilated(t);
+  if (!square || apart || (w.width != 3 && w.width != 5)) return any_window(t);
   const bool twice = w.stride_x == 2;
   w.width == 3 ? (twice ? any_width<3, 2> : any_width<3, 1>)(t) : (twice ? any_width<5, 2> : any_width<5, 1>)(t);
 }

@@ -107,10 +107,17 @@ def test_windows_are_the_reference(dtype, kernel, stride, size, instructions):
 
 @pytest.mark.parametrize(
     "how",
-    [{"dilations": (2, 2), "pads": (2, 2, 2, 2)}, {"pads": (0, 1, 1, 0)}, {"dilations": (12, 12), "pads": (12,) * 4}],
+    [
+        {"dilations": (2, 2), "pads": (2, 2, 2, 2)},
+        {"dilations": (2, 2), "pads": (2, 2, 2, 2), "strides": (2, 2)},
+        {"dilations": (3, 1), "pads": (2, 0, 1, 1)},
+        {"pads": (0, 1, 1, 0)},
+        {"dilations": (12, 12), "pads": (12,) * 4},
+    ],
 )
-def test_other_windows_are_the_reference(how, instructions):
-    net = Net(70, 11, 9)
+@pytest.mark.parametrize("size", [(11, 9), (7, 200)])
+def test_other_windows_are_the_reference(how, size, instructions):
+    net = Net(70, *size)
     net.depthwise(3, **how)
     net.conv(40)
     check(net, instructions, ["quantize", "chain", "dequantize"])
@@ -273,6 +280,7 @@ def plan(op, attrs, inputs=(), result=MAP, image=MAP):
 WEIGHTS = (np.ones((70, 70, 1, 1), np.int8), np.zeros(70, np.int32))
 CONV = {"kernel": [1, 1], "strides": [1, 1], "dilations": [1, 1], "pads": [0] * 4, "depthwise": 0}
 SUM = {"sum_a": STEP, "sum_b": STEP, "sum": STEP}
+BLEND = {f"{a}_{k}": v for a, n in (("y", 6), ("x", 5)) for k, v in (("places", [0, 1] * n), ("weights", [0.5] * n))}
 MEAN, PIXEL = {"from": STEP, "to": STEP}, ("uint8", [1, 70, 1, 1], 0)
 
 
@@ -310,6 +318,7 @@ def test_plans_of_one_step_are_made():
     (("cells.bytes_mean", MEAN), "gives one number for every channel"),
     (("cells.bytes_add", SUM), "needs a map"),
     (("cells.bytes_stem", {}), "needs a plain float32 tensor"),
+    (("cells.resize", BLEND), "blends quantised pixels"),
     (("cells.rows", {"tables": [0.0] * 255}, (), PLAIN), "needs 256 numbers for each quantised map"),
     (("cells.rows", {"tables": [0.0] * 256}, (), ("float32", [70], -1)), "gives another number of elements"),
     (("cells.rows", {"tables": [0.0] * 256}), "gives a plain float32 tensor"),
