@@ -420,7 +420,7 @@ def test_rows_that_somebody_reads_in_between_are_rounded_by_themselves(instructi
 
 
 def branches(channels, scales, dtype="uint8"):
-    """Give a network of convolutions of one map, each with its step and zero, and their concatenation before rounding."""
+    """Give a network of convolutions of one map, each with its step and zero, side by side before they are rounded."""
     net = Net(48, 9, 11, dtype=dtype)
     source, parts = net.last, []
     for out, (step, zero) in zip(channels, scales, strict=True):

@@ -33,9 +33,10 @@ def pool(t: Tensors, node: Node) -> bool:
 
 
 def resize(t: Tensors, node: Node) -> bool:
-    """Resize of the pixels of a map, nearest or linear, of bytes nearest; not of what is an output: it would be stored a second time.
+    """Resize of the pixels of a map, nearest or linear, of bytes nearest.
 
-    What is one pixel is loaded first: it is written many times.
+    Not of what is an output: it would be stored a second time. What is one pixel is loaded first: it is written many
+    times.
     """
     x = t.types[node.inputs[0]].shape
     on_map = t.on_map(node.inputs[0]) or (len(x) == 4 and x[2:] == (1, 1) and x[0] == 1 and x[1] <= _MOST_CHANNELS)

@@ -49,7 +49,7 @@ def _only_moves(node: Node) -> bool:
 
 
 def concat_bytes(graph: Graph) -> Graph:
-    """Write a Concat of dequantised tensors that is quantised as one of bytes, which are rounded to its scale before."""
+    """Write a Concat of dequantised tensors that is quantised as one of bytes, which take its scale before."""
     makers, uses = _makers(graph), _uses(graph)
     taken = {*makers, *graph.constants, *(v.name for v in graph.inputs)}
     nodes: list[Node] = []
