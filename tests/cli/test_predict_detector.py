@@ -52,6 +52,7 @@ REFUSED = {
     "labels": (("--labels", "x.txt"), "is a detector, whose file names its classes; leave it out"),
     "threshold": (("--threshold", 2), "threshold"),
     "reduced": (("--reduced",), "--reduced is for classifiers; 'ssdlite320_mobilenet_v2_035' has the task 'detect'"),
+    "tiled": (("--tiled",), "--tiled is for segmenters; 'ssdlite320_mobilenet_v2_035' has the task 'detect': leave it"),
 }
 
 

@@ -31,6 +31,20 @@ def test_labels_of_a_segmenter_are_those_of_its_file(run, net, picture, tmp_path
     assert "'deeplabv3light_mobilenet_v1_025' is a segmenter, whose file names its classes; leave it out" in got.err
 
 
+def test_predict_sees_large_pictures_in_tiles(run, net, tmp_path):
+    picture = tmp_path / "large.png"
+    noise = np.random.default_rng(0).integers(0, 256, (40, 70, 3), np.uint8)
+    Image.fromarray(np.kron(noise, np.ones((5, 5, 1), np.uint8))).save(picture)
+    found = [run("predict", picture, "--model", net, "--json", *tiled) for tiled in ((), ("--tiled",))]
+    areas = [json.loads(got.out)["areas"] for code, got in found]
+    assert [code for code, _ in found] == [0, 0]
+    assert [sum(area["pixels"] for area in one) for one in areas] == [200 * 350] * 2
+    assert areas[0] != areas[1]
+    with uo.load(net) as opened:
+        wanted = opened.segment(picture, tiled=True).areas
+    assert [area["pixels"] for area in areas[1]] == [area.pixels for area in wanted]
+
+
 def test_eval_prints_the_overlap_of_each_class(run, net, tmp_path):
     for part in ("images", "masks"):
         (tmp_path / part).mkdir()

@@ -79,6 +79,18 @@ def test_huge_picture_takes_memory_for_its_mask_alone():
     assert peak < 2 * mask.nbytes + 64 * 2**20  # all maps at that size would be 2 GB
 
 
+def test_areas_of_a_huge_mask_take_little_memory():
+    import tracemalloc
+
+    mask = np.random.default_rng(0).integers(0, 3, (3000, 4000), np.uint8)
+    tracemalloc.start()
+    areas = Segmentation(mask).areas
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert {area.class_id: area.pixels for area in areas} == {i: int((mask == i).sum()) for i in range(3)}
+    assert peak < 2 * mask.nbytes  # eight bytes a pixel are what numpy counts with
+
+
 def test_contours_and_drawings(tmp_path):
     picture = np.full((60, 80, 3), 100, np.uint8)
     answer = decode_segmentation({"out": halves()}, spec(labels=("nothing", "cat")), picture)

@@ -37,6 +37,7 @@ class Asked:
     size: int | None
     threshold: float | None
     reduced: bool
+    tiled: bool
 
     @contextmanager
     def opened(self, threads: int | None) -> Iterator[tuple[Engine, dict[str, Any]]]:
@@ -93,13 +94,15 @@ def _options(net: Engine, asked: Asked) -> dict[str, Any]:
     task, name = net.spec.task, repr(net.spec.name)
     if asked.reduced and task in ("detect", "segment"):
         raise BadValue(f"--reduced is for classifiers; {name} has the task {task!r}: leave it out")
+    if asked.tiled and task != "segment":
+        raise BadValue(f"--tiled is for segmenters; {name} has the task {task!r}: leave it out")
     if task == "detect":
         if asked.size is not None:
             raise BadValue(f"--size {asked.size}: the anchors of {name} are for one size; leave it out")
         return {"threshold": asked.threshold}
     if asked.threshold is not None:
         raise BadValue(f"--threshold {asked.threshold}: {name} finds no objects; leave it out")
-    finer = {"reduced": True} if asked.reduced else {}
+    finer = {key: True for key in ("reduced", "tiled") if getattr(asked, key)}
     return {"size": None if asked.size is None else (asked.size, asked.size)} | finer
 
 

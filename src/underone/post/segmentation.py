@@ -19,6 +19,7 @@ from .contours import contours_of
 from .label_map import enlarge_classes, nearest_classes
 from .save import save_answer
 
+_COUNTED = 1 << 20  # pixels that are counted at a time
 _MOST_CLASSES = 1 << 16  # of a label map without labels: the pixels of each are counted
 
 Array = NDArray[Any]
@@ -70,7 +71,7 @@ class Segmentation:
     @property
     def areas(self) -> "Areas":
         """The classes in the picture, the largest first."""
-        counts = np.bincount(self.mask.reshape(-1))
+        counts = _counts(self.mask)
         order = [int(i) for i in np.argsort(-counts, kind="stable") if counts[i]]
         return Areas(Area(i, self.name_of(i), int(counts[i]), float(counts[i] / self.mask.size)) for i in order)
 
@@ -164,12 +165,20 @@ class Segmentation:
         return f"<Segmentation {width} x {height}, {len(self.areas)} classes>"
 
 
+def _counts(mask: Array) -> Array:
+    """Count the pixels of each class, (classes,); in blocks, since numpy makes 8 bytes of each that it counts."""
+    classes, rows = int(mask.max()) + 1, max(1, _COUNTED // mask.shape[1])
+    blocks = (mask[start : start + rows].reshape(-1) for start in range(0, len(mask), rows))
+    return np.asarray(sum(np.bincount(block, minlength=classes) for block in blocks))
+
+
 def decode_segmentation(
     outputs: Mapping[str, Array],
     spec: ModelSpec,
     picture: Pixels | None = None,
     *,
     size: tuple[int, int] | None = None,
+    seen: tuple[int, int] | None = None,
 ) -> Segmentation:
     """Turn the outputs of a segmenter for one picture into the class of each of its pixels.
 
@@ -179,6 +188,7 @@ def decode_segmentation(
         spec: of the network.
         picture: what the network saw, uint8 (H, W, 3) RGB, to be drawn on.
         size: (height, width) of the picture in pixels, where it is not at hand.
+        seen: (height, width) of the tensor that the network got, where that is not what its spec says.
 
     Raises:
         BadValue: the spec says too little, a value is NaN or no class, there are other labels than classes, or neither
@@ -190,7 +200,7 @@ def decode_segmentation(
     pixels = picture.shape[:2] if picture is not None else size
     height, width = int(pixels[0]), int(pixels[1])  # type: ignore[index]
     output, how = _meaning(spec), spec.segmentation or SegmentationSpec()
-    seen = _seen(spec, (height, width))
+    seen = _seen(spec, (height, width), seen)
     if output.meaning == "label_map":
         mask = nearest_classes(_label_map(outputs[output.name], spec), (height, width), seen, how.alignment)
     else:
@@ -205,18 +215,19 @@ def _meaning(spec: ModelSpec) -> OutputSpec:
     raise BadValue(f"{spec.name!r} has no output that means classes; set OutputSpec.meaning, for example to 'logits'")
 
 
-def _seen(spec: ModelSpec, picture: tuple[int, int]) -> tuple[int, int]:
-    """Return the size of the tensor that the network got; that of the picture where it takes any."""
+def _seen(spec: ModelSpec, picture: tuple[int, int], given: tuple[int, int] | None) -> tuple[int, int]:
+    """Return the size of the tensor that the network got; that of the picture where nothing says another."""
     if not spec.inputs or len(spec.input.shape) != 4:
-        return picture
+        return given or picture
     how = spec.input.preparation
     if how is not None and how.resize != "squeeze":
         raise BadValue(
             f"{spec.name!r} cuts pictures (resize={how.resize!r}), so it has no class for the rest; segmenters need "
             "resize='squeeze'"
         )
+    usual = given or (how.size if how is not None else None) or picture
     height, width = spec.input.size
-    return height or picture[0], width or picture[1]
+    return height or usual[0], width or usual[1]
 
 
 def _class_maps(values: Array, spec: ModelSpec) -> Array:

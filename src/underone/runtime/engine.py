@@ -158,7 +158,7 @@ class Engine:
             BadFile, ShapeError: the picture cannot be read.
         """
         _check_segments(self.spec)
-        return self._in_tiles(image, size) if tiled else self._answer(image, size, decode_segmentation)
+        return self._in_tiles(image, size) if tiled else self._mask(image, size)
 
     def features(self, image: Picture, size: tuple[int, int] | None = None) -> Outputs:
         """Prepare a picture as the network was trained for, and give the maps of the layers that `load` was told.
@@ -212,11 +212,15 @@ class Engine:
         clones = [self.clone() for _ in range(workers)]
         return in_order([partial(clone.answer, **options) for clone in clones], pictures)
 
+    def _mask(self, image: Picture, size: tuple[int, int] | None) -> Segmentation:
+        decoder = partial(decode_segmentation, seen=prepared_size(self.spec.input, size))
+        return self._answer(image, size, decoder)
+
     def _in_tiles(self, image: Picture, size: tuple[int, int] | None) -> Segmentation:
         pixels, speed = read_image(image), dict[str, float]()
 
         def segment(part: Array) -> Array:
-            found = self._answer(part, size, decode_segmentation)
+            found = self._mask(part, size)
             for stage, spent in found.speed.items():
                 speed[stage] = speed.get(stage, 0.0) + spent
             return found.mask
