@@ -18,8 +18,9 @@ ct = pytest.importorskip("coremltools")
 class Layers(nn.Module):
     """Layers of mobile networks whose settings are easily confused: padding, strides, corners, groups."""
 
-    def __init__(self):
+    def __init__(self, pads=(0, 1, 0, 1), corners=True, gain=1.0, channels=(0, 1, 2), prepared=1):
         super().__init__()
+        self.pads, self.corners, self.gain, self.channels, self.prepared = pads, corners, gain, channels, prepared
         self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.Hardswish())
         self.depthwise = nn.Sequential(
             nn.Conv2d(8, 8, 5, 1, (4, 3), groups=8, dilation=2), nn.BatchNorm2d(8), nn.ReLU6()
@@ -31,10 +32,13 @@ class Layers(nn.Module):
         self.head = nn.Linear(6, 5)
 
     def forward(self, x):
-        y = self.depthwise(self.stem(F.pad(x, (0, 1, 0, 1))))
+        x = x[:, self.channels]
+        for _ in range(self.prepared):
+            x = (x - 0.4) / 0.25
+        y = self.depthwise(self.stem(F.pad(x, self.pads)) * self.gain / self.gain)
         y = y * self.gate(y)
         y = torch.cat([F.avg_pool2d(y, 3, 2, 1), F.max_pool2d(y, 3, 2, 1)], 1)[:, ::2]
-        y = F.interpolate(self.up(y), size=(31, 29), mode="bilinear", align_corners=True)
+        y = F.interpolate(self.up(y), size=(31, 29), mode="bilinear", align_corners=self.corners)
         z = F.interpolate(y, scale_factor=2, mode="bilinear", align_corners=False)
         z = F.leaky_relu(z, 0.1) + F.interpolate(y, scale_factor=2, mode="nearest")
         logits = self.head(z.mean((2, 3)))
@@ -98,6 +102,39 @@ def test_program_of_the_torch_front_end_gives_what_torch_gives(tmp_path, model, 
             assert np.array_equal(got[value.name], wanted), value.name
         else:
             assert difference(got[value.name], wanted)[0] < limit, value.name
+
+
+FAULTS = {
+    "swapped channels": {"channels": (2, 1, 0)},
+    "prepared twice": {"prepared": 2},
+    "not prepared": {"prepared": 0},
+    "padding on the other side": {"pads": (1, 0, 1, 0)},
+    "padding on both sides": {"pads": (1, 1, 1, 1)},
+    "other corners": {"corners": False},
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_fault_in_a_program_of_the_torch_front_end_is_found(tmp_path, fault):
+    image = torch.randn(1, 3, 45, 41, generator=torch.Generator().manual_seed(1))
+    torch.manual_seed(0)
+    with torch.no_grad():
+        _, _, want = alive(Layers())(image)
+    torch.manual_seed(0)
+    graph = read_foreign(
+        converted(alive(Layers(**FAULTS[fault])), image, tmp_path / "net.mlpackage", "FLOAT32")
+    ).graph()
+    got = run_reference(graph, {"image": image.numpy()})[graph.outputs[2].name]
+    assert difference(got, want.numpy())[0] > 1e-3
+
+
+def test_overflow_in_a_program_of_the_torch_front_end_is_found(tmp_path):
+    image = torch.randn(1, 3, 45, 41, generator=torch.Generator().manual_seed(1))
+    model = alive(Layers(gain=60000.0))
+    for precision, finite in (("FLOAT32", True), ("FLOAT16", False)):
+        graph = read_foreign(converted(model, image, tmp_path / f"{precision}.mlpackage", precision)).graph()
+        got = run_reference(graph, {"image": image.numpy()})
+        assert np.isfinite(got[graph.outputs[2].name]).all() == finite
 
 
 @pytest.mark.parametrize(("mode", "size", "want"), [
