@@ -2,7 +2,8 @@
 
     python benchmarks/formats.py rows [PATTERN …]               export what is missing; default: all of `NETWORKS`
     python benchmarks/formats.py agreement PICTURES FILE.onnx …  int8 in LiteRT beside the engine on quantised files
-    python benchmarks/formats.py table                          both, as docs/formats.md shows them
+    python benchmarks/formats.py rounding [PATTERN …]           what weights in float16 cost, rounded in two ways
+    python benchmarks/formats.py table                          the first two, as docs/formats.md shows them
 
 Classifiers and backbones of detectors have the weights of `TRAINED`; all else has random ones, and batch norms that
 have seen photographs.
@@ -17,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,12 +26,14 @@ import numpy as np
 import torch
 
 import underone as uo
-from underone.compare import Verdict
+from underone.compare import Verdict, difference
 from underone.data.from_folder import pictures_below
 from underone.errors import MissingExtra, UnderOneError
 from underone.files import atomic_write, make_folder
 from underone.formats.litert import of_tflite, write_tflite
-from underone.graph import read_onnx
+from underone.formats.probes import probes
+from underone.graph import read_onnx, run_reference
+from underone.graph.float16 import axes_of_weights, with_half_weights
 from underone.image import photograph, photographs, prepare
 from underone.nn.statistics import AnyBatchNorm, randomize_statistics
 from underone.weights.hub import fetch_weights, find_weights
@@ -201,6 +205,23 @@ def agree(pictures: str, files: Sequence[str]) -> None:
         new.write_text(json.dumps(found, indent=1) + "\n")
 
 
+def compare_roundings(patterns: Sequence[str]) -> None:
+    """Compare networks with their float16 weights: each rounded for itself, and as `export` does it."""
+    found = []
+    for name in names_of(patterns or TRAINED):
+        with tempfile.TemporaryDirectory() as folder:
+            graph = read_onnx(Sources(name, Path(folder)).of(FORMS[0]))
+        each = {n: graph.constants[n].astype(np.float16).astype(np.float32) for n, _ in axes_of_weights(graph)}
+        forms = {"each": replace(graph, constants={**graph.constants, **each}), "cancelling": with_half_weights(graph)}
+        for probe, array in probes(graph.spec.input, reachable=True).items():
+            want, *rounded = (run_reference(g, {g.inputs[0].name: array}) for g in (graph, *forms.values()))
+            errors = [max(difference(got[n], want[n])[0] for n in want) for got in rounded]
+            found.append({"network": name, "on": probe, **dict(zip(forms, errors, strict=True))})
+            print(found[-1], flush=True)
+    with atomic_write(make_folder(RESULTS) / "rounding.json") as new:
+        new.write_text(json.dumps(found, indent=1) + "\n")
+
+
 def table() -> Iterator[str]:
     """Give the lines of docs/formats.md: a row for each form, then LiteRT's int8 beside the engine's."""
     rows = json.loads((RESULTS / "rows.json").read_text())
@@ -230,5 +251,7 @@ if __name__ == "__main__":
         fill(given)
     elif command == "agreement":
         agree(given[0], given[1:])
+    elif command == "rounding":
+        compare_roundings(given)
     else:
         print("\n".join(table()))
