@@ -142,6 +142,11 @@ def _judged(r: "Record") -> str:
     return f"[{ {'stable': 'green', 'unstable': 'yellow'}.get(word, 'red') }]{word}[/]"
 
 
+def _fed(r: "Record") -> str:
+    flows = {"stream": "photographs through a stream", "answers": "photographs through a stream, to answers"}
+    return flows.get(r.protocol.flow, r.protocol.input)
+
+
 def _record_notes(value: "Sequence[Record]", timed: "Sequence[Record]") -> None:
     for r in value:
         if r.verdict != "stable":
@@ -150,6 +155,6 @@ def _record_notes(value: "Sequence[Record]", timed: "Sequence[Record]") -> None:
         r = timed[0]
         line(
             f"  the first: {r.threads} thread{'s' * (r.threads > 1)}, {r.precision}, {len(r.samples_ms)} calls in "
-            f"{len(r.round_sizes)} rounds and {r.protocol.processes} processes, fed {r.protocol.input};",
+            f"{len(r.round_sizes)} rounds and {r.protocol.processes} processes, fed {_fed(r)};",
             "  outputs compared before; vs. first: ratio of speeds, median over the rounds, 95 % bootstrap interval",
         )
