@@ -8,7 +8,7 @@ import pytest
 
 from underone import files
 from underone.errors import BadFile, FetchFailed
-from underone.files import PinnedFile, atomic_folder, atomic_pair, atomic_write, fetch
+from underone.files import PinnedFile, atomic_folder, atomic_pair, atomic_write, fetch, read_file
 from underone.sources import AssetsFolder, Https
 
 CONTENT = b"weights"
@@ -71,6 +71,16 @@ def test_full_disk_is_one_sentence_and_keeps_the_old_file(tmp_path, monkeypatch)
 def test_missing_folder_is_said(tmp_path):
     with pytest.raises(BadFile, match=r"the folder .* does not exist; create it first"), atomic_write(tmp_path / "b/a"):
         pass
+
+
+def test_whole_file_is_read_within_its_bound(tmp_path):
+    (tmp_path / "a").write_bytes(CONTENT)
+    assert read_file(tmp_path / "a", len(CONTENT)) == CONTENT
+    with pytest.raises(BadFile, match=rf"^net has {len(CONTENT)} bytes; at most {len(CONTENT) - 1} are read$"):
+        read_file(tmp_path / "a", len(CONTENT) - 1, "net")
+    for name, reason in (("b", "No such file or directory"), ("", "Is a directory")):
+        with pytest.raises(BadFile, match=rf"^{tmp_path / name} cannot be read: {reason}$"):
+            read_file(tmp_path / name, 1 << 20)
 
 
 def test_first_source_that_works_fills_the_cache(folders):

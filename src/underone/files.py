@@ -32,9 +32,9 @@ def atomic_write(path: Path) -> Iterator[Path]:
     path = Path(path)
     if not path.parent.is_dir():
         raise BadFile(f"{path}: the folder {path.parent} does not exist; create it first")
-    if path.is_dir():
-        raise BadFile(f"{path} cannot be written: it is a folder; name a file")
     try:
+        if path.is_dir():
+            raise BadFile(f"{path} cannot be written: it is a folder; name a file")
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
     except OSError as error:
         raise BadFile(f"{path} cannot be written: {error.strerror}") from error
@@ -166,6 +166,27 @@ def map_file(path: Path, largest: int) -> MappedFile:
     except (OSError, ValueError) as error:  # ValueError: no ordinary file
         raise BadFile(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
     return MappedFile(path, memoryview(content), _state(found))
+
+
+def read_file(path: Path, largest: int, where: str | None = None) -> bytes:
+    """Read a whole file.
+
+    Args:
+        path: of the file.
+        largest: bytes that it may have.
+        where: what messages call it; None: its path.
+
+    Raises:
+        BadFile: it cannot be read, or has more than `largest` bytes.
+    """
+    where = where or str(path)
+    try:
+        size = path.stat().st_size
+        if size > largest:
+            raise BadFile(f"{where} has {size:,} bytes; at most {largest:,} are read")
+        return path.read_bytes()
+    except OSError as error:
+        raise BadFile(f"{where} cannot be read: {error.strerror or error}") from error
 
 
 def sha256_of(path: Path) -> str:

@@ -90,7 +90,7 @@ def test_file_beyond_the_limit_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "huge.onnx"
     with path.open("wb") as file:
         file.truncate((1 << 31) + 1)  # sparse: takes no space
-    with pytest.raises(BadFile, match="has 2147483649 bytes; at most 2147483648 are read"):
+    with pytest.raises(BadFile, match="has 2,147,483,649 bytes; at most 2,147,483,648 are read"):
         read_onnx(path)
 
 

@@ -192,21 +192,6 @@ def picture_of(first: NDArray[np.int64], row: int) -> tuple[int, int]:
     return picture, row - int(first[picture])
 
 
-def read_text(path: Path, most: int) -> bytes:
-    """Read a whole file of annotations.
-
-    Raises:
-        BadFile: it cannot be read, or has more than `most` bytes.
-    """
-    try:
-        size = path.stat().st_size
-        if size > most:
-            raise BadFile(f"{path} has {size} bytes; at most {most} are read as annotations")
-        return path.read_bytes()
-    except OSError as error:
-        raise BadFile(f"{path} cannot be read: {error.strerror}") from error
-
-
 def require_below(where: Path, name: str) -> str:
     """Return a picture's path if it stays below its folder.
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ..errors import BadFile
-from .boxed import read_text
+from ..files import read_file
 from .masked import MaskedPictures, list_masks
 
 NAMES = "objectInfo150.txt"
@@ -41,7 +41,7 @@ def _masks(part: Path) -> Path:
 
 def _names(path: Path) -> list[str]:
     """Read the first name of each class: the last column of a table with tabs and a header."""
-    lines = read_text(path, _LONGEST).decode("utf-8", "replace").splitlines()
+    lines = read_file(path, _LONGEST).decode("utf-8", "replace").splitlines()
     rows = [[cell.strip() for cell in line.split("\t")] for line in lines[1:] if line.strip()]
     for number, row in enumerate(rows, 1):
         if len(row) < 2 or row[0] != str(number) or not row[-1]:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadFile
-from .boxed import Box, BoxedPictures, list_boxes, read_text, require_below
+from ..files import read_file
+from .boxed import Box, BoxedPictures, list_boxes, require_below
 
 _LARGEST = 1 << 30  # bytes; instances_train2017.json has 448 million
 _PARTS = ("images", "annotations", "categories")
@@ -55,7 +56,7 @@ def read_coco(path: Path) -> Mapping[str, list[Any]]:
         BadFile: not readable, too large, or no such file.
     """
     try:
-        raw = json.loads(read_text(path, _LARGEST))
+        raw = json.loads(read_file(path, _LARGEST))
     except (ValueError, RecursionError) as error:
         raise BadFile(f"{path} is no JSON: {error}") from error
     if not isinstance(raw, dict) or not all(isinstance(raw.get(part), list) for part in _PARTS):

@@ -7,7 +7,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from ..errors import BadFile
-from .boxed import Box, BoxedPictures, list_boxes, read_text, require_below
+from ..files import read_file
+from .boxed import Box, BoxedPictures, list_boxes, require_below
 
 _LARGEST_LIST, _LARGEST_XML = 1 << 28, 1 << 22  # bytes
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -43,7 +44,7 @@ def read_voc_boxes(path: Path) -> list[Box]:
     Raises:
         BadFile: not readable, no XML, with a document type (which could define entities), or a box without its numbers.
     """
-    content = read_text(path, _LARGEST_XML)
+    content = read_file(path, _LARGEST_XML)
     if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
         raise BadFile(f"{path} has a document type; plain XML is required")
     try:
@@ -72,7 +73,7 @@ def _end(low: float, high: float) -> float:
 
 
 def _names(path: Path) -> list[str]:
-    text = read_text(path, _LARGEST_LIST)
+    text = read_file(path, _LARGEST_LIST)
     try:
         lines = [line.split() for line in text.decode("utf-8-sig").splitlines()]
     except UnicodeDecodeError as error:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadFile, BadValue, MissingExtra
-from .boxed import Box, BoxedPictures, list_boxes, read_text
+from ..files import read_file
+from .boxed import Box, BoxedPictures, list_boxes
 from .from_folder import pictures_below
 
 _LARGEST_TEXT, _LARGEST_YAML = 1 << 22, 1 << 20  # bytes
@@ -56,7 +57,7 @@ def read_yolo_parts(path: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
     except ImportError as error:
         raise MissingExtra(f"{path.name}", "pyyaml", "train") from error
     try:
-        raw = yaml.safe_load(read_text(path, _LARGEST_YAML))
+        raw = yaml.safe_load(read_file(path, _LARGEST_YAML))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise BadFile(f"{path} is no YAML: {str(error).splitlines()[0]}") from error
     names = _names(raw.get("names")) if isinstance(raw, dict) else ()
@@ -86,7 +87,7 @@ def _read(path: Path, classes: Sequence[str] | None) -> list[Box]:
     if not path.is_file():
         return []
     try:
-        lines = read_text(path, _LARGEST_TEXT).decode().splitlines()
+        lines = read_file(path, _LARGEST_TEXT).decode().splitlines()
     except UnicodeDecodeError as error:
         raise BadFile(f"{path} is no text: {error}") from error
     return [_box(path, number, line, classes) for number, line in enumerate(lines, 1) if line.strip()]

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import BadFile, BadValue
+from ..files import read_file
 from ..spec import VOC_CLASSES
-from .boxed import read_text, require_below
+from .boxed import require_below
 from .from_ade20k import is_ade20k, list_ade20k
 from .from_cityscapes import is_cityscapes, list_cityscapes
 from .from_coco import coco_places
@@ -155,6 +156,6 @@ def _classes(folder: Path) -> _Classes:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return read_text(path, _LONGEST).decode().splitlines()
+        return read_file(path, _LONGEST).decode().splitlines()
     except UnicodeDecodeError as error:
         raise BadFile(f"{path} is no text in UTF-8: byte {error.start}") from error

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import BadFile
+from ..files import read_file
 from ..graph import Array
 
 _SLACK = 1 << 26  # bytes that may be made of even the smallest file
@@ -118,10 +119,4 @@ def open_file(path: Path, largest: int = LARGEST_FILE) -> Reader:
     Raises:
         BadFile: it cannot be read, or is larger than `largest` bytes.
     """
-    try:
-        size = path.stat().st_size
-        if size > largest:
-            raise BadFile(f"{path} has {size} bytes; at most {largest} are read")
-        return Reader(memoryview(path.read_bytes()), str(path))
-    except OSError as error:
-        raise BadFile(f"{path} cannot be read: {error.strerror or error}") from error
+    return Reader(memoryview(read_file(path, largest)), str(path))

@@ -18,6 +18,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from ..compare import Verdict
 from ..errors import BadFile, Unsupported
+from ..files import read_file
 from ..spec import InputSpec, ModelSpec, OutputSpec
 from .graph import Array, Value
 from .onnx_bytes import Raw, without_weights
@@ -89,7 +90,7 @@ def parse(source: Path | Content, where: str) -> tuple[onnx.ModelProto, Raw]:
     Raises:
         BadFile: the file is missing, too large, or no ONNX file.
     """
-    data = _read(source, where) if isinstance(source, Path) else source
+    data = read_file(source, LARGEST_FILE, where) if isinstance(source, Path) else source
     small, raw = without_weights(data)
     model = onnx.ModelProto()
     try:
@@ -124,7 +125,7 @@ def read_verdict(source: Path | bytes, name: str | None = None) -> Verdict | Non
         BadFile: no ONNX file, or a verdict that cannot be read.
     """
     where = name or (str(source) if not isinstance(source, bytes) else "ONNX bytes")
-    content = source if isinstance(source, bytes) else _read(Path(source), where)
+    content = source if isinstance(source, bytes) else read_file(Path(source), LARGEST_FILE, where)
     metadata = metadata_of(parse(content, where)[0], where)
     verdict = verdict_of(content, metadata, where)
     if verdict is None and VERDICT_KEY in metadata:
@@ -191,16 +192,6 @@ def with_borders(spec: ModelSpec, inputs: Sequence[Value], outputs: Sequence[Val
 
 def _border(value: Value) -> dict[str, Any]:
     return {"shape": value.shape, "dtype": value.dtype}
-
-
-def _read(path: Path, where: str) -> bytes:
-    try:
-        size = path.stat().st_size
-        if size > LARGEST_FILE:
-            raise BadFile(f"{where} has {size} bytes; at most {LARGEST_FILE} are read")
-        return path.read_bytes()
-    except OSError as error:
-        raise BadFile(f"{where} cannot be read: {error.strerror}") from error
 
 
 def _checked(model: onnx.ModelProto, raw: Raw, where: str, folder: Path | None) -> OnnxFile:

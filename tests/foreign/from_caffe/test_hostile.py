@@ -110,7 +110,7 @@ def test_other_files_are_refused(tmp_path):
     with pytest.raises(BadFile, match=r"x\.prototxt, byte 7: a text that is not UTF-8"):
         read_prototxt(path)
     path.write_bytes(b" " * (2 << 20))
-    with pytest.raises(BadFile, match=r"x\.prototxt has 2097152 bytes; at most 1048576 are read"):
+    with pytest.raises(BadFile, match=r"x\.prototxt has 2,097,152 bytes; at most 1,048,576 are read"):
         read_prototxt(path)
     with pytest.raises(
         Unsupported, match=r"is a network without weights; put its \.caffemodel of the same name beside"

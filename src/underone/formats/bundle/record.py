@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import Field
 
 from ...errors import BadFile
-from ...files import sha256_of
+from ...files import read_file, sha256_of
 from ...spec import Frozen, read_record
 from ..explain import Dtype
 
@@ -83,9 +83,7 @@ class Bundle(Frozen):
         path = folder / RECORD
         if not path.is_file():
             raise BadFile(f"{folder} is no bundle: it has no {RECORD}")
-        if path.stat().st_size > _MOST_BYTES:
-            raise BadFile(f"{path} has {path.stat().st_size:,} bytes; at most {_MOST_BYTES:,} are read")
-        bundle = read_record(cls, path.read_bytes(), BUNDLE_VERSION, "bundle_version", str(path))
+        bundle = read_record(cls, read_file(path, _MOST_BYTES), BUNDLE_VERSION, "bundle_version", str(path))
         outside = [name for name in _named(bundle) if not (folder / name).resolve().is_relative_to(folder.resolve())]
         if outside:
             raise BadFile(f"{path} names files outside its folder: {', '.join(outside[:5])}")
