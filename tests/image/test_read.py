@@ -12,7 +12,7 @@ from PIL import Image
 
 from underone.errors import BadFile, BadValue, ShapeError
 from underone.image import photograph, photographs, read_image
-from underone.image.read import show_image
+from underone.image.read import show_image, size_of
 
 
 def encoded(image, kind="PNG", **options):
@@ -235,3 +235,17 @@ def test_jpeg_files_are_decoded_no_smaller_than_asked(least, size, orientation):
 
 def test_other_formats_stay_as_large_as_they_are():
     np.testing.assert_array_equal(read_image(encoded(Image.fromarray(photograph())), (10, 10)), photograph())
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_the_size_is_that_of_the_picture_which_is_read(colours, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = encoded(Image.fromarray(colours), exif=exif)
+    assert size_of(content) == read_image(content).shape[:2]
+
+
+def test_the_size_needs_the_header_alone():
+    assert size_of(png_header(40, 30)) == (30, 40)
+    with pytest.raises(BadFile, match="no known picture format"):
+        size_of(b"no picture")

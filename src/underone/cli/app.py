@@ -298,6 +298,7 @@ def predict(
     size: int | None = None,
     reduced: Annotated[bool, Flag] = False,
     tiled: Annotated[bool, Flag] = False,
+    fetch: Annotated[bool, Flag] = False,
     json: Json = False,
 ) -> None:
     """Say what is on pictures, or on a video.
@@ -322,19 +323,20 @@ def predict(
         size: side of the prepared picture in pixels, for a network that takes any size.
         reduced: a classifier sees large JPEG files decoded at a part of their size: faster, slightly other scores.
         tiled: a segmenter sees a large picture in tiles of its own size, at their full resolution.
+        fetch: sources may be https addresses of pictures; without it none is fetched.
         json: print one JSON object a picture, or a frame.
     """
     from .predict import Asked, predict_pictures
     from .video import names_video, predict_video
 
     asked = Asked(model, top, backend, threads, labels, size, threshold, reduced, tiled)
-    if len(sources) == 1 and names_video(sources[0]):
+    if len(sources) == 1 and not fetch and names_video(sources[0]):
         predict_video(sources[0], asked, save, policy, json, show_)
         return
     if policy is not None or show_:
         given = "--show" if show_ else f"--policy {policy}"
         raise BadValue(f"{given} is for one video; {', '.join(sources)} was given")
-    failed = predict_pictures(sources, asked, save, json)
+    failed = predict_pictures(sources, asked, save, json, fetch)
     if failed:
         raise SystemExit(1)
 

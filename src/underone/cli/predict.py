@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BadFile, BadValue
 from ..files import make_folder
-from ..image import photograph
+from ..image import Url, photograph
 from ..runtime import Engine, load
 from ..runtime.load import wanted_threads
 from ..spec import IMAGENET_PREPARATION
@@ -58,14 +58,14 @@ class Asked:
             yield net, options
 
 
-def predict_pictures(sources: Sequence[str], asked: Asked, save: Path | None, json: bool) -> int:
+def predict_pictures(sources: Sequence[str], asked: Asked, save: Path | None, json: bool, fetch: bool) -> int:
     """Ask about pictures and print each answer as soon as it is there; return how many could not be read.
 
     Raises:
-        BadFile: a source matches nothing, the drawings cannot be written, or as `Asked.opened`.
+        BadFile: a source matches nothing or is an address without `fetch`, the drawings cannot be written, or as `Asked.opened`.
         BadValue: as `Asked.opened`.
     """
-    pictures = list(find_pictures(sources))
+    pictures = list(find_pictures(sources, fetch))
     drawings = plan_drawings(pictures, save) if save is not None else {}
     failed = 0
     threads = wanted_threads(asked.threads)
@@ -123,35 +123,54 @@ def labelled(net: Engine, labels: Path) -> Engine:
     return net.as_classifier(net.spec.input.preparation or IMAGENET_PREPARATION, names)
 
 
-def plan_drawings(pictures: Sequence[Path], save: Path) -> dict[Path, Path]:
+def plan_drawings(pictures: Sequence[Path | Url], save: Path) -> dict[Path | Url, Path]:
     """Say where the drawing of each picture goes: to the file `save`, or below the folder `save`, as pictures lie.
+
+    Those from addresses go where a picture of their name in this folder would.
 
     Raises:
         BadFile: one file is named for several pictures.
     """
     if len(pictures) == 1 and not save.is_dir():
         return {pictures[0]: save}
-    if save.suffix.lower() in _SUFFIXES or save.is_file():
+    if names_picture(save) or save.is_file():
         raise BadFile(f"--save {save} is one file, there are {len(pictures)} pictures; name a folder")
-    root = Path(os.path.commonpath([path.absolute().parent for path in pictures]))
-    planned: dict[Path, Path] = {}
-    for path in pictures:
-        below = save / path.absolute().relative_to(root)
+    places = [Path(one.name if isinstance(one, Url) else one).absolute() for one in pictures]
+    root = Path(os.path.commonpath([place.parent for place in places]))
+    planned: dict[Path | Url, Path] = {}
+    for picture, place in zip(pictures, places, strict=True):
+        below = save / place.relative_to(root)
         target = below.with_suffix(".jpg")
-        planned[path] = below.with_name(below.name + ".jpg") if target in planned.values() else target
+        while target in planned.values():
+            below = target = below.with_name(below.name + ".jpg")
+        planned[picture] = target
     return planned
 
 
-def find_pictures(sources: Sequence[str]) -> Iterator[Path]:
+def names_picture(path: Path) -> bool:
+    """Tell whether a path has the suffix of a picture."""
+    return path.suffix.lower() in _SUFFIXES
+
+
+def find_pictures(sources: Sequence[str], fetch: bool = False) -> Iterator[Path | Url]:
     """Give the pictures that paths, folders (searched through) and shell patterns stand for, sorted within each.
 
+    Args:
+        sources: as a user types them.
+        fetch: take addresses too.
+
     Raises:
-        BadFile: a source matches no picture.
+        BadFile: a source matches no picture, or is an address that is not to be fetched.
     """
     for source in sources:
+        if "://" in source:
+            if not fetch:
+                raise BadFile(f"{source} is an address, and nothing is fetched unasked; `underone predict --fetch` does")
+            yield Url(source)
+            continue
         path = Path(source)
         if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.suffix.lower() in _SUFFIXES)
+            found = sorted(filter(names_picture, path.rglob("*")))
         elif any(c in source for c in "*?[") and not path.exists():
             anchor = Path(path.anchor or ".")
             found = sorted(anchor.glob(str(path.relative_to(path.anchor) if path.anchor else path)))
@@ -162,7 +181,7 @@ def find_pictures(sources: Sequence[str]) -> Iterator[Path]:
         yield from found
 
 
-def _print(path: Path, answer: "Answer", top: int | None, json: bool) -> None:
+def _print(path: Path | Url, answer: "Answer", top: int | None, json: bool) -> None:
     if json:
         show.json_line({"source": str(path)} | json_module.loads(answer.to_json(top)))
         return

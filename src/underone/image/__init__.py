@@ -8,12 +8,14 @@ from .photo import Photograph, photograph, photographs
 from .planes import Planes
 from .prepare import prepare, region_seen
 from .read import Picture, Pixels, read_image
+from .url import Url
 
 __all__ = [
     "Photograph",
     "Picture",
     "Pixels",
     "Planes",
+    "Url",
     "class_color",
     "draw_boxes",
     "draw_classification",

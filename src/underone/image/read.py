@@ -16,9 +16,10 @@ from ..errors import BadFile, BadValue, ShapeError
 from .array import Pixels as Pixels
 from .planes import Planes
 from .resample import rgb_of
+from .url import Url
 from .view import copy_of, view_of
 
-Picture = str | PathLike[str] | bytes | IO[bytes] | Image.Image | NDArray[Any] | Planes
+Picture = str | PathLike[str] | bytes | IO[bytes] | Image.Image | NDArray[Any] | Planes | Url
 
 
 def read_image(source: Picture, least: tuple[int, int] | None = None) -> Pixels:
@@ -28,8 +29,8 @@ def read_image(source: Picture, least: tuple[int, int] | None = None) -> Pixels:
     grey is scaled to 8 bits. The EXIF orientation is applied. Of an animation the first frame is read.
 
     Args:
-        source: a path, the bytes of a file, an open binary file, a PIL picture, the `Planes` of a frame, a frame of
-            PyAV's, or a uint8 array: (H, W, 3) in RGB order or (H, W) grey.
+        source: a path, the bytes of a file, an open binary file, a `Url`, a PIL picture, the `Planes` of a frame, a
+            frame of PyAV's, or a uint8 array: (H, W, 3) in RGB order or (H, W) grey.
         least: (height, width); a JPEG file is decoded at an eighth, a quarter or a half of its sides where these are
             no less than that, which is faster. None: at its own size.
 
@@ -37,7 +38,8 @@ def read_image(source: Picture, least: tuple[int, int] | None = None) -> Pixels:
         uint8 (H, W, 3), RGB. An array (H, W, 3) is returned as it is, not copied.
 
     Raises:
-        BadFile: no such file, not a picture, cut short, or more pixels than Pillow's own bound (about 179 million).
+        BadFile: no such file, an address without its `Url`, not a picture, cut short, or more pixels than Pillow's own
+            bound (about 179 million).
         BadValue: `source` is of no kind named above.
         ShapeError: an array of another dtype or shape.
 
@@ -45,6 +47,19 @@ def read_image(source: Picture, least: tuple[int, int] | None = None) -> Pixels:
     (2, 3, 3)
     """
     return _read(source, least, copy_of)
+
+
+def size_of(source: Picture) -> tuple[int, int]:
+    """Return the (height, width) of what `read_image` makes of a file; only its header is read, and not its pixels.
+
+    Raises:
+        BadFile, BadValue: as `read_image`, but for damage in the pixels.
+    """
+    file, name = _open(source)
+    with file:
+        image = _identify(file, name)
+        width, height = image.size
+        return (width, height) if _lies(image) else (height, width)
 
 
 def show_image(source: Picture, least: tuple[int, int] | None = None) -> Pixels:
@@ -101,6 +116,10 @@ def _open(source: Any) -> tuple[IO[bytes], str]:
     """Return a seekable binary file that is ours to close, and its name for errors."""
     if isinstance(source, bytes | bytearray | memoryview):
         return BytesIO(source), "the picture"
+    if isinstance(source, Url):
+        return BytesIO(source.fetch()), source.address
+    if isinstance(source, str) and re.match(r"\w+://", source):
+        raise BadFile(f"{source} is an address, and nothing is fetched unasked; pass underone.image.Url({source!r})")
     if isinstance(source, str | PathLike):
         try:
             return Path(source).open("rb"), str(source)
@@ -139,11 +158,15 @@ def _decode(image: Image.Image, name: str, pixels_of: Callable[[Image.Image], Pi
 
 def _reduce(image: Image.Image, least: tuple[int, int]) -> None:
     """Have a JPEG file decoded at a part of its size; other formats do not listen."""
+    image.draft(image.mode, least if _lies(image) else least[::-1])
+
+
+def _lies(image: Image.Image) -> bool:
+    """Tell whether a picture is stored on its side."""
     try:
-        lies = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
-        image.draft(image.mode, least if lies else least[::-1])
-    except Exception:  # damaged EXIF, which `_upright` leaves out as well: the size is that of the file
-        return
+        return bool(image.getexif().get(ExifTags.Base.Orientation, 1) >= 5)
+    except Exception:  # damaged EXIF, which `_upright` leaves out as well
+        return False
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -22,6 +22,7 @@ from ..evaluation.of_torch import outputs_of
 from ..evaluation.segmentation import Segment, SegmentationScore, score_masks
 from ..files import atomic_write
 from ..image import Pixels, overlay_mask, read_image
+from ..image.read import size_of
 from ..models.segmenters import is_segmenter
 from ..spec import ModelSpec
 from ..zoo import create_model
@@ -144,13 +145,10 @@ def _sample(
     out: NDArray[np.uint8],
 ) -> Tensor:
     pixels = read_image(pictures.read(index))
-    image, mask = augment_mask(pixels, _mask(pictures, index, pixels), seed, recipe, stage, fill)
+    mask = pictures.mask(index, (pixels.shape[0], pixels.shape[1]))
+    image, mask = augment_mask(pixels, mask, seed, recipe, stage, fill)
     out[...] = image.transpose(2, 0, 1)
     return torch.from_numpy(mask.copy())
-
-
-def _mask(pictures: MaskedPictures, index: int, pixels: Pixels) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    return pictures.mask(index, (pixels.shape[0], pixels.shape[1]))
 
 
 def _class_weights(pictures: MaskedPictures, balance: float, device: torch.device) -> Tensor:
@@ -161,7 +159,7 @@ def _class_weights(pictures: MaskedPictures, balance: float, device: torch.devic
     counts = np.zeros(256, np.int64)
     for index in np.linspace(0, len(pictures) - 1, min(_COUNTED, len(pictures))).round().astype(int).tolist():
         try:
-            mask = _mask(pictures, index, read_image(pictures.read(index)))
+            mask = pictures.mask(index, size_of(pictures.read(index)))
         except BadFile:  # is reported when it is to be learnt
             continue
         counts += np.bincount(mask.reshape(-1), minlength=256)
