@@ -56,7 +56,7 @@ void prepare_array(const Picture& pixels, const Output& out, Pair resized, Pair 
 }
 
 using Luma = nb::ndarray<const uint8_t, nb::ndim<2>, nb::device::cpu>;
-using Factors = std::array<float, 7>;  // of Colours, in its order
+using Factors = std::array<int16_t, 6>;  // of Colours, in its order
 
 // Chroma planes may be every second byte of one piece of memory.
 Video video_of(const Luma& luma, const Luma& blue, const Luma& red, const Factors& factors) {
@@ -67,9 +67,9 @@ Video video_of(const Luma& luma, const Luma& blue, const Luma& red, const Factor
   const bool apart = blue.stride(1) == 1, pairs = blue.stride(1) == 2 && std::abs(red.data() - blue.data()) == 1;
   if (luma.stride(1) != 1 || blue.stride(0) != red.stride(0) || blue.stride(1) != red.stride(1) || !(apart || pairs))
     throw std::invalid_argument("the luma must lie without gaps in its rows, both chroma planes too or in pairs");
-  const auto [black, light, chroma, of_red, green_of_red, green_of_blue, of_blue] = factors;
+  const auto [black, light, of_red, green_of_red, green_of_blue, of_blue] = factors;
   return {luma.data(), blue.data(), red.data(), int64_t(luma.shape(0)), int64_t(luma.shape(1)), luma.stride(0), blue.stride(0),
-          blue.stride(1), {black, light, chroma, of_red, green_of_red, green_of_blue, of_blue}, false};
+          blue.stride(1), {black, light, of_red, green_of_red, green_of_blue, of_blue}, false};
 }
 
 void prepare_planes(const Luma& luma, const Luma& blue, const Luma& red, const Output& out, const Factors& factors, Pair resized,

@@ -184,12 +184,15 @@ void run(const Picture& picture, const Weights& across, const Weights& down, con
   const int64_t between = scratch.slots * scratch.slot_bytes, finished = kGroup * scratch.row_bytes;
   const std::unique_ptr<uint8_t[]> memory(new uint8_t[size_t(between + finished)]);
   std::vector<const uint8_t*> taps(size_t(2 * down.words));
-  const int64_t width = picture.video ? picture.width : 0;
-  scratch.made_slots = down.window() + kGroup;
-  scratch.made_bytes = 4 * width + 2 * kOverread;
-  const std::unique_ptr<uint8_t[]> made(new uint8_t[size_t(scratch.made_slots * scratch.made_bytes)]);
-  const std::unique_ptr<float[]> chroma(new float[size_t(2 * (width + 1))]);
-  scratch.made = made.get(), scratch.chroma = chroma.get();
+  std::unique_ptr<uint8_t[]> made;
+  std::unique_ptr<int16_t[]> chroma;
+  if (picture.video) {
+    scratch.made_slots = down.window() + kGroup;
+    scratch.made_bytes = 4 * picture.width + 2 * kOverread;
+    made.reset(new uint8_t[size_t(scratch.made_slots * scratch.made_bytes)]);
+    chroma.reset(new int16_t[size_t(3 * (picture.width + 1))]);
+    scratch.made = made.get(), scratch.chroma = chroma.get();
+  }
   scratch.between = memory.get();
   scratch.finished = memory.get() + between;
   scratch.taps = taps.data();
@@ -223,7 +226,7 @@ void prepare(Video video, const Input& out, const Preparation& how, const std::s
 
 void to_rgb(const Video& video, uint8_t* out, const std::string& isa) {
   const std::unique_ptr<uint8_t[]> row(new uint8_t[size_t(4 * video.width)]);
-  const std::unique_ptr<float[]> chroma(new float[size_t(2 * (video.width + 1))]);
+  const std::unique_ptr<int16_t[]> chroma(new int16_t[size_t(3 * (video.width + 1))]);
   rgb_converter(isa)(video, out, row.get(), chroma.get());
 }
 

@@ -32,6 +32,7 @@ struct Sums {
 };
 
 inline Sums zero_sums() { return {_mm512_setzero_si512()}; }
+inline Sums half_a_byte() { return {_mm512_set1_epi32(1 << (kWeightBits - 1))}; }
 
 // Adds first value * lower half of `weights` + second value * upper half.
 inline Sums multiply_add(Sums sums, Pairs values, int32_t weights) {
@@ -72,10 +73,10 @@ struct Bytes {
   __m128i v;
 };
 
-// Round, and clip to 0..255.
+// Clip to 0..255; rounded where `low` was begun with half a byte.
 inline Bytes bytes_of(Sums high, Sums low) {
   __m512i sum = _mm512_add_epi32(_mm512_slli_epi32(high.v, kLowBits), low.v);
-  sum = _mm512_srai_epi32(_mm512_add_epi32(sum, _mm512_set1_epi32(1 << (kWeightBits - 1))), kWeightBits);
+  sum = _mm512_srai_epi32(sum, kWeightBits);
   sum = _mm512_max_epi32(sum, _mm512_setzero_si512());
   return {_mm512_cvtusepi32_epi8(sum)};
 }
@@ -102,6 +103,7 @@ struct Sums {
 };
 
 inline Sums zero_sums() { return {_mm256_setzero_si256()}; }
+inline Sums half_a_byte() { return {_mm256_set1_epi32(1 << (kWeightBits - 1))}; }
 
 inline Sums multiply_add(Sums sums, Pairs values, int32_t weights) {
   return {_mm256_add_epi32(sums.v, _mm256_madd_epi16(values.v, _mm256_set1_epi32(weights)))};
@@ -139,7 +141,7 @@ struct Bytes {
 
 inline Bytes bytes_of(Sums high, Sums low) {
   __m256i sum = _mm256_add_epi32(_mm256_slli_epi32(high.v, kLowBits), low.v);
-  sum = _mm256_srai_epi32(_mm256_add_epi32(sum, _mm256_set1_epi32(1 << (kWeightBits - 1))), kWeightBits);
+  sum = _mm256_srai_epi32(sum, kWeightBits);
   const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
   return {_mm_packus_epi16(words, words)};
 }
@@ -163,6 +165,10 @@ struct Sums {
 };
 
 inline Sums zero_sums() { return {}; }
+inline Sums half_a_byte() {
+  constexpr uint32_t half = 1u << (kWeightBits - 1);
+  return {{half, half, half, half}};
+}
 
 inline Sums multiply_add(Sums sums, Pairs values, int32_t weights) {
   const int32_t first = static_cast<int16_t>(weights), second = weights >> 16;
@@ -191,7 +197,7 @@ struct Bytes {
 inline Bytes bytes_of(Sums high, Sums low) {
   Bytes bytes;
   for (int i = 0; i < 4; ++i) {
-    const uint32_t sum = (high.v[i] << kLowBits) + low.v[i] + (1u << (kWeightBits - 1));
+    const uint32_t sum = (high.v[i] << kLowBits) + low.v[i];
     const int32_t value = static_cast<int32_t>(sum) >> kWeightBits;
       bytes.v[i] = static_cast<uint8_t>(value < 0 ? 0 : value > 255 ? 255 : value);
   }

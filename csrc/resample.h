@@ -14,9 +14,11 @@ struct Axis {
   const int32_t *high = nullptr, *low = nullptr;      // (outputs, words): two weights a word, the first in the lower half
 };
 
-// How luma and chroma become colours: red = (luma - black) * light + (red difference - 128) * chroma * red, and so on.
+// How luma and chroma become colours: red = (luma - black) * light + (red difference - 128) * red, and so on.
 struct Colours {
-  float black, light, chroma, red, green_of_red, green_of_blue, blue;
+  int16_t black;                                   // in levels
+  int16_t light;                                   // in 2^-14
+  int16_t red, green_of_red, green_of_blue, blue;  // in 2^-13
 };
 
 // Planes of a camera's or a decoder's frame: the chroma has half the rows and half the columns, rounded up; its two
@@ -68,7 +70,7 @@ struct Scratch {
   int64_t made_slots;    // rows of a video that stand ready: at least kGroup, and the window of `down`
   int64_t made_bytes;    // of one: 4 * its width + 2 * kOverread
   uint8_t* made;         // (made_slots, made_bytes)
-  float* chroma;         // (2, its width + 1)
+  int16_t* chroma;       // (3, its width + 1)
   const uint8_t** taps;  // (2 * words of `down`)
 };
 
@@ -81,7 +83,7 @@ template <class Out>
 using Resample = void(const Picture& picture, const Axis& across, const Axis& down, const Out& out, const Scratch& scratch);
 
 // The whole frame as it is, (height, width, 3); `row`: (4 * width), `chroma` as in Scratch.
-using ToRgb = void(const Video& video, uint8_t* out, uint8_t* row, float* chroma);
+using ToRgb = void(const Video& video, uint8_t* out, uint8_t* row, int16_t* chroma);
 
 namespace avx2 {
 template <class Out>

@@ -4,6 +4,7 @@
 // not need is never read.
 #include "resample.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "lanes.h"
@@ -18,7 +19,10 @@ constexpr int64_t kVectors = kGroup / kPixels;  // in flight
 class Rows {
  public:
   Rows(const Picture& picture, const Axis& across, const Scratch& scratch)
-      : picture_(picture), scratch_(scratch), from_(across.first[0] / 2 * 2), end_(across.end[across.outputs - 1]) {}
+      : picture_(picture), scratch_(scratch), from_(across.first[0] / 2 * 2), end_(across.end[across.outputs - 1]) {
+    constexpr int64_t kWhole = 64;  // pixels of a step of the loop that makes a row: its remainder is slower than a step
+    if (picture.video) end_ = std::min(picture.width, from_ + (end_ - from_ + kWhole - 1) / kWhole * kWhole);
+  }
 
   const uint8_t* operator()(int64_t y) {
     if (!picture_.video) return y == picture_.height - 1 ? picture_.last_row : picture_.data + y * picture_.row_stride;
@@ -40,16 +44,16 @@ class Rows {
 };
 
 // Resizes kGroup rows along their length, from RGB, kBytes a pixel, to four bytes a pixel; they begin at pixel `start`.
-// kPair: no output has weights for more than two pixels, as where a picture is enlarged.
-template <int kBytes, bool kPair>
+// kTaps: no output has weights for more pixels, 2 where a picture is enlarged, 4 where it is halved at the most; 0: any number.
+template <int kBytes, int kTaps>
 void resize_rows(const uint8_t* const* rows, int64_t start, const Axis& across, uint8_t* const* to) {
   for (int64_t x = 0; x < across.outputs; ++x) {
     const int32_t* high = across.high + x * across.words;
     const int32_t* low = across.low + x * across.words;
-    const int64_t fours = kPair ? 1 : (across.end[x] - across.first[x] + 3) / 4;
+    const int64_t fours = kTaps ? 1 : (across.end[x] - across.first[x] + 3) / 4;
     Sums upper[kVectors], lower[kVectors];
 #pragma GCC unroll 8
-    for (int64_t v = 0; v < kVectors; ++v) upper[v] = lower[v] = zero_sums();
+    for (int64_t v = 0; v < kVectors; ++v) upper[v] = zero_sums(), lower[v] = half_a_byte();
     for (int64_t j = 0; j < fours; ++j) {
       const int64_t at = kBytes * (across.first[x] - start + 4 * j);
 #pragma GCC unroll 8
@@ -57,7 +61,7 @@ void resize_rows(const uint8_t* const* rows, int64_t start, const Axis& across, 
         const auto pixels = FourPixels<kBytes>::load(rows + v * kPixels, at);
         upper[v] = multiply_add(upper[v], pixels.first(), high[2 * j]);
         lower[v] = multiply_add(lower[v], pixels.first(), low[2 * j]);
-        if (kPair) continue;
+        if (kTaps == 2) continue;
         upper[v] = multiply_add(upper[v], pixels.second(), high[2 * j + 1]);
         lower[v] = multiply_add(lower[v], pixels.second(), low[2 * j + 1]);
       }
@@ -70,8 +74,10 @@ void resize_rows(const uint8_t* const* rows, int64_t start, const Axis& across, 
 using ResizeRows = void(const uint8_t* const* rows, int64_t start, const Axis& across, uint8_t* const* to);
 
 ResizeRows* rows_resizer(const Picture& picture, const Axis& across) {
-  if (across.window <= 2) return picture.pixel == 4 ? resize_rows<4, true> : resize_rows<3, true>;
-  return picture.pixel == 4 ? resize_rows<4, false> : resize_rows<3, false>;
+  const auto of = [&](ResizeRows* three, ResizeRows* four) { return picture.pixel == 3 ? three : four; };
+  if (across.window <= 2) return of(resize_rows<3, 2>, resize_rows<4, 2>);
+  if (across.window <= 4) return of(resize_rows<3, 4>, resize_rows<4, 4>);
+  return of(resize_rows<3, 0>, resize_rows<4, 0>);
 }
 
 // Makes one row of `length` bytes, rounded up to 4 * kGroup: output `y` of `down`, from the rows that it has weights for.
@@ -82,7 +88,7 @@ void resize_columns(const uint8_t* const* rows, const Axis& down, int64_t y, int
   for (int64_t i = 0; i < length; i += 4 * kGroup) {
     Sums upper[kVectors], lower[kVectors];
 #pragma GCC unroll 8
-    for (int64_t v = 0; v < kVectors; ++v) upper[v] = lower[v] = zero_sums();
+    for (int64_t v = 0; v < kVectors; ++v) upper[v] = zero_sums(), lower[v] = half_a_byte();
     for (int64_t j = 0; j < words; ++j) {
 #pragma GCC unroll 8
       for (int64_t v = 0; v < kVectors; ++v) {
@@ -189,7 +195,7 @@ Resample<Out>* resampler(bool columns_first) {
   return columns_first ? resample_columns_first<Out> : resample_rows_first<Out>;
 }
 
-void to_rgb(const Video& video, uint8_t* out, uint8_t* row, float* chroma) {
+void to_rgb(const Video& video, uint8_t* out, uint8_t* row, int16_t* chroma) {
   for (int64_t y = 0; y < video.height; ++y) {
     if (y % 2 == 0) chroma_row(video, y, 0, video.width, chroma);
     convert_row(video, y, 0, video.width, chroma, row);

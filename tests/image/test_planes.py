@@ -30,6 +30,33 @@ def test_compiled_colours_are_numpys(isa, kind, matrix, full_range):
         np.testing.assert_array_equal(rgb_of(planes, isa), planes.to_rgb())
 
 
+# ITU-R BT.601-7 and BT.709-6 in real numbers: what one step of the red difference gives red and takes from green, of the
+# blue one from green and gives blue, in the full range
+EXACT = {"bt601": (1.402, 0.714136, 0.344136, 1.772), "bt709": (1.5748, 0.468124, 0.187324, 1.8556)}
+
+
+@pytest.mark.parametrize("matrix", EXACT)
+@pytest.mark.parametrize("full_range", [False, True])
+def test_no_colour_is_further_than_one_level_from_the_formula(matrix, full_range):
+    blue, red = (side.reshape(256, 256, 1) for side in np.mgrid[:256, :256].astype(np.uint8))
+    of_red, green_of_red, green_of_blue, of_blue = EXACT[matrix]
+    black, light_of, chroma_of = (0, 1, 1) if full_range else (16, 255 / 219, 255 / 224)
+    differing = 0
+    for level in range(0, 256, 5):  # every pair of differences under each
+        planes = Planes(np.full((512, 512), level, np.uint8), np.dstack([blue, red]), None, matrix, full_range)
+        light, b, r = (level - black) * light_of, (blue[..., 0] - 128.0) * chroma_of, (red[..., 0] - 128.0) * chroma_of
+        exact = np.stack([light + r * of_red, light - r * green_of_red - b * green_of_blue, light + b * of_blue], -1)
+        found = planes.to_rgb()[::2, ::2].astype(float)
+        off = np.abs(found - exact.clip(0, 255))
+        assert off.max() < 0.55  # half a level is rounding to bytes, the rest that of the 64ths
+        differing += np.count_nonzero(found != np.rint(exact.clip(0, 255)))
+    assert differing < 0.02 * 52 * 3 * 256**2
+
+
+def test_a_frame_has_the_shape_of_its_picture():
+    assert frame(37, 51).shape == (37, 51, 3)
+
+
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("color", ["RGB", "BGR", "GRAY"])
 @pytest.mark.parametrize("size", [(48, 64), (301, 41), (33, 260), (20, 17), (1, 1), (480, 640)])
