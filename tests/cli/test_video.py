@@ -88,7 +88,7 @@ def test_videos_are_known_by_their_names(name):
     assert names_video(name)
 
 
-@pytest.mark.parametrize("name", ["a.png", "mp4", "photos"])
+@pytest.mark.parametrize("name", ["a.png", "mp4", "photos", "https://example.com/owl.JPG?size=3"])
 def test_pictures_and_folders_are_no_videos(name):
     assert not names_video(name)
 

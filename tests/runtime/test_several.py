@@ -82,3 +82,17 @@ def test_an_engine_answers_many_pictures_as_it_answers_one(described, workers):
 def test_no_workers_are_refused(described):
     with pytest.raises(BadValue, match="workers=0; a whole number from 1 up is required"):
         load(described).answers([], 0)
+
+
+def test_one_worker_is_the_engine_itself(described, monkeypatch):
+    net = load(described, threads=1)
+    monkeypatch.setattr(net, "clone", None)
+    (answer,) = net.answers([photographs()[0].content], 1)
+    assert isinstance(answer, Classification)
+
+
+def test_a_closed_engine_answers_nothing(described):
+    net = load(described, threads=1)
+    net.close()
+    with pytest.raises(BadValue, match="was closed; load the file again"):
+        net.answers([], 1)

@@ -4,7 +4,6 @@ import json as json_module
 import time
 from collections import deque
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -15,7 +14,7 @@ from ..boxes import Tracker
 from ..post import Detection
 from ..video import Policy, Seen, VideoWriter, stream
 from . import progress, show
-from .predict import Asked
+from .predict import Asked, names_picture
 from .window import Window
 
 _REMEMBERED = 10_000  # frames that the last line speaks of: a camera has no end
@@ -24,7 +23,9 @@ _SUFFIXES = frozenset((".mp4", ".mov", ".mkv", ".m4v", ".avi", ".webm", ".mpg", 
 
 def names_video(source: str) -> bool:
     """Tell whether a source is a video rather than a picture, by its name alone."""
-    return source.startswith("camera:") or "://" in source or Path(source).suffix.lower() in _SUFFIXES
+    if "://" in source:
+        return not names_picture(Path(source.partition("?")[0]))
+    return source.startswith("camera:") or Path(source).suffix.lower() in _SUFFIXES
 
 
 def predict_video(
@@ -45,7 +46,7 @@ def predict_video(
         writer = stack.enter_context(VideoWriter(save)) if save is not None else None
         window = stack.enter_context(Window(source)) if in_window else None
         tracker = Tracker() if net.spec.task == "detect" else None
-        frames = stream(source, partial(net.answer, **options), policy=policy)
+        frames = stream(source, net, policy=policy, **options)
         stack.callback(frames.close)
         stack.callback(told.finish, source, save)
         step = stack.enter_context(progress.frames(quiet=json))

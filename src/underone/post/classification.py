@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import BadValue, ShapeError
-from ..image import Pixels, draw_classification
+from ..image import Pixels, Planes, draw_classification, read_image
 from ..image.draw import percent
 from ..spec import ModelSpec, OutputSpec
 from .save import save_answer
@@ -51,13 +51,14 @@ class Classification:
     Attributes:
         scores: (classes,) float32, from 0 to 1, by index of the output vector.
         names: class names by index; None where the file has none.
-        picture: the picture that was classified, uint8 (H, W, 3) RGB, if it is at hand; not to be written to.
+        picture: the picture that was classified, uint8 (H, W, 3) RGB or the `Planes` of a frame, if it is at hand; not to be
+            written to.
         speed: milliseconds of each stage: prepare, run, decode.
     """
 
     scores: NDArray[np.float32]
     names: tuple[str, ...] | None = None
-    picture: Pixels | None = None
+    picture: Pixels | Planes | None = None
     speed: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -93,7 +94,7 @@ class Classification:
         """
         if self.picture is None:
             raise BadValue("this result has no picture to draw on; classify(image) keeps it, decode(…, picture=…) too")
-        return draw_classification(self.picture, [(label.name, label.score) for label in self.top(k)])
+        return draw_classification(read_image(self.picture), [(label.name, label.score) for label in self.top(k)])
 
     def save(self, path: str | Path) -> Path:
         """Write the drawing, or for the suffix ``.json`` the numbers; an old file is replaced as a whole.
@@ -130,7 +131,7 @@ def softmax(logits: Array, axis: int = -1) -> Array:
 
 
 def decode_classification(
-    outputs: Mapping[str, Array], spec: ModelSpec, picture: Pixels | None = None
+    outputs: Mapping[str, Array], spec: ModelSpec, picture: Pixels | Planes | None = None
 ) -> Classification:
     """Turn the outputs of a classifier for one picture into its answer; arguments and errors are those of `decode`."""
     output = _scoring(spec)

@@ -6,7 +6,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ..errors import BadValue
-from ..image import Pixels
+from ..image import Pixels, Planes
 from ..spec import ModelSpec
 from .classification import Classification, decode_classification
 from .detection import Detection, decode_detection
@@ -21,7 +21,7 @@ _DECODERS: Mapping[str, Callable[..., Answer]] = {
 }
 
 
-def decode(outputs: Mapping[str, NDArray[Any]], spec: ModelSpec, picture: Pixels | None = None) -> Answer:
+def decode(outputs: Mapping[str, NDArray[Any]], spec: ModelSpec, picture: Pixels | Planes | None = None) -> Answer:
     """Turn the outputs of a network for one picture into its answer.
 
     Args:
@@ -29,7 +29,7 @@ def decode(outputs: Mapping[str, NDArray[Any]], spec: ModelSpec, picture: Pixels
             (1, classes, 1, 1); of a detector what `find_boxes` takes; of a segmenter what
             `decode_segmentation` takes.
         spec: of the network; its task chooses the decoder.
-        picture: what the network saw, uint8 (H, W, 3) RGB, to be drawn on; a detector and a segmenter need its size.
+        picture: what the network saw, uint8 (H, W, 3) RGB or `Planes`, to be drawn on; a detector and a segmenter need its size.
 
     Raises:
         BadValue: the spec names no task with an answer or no output with scores, an output is NaN or infinite, or

@@ -13,7 +13,7 @@ from PIL import Image
 
 from ..boxes import Tracker
 from ..errors import BadValue, MissingExtra
-from ..image import Pixels, draw_boxes, region_seen
+from ..image import Pixels, Planes, draw_boxes, read_image, region_seen
 from ..image.draw import percent
 from ..spec import ModelSpec
 from .find import find_boxes
@@ -29,7 +29,8 @@ class Detection:
         scores: (N,) float32, from 0 to 1.
         class_ids: (N,) int64; "no object" has none.
         names: class names by id; None where the file has none.
-        picture: the picture, uint8 (H, W, 3) RGB, if it is at hand; not to be written to.
+        picture: the picture, uint8 (H, W, 3) RGB or the `Planes` of a frame, if it is at hand; not to be
+            written to.
         speed: milliseconds of each stage: prepare, run, decode.
         numbers: (N,) of each object, kept from frame to frame of a video; None: nobody followed them.
     """
@@ -38,7 +39,7 @@ class Detection:
     scores: NDArray[np.float32]
     class_ids: NDArray[np.int64]
     names: tuple[str, ...] | None = None
-    picture: Pixels | None = None
+    picture: Pixels | Planes | None = None
     speed: Mapping[str, float] = field(default_factory=dict)
     numbers: NDArray[np.int64] | None = None
 
@@ -77,7 +78,7 @@ class Detection:
         if best.numbers is not None:
             colors = best.numbers.tolist()
             names = tuple(f"{name} #{number}" for name, number in zip(names, colors, strict=True))
-        return draw_boxes(self.picture, best.boxes, names, best.scores.tolist(), colors)
+        return draw_boxes(read_image(self.picture), best.boxes, names, best.scores.tolist(), colors)
 
     def save(self, path: str | Path) -> Path:
         """Write the drawing, or for the suffix ``.json`` the numbers; an old file is replaced as a whole.
@@ -153,7 +154,7 @@ class Detection:
 def decode_detection(
     outputs: Mapping[str, NDArray[Any]],
     spec: ModelSpec,
-    picture: Pixels | None = None,
+    picture: Pixels | Planes | None = None,
     threshold: float | None = None,
     *,
     size: tuple[int, int] | None = None,
@@ -163,7 +164,7 @@ def decode_detection(
     Args:
         outputs: by name, as `find_boxes` takes them.
         spec: of the network.
-        picture: what the network saw, uint8 (H, W, 3) RGB, to be drawn on.
+        picture: what the network saw, uint8 (H, W, 3) RGB or `Planes`, to be drawn on.
         threshold: a box counts from this score on; None: as the spec says.
         size: (height, width) of the picture in pixels, where it is not at hand.
 

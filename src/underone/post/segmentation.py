@@ -12,7 +12,7 @@ from PIL import Image
 
 from ..errors import BadValue, ShapeError
 from ..files import atomic_write
-from ..image import Pixels, draw_mask, indexed_mask, overlay_mask
+from ..image import Pixels, Planes, draw_mask, indexed_mask, overlay_mask, read_image
 from ..image.draw import percent
 from ..spec import ModelSpec, OutputSpec, SegmentationSpec
 from .contours import contours_of
@@ -58,14 +58,15 @@ class Segmentation:
         mask: (H, W) uint8, int32 beyond 256 classes: the class of each pixel.
         names: class names by class; None where the file has none.
         background: class that is nothing in particular; drawings leave it as it is. None: there is none.
-        picture: the picture, uint8 (H, W, 3) RGB, if it is at hand; not to be written to.
+        picture: the picture, uint8 (H, W, 3) RGB or the `Planes` of a frame, if it is at hand; not to be
+            written to.
         speed: milliseconds of each stage: prepare, run, decode.
     """
 
     mask: Array
     names: tuple[str, ...] | None = None
     background: int | None = None
-    picture: Pixels | None = None
+    picture: Pixels | Planes | None = None
     speed: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -155,7 +156,7 @@ class Segmentation:
     def _picture(self) -> Pixels:
         if self.picture is None:
             raise BadValue("this result has no picture to draw on; segment(image) keeps it, decode(…, picture=…) too")
-        return self.picture
+        return read_image(self.picture)
 
     def __str__(self) -> str:
         return str(self.areas)
@@ -175,7 +176,7 @@ def _counts(mask: Array) -> Array:
 def decode_segmentation(
     outputs: Mapping[str, Array],
     spec: ModelSpec,
-    picture: Pixels | None = None,
+    picture: Pixels | Planes | None = None,
     *,
     size: tuple[int, int] | None = None,
     seen: tuple[int, int] | None = None,
@@ -186,7 +187,7 @@ def decode_segmentation(
         outputs: by name: logits or probabilities (1, classes, h, w), which are enlarged bilinearly; or a label map
             (1, h, w), of which each pixel takes the nearest point.
         spec: of the network.
-        picture: what the network saw, uint8 (H, W, 3) RGB, to be drawn on.
+        picture: what the network saw, uint8 (H, W, 3) RGB or `Planes`, to be drawn on.
         size: (height, width) of the picture in pixels, where it is not at hand.
         seen: (height, width) of the tensor that the network got, where that is not what its spec says.
 

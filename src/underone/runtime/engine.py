@@ -15,7 +15,7 @@ import numpy as np
 from ..compare import Verdict
 from ..errors import BadValue, ShapeError, Unsupported
 from ..files import sha256_of
-from ..image import Picture, prepare, read_image
+from ..image import Picture, Planes, prepare, read_image
 from ..image.prepare import least_size, prepared_size
 from ..image.read import show_image
 from ..post import (
@@ -190,7 +190,7 @@ class Engine:
     ) -> Iterator[AnyAnswer | WrongPicture]:
         """Ask about many pictures, several at a time: while one is decoded another one is answered.
 
-        Each worker has a clone of this engine, so load it with threads=1 and give the cores to the workers.
+        Each worker has this engine or a clone of it, so load it with threads=1 and give the cores to the workers.
 
         Args:
             pictures: anything that `classify` takes, each; they are taken as answers are taken, so they need not fit
@@ -209,8 +209,9 @@ class Engine:
         """
         if workers < 1:
             raise BadValue(f"workers={workers}; a whole number from 1 up is required")
-        clones = [self.clone() for _ in range(workers)]
-        return in_order([partial(clone.answer, **options) for clone in clones], pictures)
+        self._opened()
+        engines = [self, *(self.clone() for _ in range(workers - 1))]
+        return in_order([partial(engine.answer, **options) for engine in engines], pictures)
 
     def _mask(self, image: Picture, size: tuple[int, int] | None) -> Segmentation:
         decoder = partial(decode_segmentation, seen=prepared_size(self.spec.input, size))
@@ -234,12 +235,13 @@ class Engine:
     ) -> Answer:
         """Prepare, run, decode; with the milliseconds of each."""
         start = time.perf_counter()
-        pixels = show_image(image, least_size(self.spec.input, size) if reduced else None)
-        tensor = prepare(pixels, self.spec.input, size)
+        least = least_size(self.spec.input, size) if reduced else None
+        seen = image if isinstance(image, Planes) else show_image(image, least)
+        tensor = prepare(seen, self.spec.input, size)
         prepared = time.perf_counter()
         outputs = self.run(tensor)
         ran = time.perf_counter()
-        result = decoder(outputs, self.spec, pixels)
+        result = decoder(outputs, self.spec, seen)
         speed = {"prepare": prepared - start, "run": ran - prepared, "decode": time.perf_counter() - ran}
         return result.timed({stage: 1000 * seconds for stage, seconds in speed.items()})
 

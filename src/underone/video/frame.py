@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Generic, TypeVar
 
-from ..image import Pixels
+from ..image import Pixels, Planes, read_image
 
 Answer = TypeVar("Answer")
 
@@ -16,12 +17,18 @@ class Frame:
     Attributes:
         index: its place in the source, from 0; frames that were dropped count.
         time: when it is shown, in seconds from the first frame.
-        picture: uint8 (H, W, 3) RGB, upright; frames of one source may differ in size.
+        source: the planes as the decoder gave them, or uint8 (H, W, 3) RGB; upright, not to be written to. Frames of
+            one video may differ in size.
     """
 
     index: int
     time: float
-    picture: Pixels
+    source: Pixels | Planes
+
+    @cached_property
+    def picture(self) -> Pixels:
+        """The frame as uint8 (H, W, 3) RGB; made when it is asked for."""
+        return read_image(self.source)
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import BadFile, BadValue, MissingExtra
-from ..image import Pixels
+from ..image import Pixels, Planes
 from .frame import Frame
+from .planes_of import planes_of
 
 _LARGEST = 1 << 27  # pixels of a frame
 _PATIENCE = (10.0, 10.0)  # seconds to open a stream, and to wait for its next packet
@@ -65,7 +66,7 @@ class VideoSource(AbstractContextManager["VideoSource"]):
             if decoded.time is not None:
                 start = decoded.time if start is None else start
                 time = max(time, decoded.time - start)
-            yield Frame(index, time, self._picture(decoded))
+            yield Frame(index, time, self._upright(decoded))
         declared = self._stream.frames
         if index + 1 + self.damaged + self._hidden < declared:
             raise BadFile(f"{self.name} is cut short: {index + 1} of its {declared} frames are there")
@@ -109,11 +110,14 @@ class VideoSource(AbstractContextManager["VideoSource"]):
             except self._av.FFmpegError as error:
                 raise BadFile(f"{self.name} cannot be decoded: {_reason(error)}") from error
 
-    def _picture(self, decoded: Any) -> Pixels:
+    def _upright(self, decoded: Any) -> Pixels | Planes:
         if decoded.width * decoded.height > _LARGEST:
             raise BadFile(f"{self.name} has frames of {decoded.width} x {decoded.height}; at most {_LARGEST:,} pixels")
-        pixels: Pixels = decoded.to_ndarray(format="rgb24")
         turns = round(decoded.rotation / 90) % 4  # phones write how they were held; counterclockwise
+        planes = None if turns else planes_of(decoded)
+        if planes is not None:
+            return planes
+        pixels: Pixels = decoded.to_ndarray(format="rgb24")
         return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
 
 

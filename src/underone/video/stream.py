@@ -1,13 +1,14 @@
 """A network on a video: reading, answering and the caller's own work at the same time, in a bounded number of slots."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from os import PathLike, fspath
 from threading import Event, Semaphore, Thread
 from typing import Any, Literal
 
 from ..errors import BadValue
-from ..image import Picture, Pixels, read_image
+from ..image import Picture, Pixels, Planes, read_image
 from ..runtime import Engine
 from .clock import Clock, SystemClock
 from .frame import Frame, Seen
@@ -25,6 +26,7 @@ def stream(
     *,
     policy: Policy | None = None,
     clock: Clock | None = None,
+    **options: Any,
 ) -> Generator[Seen[Any]]:
     """Ask a network about every frame of a video while the next one is read and the caller works on the last.
 
@@ -38,6 +40,7 @@ def stream(
         net: an engine, or a function from a picture (H, W, 3) to an answer.
         policy: None: ``"latest"`` for cameras and addresses, ``"every"`` for all else.
         clock: the time that a live stream goes by; None: the machine's.
+        options: of `classify`, `detect` or `segment`, whichever the engine's spec says; or of the function.
 
     Returns:
         An iterator of frames with answers; closing it, once it was begun, gives source and threads back.
@@ -53,17 +56,20 @@ def stream(
     """
     if policy not in (None, "every", "latest"):
         raise BadValue(f"policy={policy!r}; 'every' or 'latest' is required")
-    ask = _question(net) if isinstance(net, Engine) else net
+    ask = _question(net, options) if isinstance(net, Engine) else _on_pictures(partial(net, **options))
     opened = VideoSource(fspath(source)) if isinstance(source, str | PathLike) else _Pictures(source)
     chosen = policy or ("latest" if opened.live else "every")
     return _Run(opened, ask, chosen, clock or SystemClock()).seen()
 
 
-def _question(net: Engine) -> Callable[[Pixels], Any]:
+def _question(net: Engine, options: Mapping[str, Any]) -> Callable[[Frame], Any]:
     if net.spec.task not in ("classify", "detect", "segment"):
         raise BadValue(f"{net.spec.name!r} does not say its task; pass a function from a picture to an answer")
-    asked: Callable[[Pixels], Any] = getattr(net, net.spec.task)
-    return asked
+    return lambda frame: net.answer(frame.source, **options)
+
+
+def _on_pictures(ask: Callable[[Pixels], Any]) -> Callable[[Frame], Any]:
+    return lambda frame: ask(frame.picture)
 
 
 @dataclass
@@ -74,7 +80,8 @@ class _Pictures:
     live = False
 
     def __iter__(self) -> Iterator[Frame]:
-        return (Frame(i, float(i), read_image(picture)) for i, picture in enumerate(self.pictures))
+        sources = (one if isinstance(one, Planes) else read_image(one) for one in self.pictures)
+        return (Frame(i, float(i), source) for i, source in enumerate(sources))
 
     def close(self) -> None:
         """Nothing is open."""
@@ -85,7 +92,7 @@ class _Run:
     """The threads of one stream and what they share."""
 
     source: VideoSource | _Pictures
-    ask: Callable[[Pixels], Any]
+    ask: Callable[[Frame], Any]
     policy: Policy
     clock: Clock
     stopped: Event = field(default_factory=Event)
@@ -159,7 +166,7 @@ class _Run:
 
     def _asked(self, taken: "_Taken", last: int) -> Seen[Any]:
         begun = self.clock.now()
-        answer = self.ask(taken.frame.picture)
+        answer = self.ask(taken.frame)
         speed = {"read": taken.arrived - taken.start, "queue": begun - taken.arrived}
         stages = {stage: 1000 * seconds for stage, seconds in speed.items()} | dict(getattr(answer, "speed", {}))
         latency = 1000 * (self.clock.now() - taken.arrived)
