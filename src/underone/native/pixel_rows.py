@@ -10,28 +10,25 @@ from .tensors import Tensors
 
 _ROUNDINGS = ("QuantizeLinear", "DequantizeLinear")
 
+_Way = tuple[str, list[Node]]  # the map that it begins with, and the nodes on it
+
 
 def pixel_rows(t: Tensors, node: Node) -> bool:
     """Concat of maps of one picture that were turned to (H, W, C) and reshaped."""
-    before = t.types[node.outputs[0]].shape[: t.attributes(node)["axis"]]
-    found = [_turned(t, name) for name in node.inputs]
-    turned = [pair for pair in found if pair is not None]
-    if prod(before) != 1 or len(turned) != len(found):
+    ways = _ways(t, node, of_bytes=False)
+    if ways is None:
         return False
-    sources = [t.as_map(transpose.inputs[0]) for transpose, _ in turned]
-    nodes = [n for pair in turned for n in pair]
-    t.step("cells.rows", label(node), {}, sources, [t.new_plain(node.outputs[0])], [*nodes, node])
+    nodes = [*(n for _, way in ways for n in way), node]
+    t.step("cells.rows", label(node), {}, [t.as_map(source) for source, _ in ways], [t.new_plain(node.outputs[0])], nodes)
     return True
 
 
 def byte_rows(t: Tensors, node: Node) -> bool:
     """The same of quantised maps: what a byte becomes on its way and behind, where it is rounded anew, is a table."""
-    before = t.types[node.outputs[0]].shape[: t.attributes(node)["axis"]]
-    found = [_way(t, name) for name in node.inputs]
-    ways = [way for way in found if way is not None]
+    ways = _ways(t, node, of_bytes=True)
     behind = _rounded(t, node.outputs[0])
     result = behind[-1].outputs[0] if behind else node.outputs[0]
-    if prod(before) != 1 or len(ways) != len(found) or t.types[result].dtype != "float32":
+    if ways is None or t.types[result].dtype != "float32":
         return False
     tables = [
         byte_values(t, source, [n for n in (*nodes, *behind) if n.op in _ROUNDINGS]).tolist() for source, nodes in ways
@@ -43,17 +40,25 @@ def byte_rows(t: Tensors, node: Node) -> bool:
     return True
 
 
-def _way(t: Tensors, name: str) -> tuple[str, list[Node]] | None:
-    """Give the map of bytes whose Transpose to (H, W, C), Reshape and roundings a tensor is, and the nodes of these."""
+def _ways(t: Tensors, node: Node, *, of_bytes: bool) -> list[_Way] | None:
+    """Give the way of each input of a Concat of one picture, None where one of them has none."""
+    before = t.types[node.outputs[0]].shape[: t.attributes(node)["axis"]]
+    found = [_way(t, name, of_bytes) for name in node.inputs]
+    ways = [way for way in found if way is not None]
+    return ways if prod(before) == 1 and len(ways) == len(found) else None
+
+
+def _way(t: Tensors, name: str, of_bytes: bool) -> _Way | None:
+    """Give the map whose Transpose to (H, W, C) and Reshape a tensor is, of bytes with roundings, and their nodes."""
     nodes: list[Node] = []
     moves: list[str] = []
-    while moves != ["Transpose", "Reshape"] or not (t.on_map(name) and t.is_bytes(name)):
+    while moves != ["Transpose", "Reshape"] or not (t.on_map(name) and t.is_bytes(name) == of_bytes):
         maker = t.producers.get(name)
         if maker is None or t.fuser.is_apart(maker):
             return None
         if maker.op not in _ROUNDINGS:
             moves.insert(0, maker.op)
-        elif scale_of(t.graph.constants, maker.inputs) is None:
+        elif not of_bytes or scale_of(t.graph.constants, maker.inputs) is None:
             return None
         if moves not in ([], ["Reshape"], ["Transpose", "Reshape"]):
             return None
@@ -72,14 +77,3 @@ def _rounded(t: Tensors, name: str) -> list[Node]:
         nodes.append(reader)
         reader = t.fuser.only_reader(reader.outputs[0])
     return nodes[:-1] if nodes and nodes[-1].op == "QuantizeLinear" else nodes
-
-
-def _turned(t: Tensors, name: str) -> tuple[Node, Node] | None:
-    """Give the Transpose and the Reshape that made a tensor from a map."""
-    reshape = t.producers.get(name)
-    turned = t.producers.get(reshape.inputs[0]) if reshape is not None and reshape.op == "Reshape" else None
-    if reshape is None or turned is None or turned.op != "Transpose" or not t.on_map(turned.inputs[0]):
-        return None
-    if t.is_bytes(turned.inputs[0]) or t.fuser.is_apart(turned) or t.fuser.is_apart(reshape):
-        return None
-    return (turned, reshape) if t.attributes(turned)["perm"] == (0, 2, 3, 1) else None
