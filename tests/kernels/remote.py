@@ -135,14 +135,29 @@ class Plan:
         self.runner.ask("N")
 
 
-def prepare(program: Path, pixels: Any, out: Any, *, isa: str, **how: Any) -> None:
-    """Prepare a picture."""
-    height, width = pixels.shape[:2]
+def photo(pixels: Any) -> tuple[Any, ...]:
+    """Give the fields of a picture."""
+    return pixels, *pixels.shape[:2], pixels.ndim == 3
+
+
+def frame(luma: Any, blue: Any, red: Any, factors: Sequence[int]) -> tuple[Any, ...]:
+    """Give the fields of a frame."""
+    step = blue.strides[1]
+    return luma, np.stack([blue, red], axis=2 if step == 2 else 0), *luma.shape, step, list(factors)
+
+
+def prepare(program: Path, command: str, source: tuple[Any, ...], out: Any, *, isa: str, **how: Any) -> None:
+    """Prepare a picture or a frame."""
     sizes = out.shape[1:3] if how["channels_last"] else out.shape[2:]
     order = (*how["resized"], *how["origin"], how["interpolation"], how["columns_first"], how["color"], how["tables"])
+    fill(program, out, command, *source, *sizes, how["channels_last"], *order, isa)
+
+
+def fill(program: Path, out: Any, command: str, *arguments: Any) -> None:
+    """Fill an array with what a command gives."""
     runner = Runner(program)
-    runner.ask("S", pixels, height, width, pixels.ndim == 3, *sizes, how["channels_last"], *order, isa)
-    out[:] = np.frombuffer(runner.block(), np.float32).reshape(out.shape)
+    runner.ask(command, *arguments)
+    out[...] = np.frombuffer(runner.block(), out.dtype).reshape(out.shape)
 
 
 def module(program: Path) -> types.ModuleType:
@@ -153,7 +168,12 @@ def module(program: Path) -> types.ModuleType:
     made = types.ModuleType("underone._native", f"The engine in {program}.")
     made.Unsupported = Unsupported
     made.Plan = type("Plan", (Plan,), {"__init__": lambda self, *a, **k: Plan.__init__(self, program, *a, **k)})
-    made.prepare = lambda *a, **k: prepare(program, *a, **k)
+    made.prepare = lambda pixels, out, **k: prepare(program, "S", photo(pixels), out, **k)
+    made.prepare_planes = lambda *planes, factors, **k: prepare(program, "V", frame(*planes[:3], factors), planes[3], **k)
+    made.planes_to_rgb = lambda *planes, factors, isa: fill(program, planes[3], "C", *frame(*planes[:3], factors), isa)
+    made.resize = lambda pixels, out, *, mirrored, columns_first, isa: fill(
+        program, out, "Z", *photo(pixels), *out.shape[1:], mirrored, columns_first, isa
+    )
     made.isas = lambda: [isa]
     made.has_amx = made.has_dots = made.has_fast_dots = lambda: False
     return made

@@ -2,8 +2,9 @@
 // results go out on standard output. remote.py is the other end.
 //
 // Numbers are little-endian int64, texts and blocks of bytes begin with their length. Commands of one letter: P makes a
-// plan, R runs it, N fills its memory with NaN, S prepares a picture, M names the instruction set. Every answer begins with
-// a text: empty, or the kind of an error, a colon and its message.
+// plan, R runs it, N fills its memory with NaN, S prepares a picture, V the planes of a frame, C turns such planes into RGB, Z
+// resizes a picture, M names the instruction set. Every answer begins with a text: empty, or the kind of an error, a colon and
+// its message.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -110,20 +111,59 @@ void run(Plan& plan) {
   for (const std::string& s : out) put_text(s);
 }
 
-void prepare_picture() {
-  const std::string pixels = get_text();
-  const int64_t height = get_number(), width = get_number();
-  const bool colour = get_number() != 0;
+const uint8_t* bytes_of(const std::string& s) { return reinterpret_cast<const uint8_t*>(s.data()); }
+
+struct Photo {
+  using Read = Pixels;
+  std::string content = get_text();
+  int64_t height = get_number(), width = get_number();
+  bool colour = get_number() != 0;
+  operator Pixels() const { return {bytes_of(content), height, width, colour, (colour ? 3 : 1) * width, colour ? 3 : 1, 1}; }
+};
+
+// Planes without gaps; those of the chroma in pairs, or one behind the other.
+struct Frame {
+  using Read = Video;
+  std::string luma = get_text(), chroma = get_text();
+  int64_t height = get_number(), width = get_number(), step = get_number();
+  std::vector<int> f = get_ints();
+  operator Video() const {
+    const int64_t half = (width + 1) / 2, apart = step == 2 ? 1 : half * ((height + 1) / 2);
+    const Colours colours{int16_t(f.at(0)), int16_t(f.at(1)), int16_t(f.at(2)), int16_t(f.at(3)), int16_t(f.at(4)), int16_t(f.at(5))};
+    return {bytes_of(luma), bytes_of(chroma), bytes_of(chroma) + apart, height, width, width, step * half, step, colours, false};
+  }
+};
+
+template <class Source>
+void prepare_one() {
+  const Source source;
   const int64_t rows = get_number(), columns = get_number();
   const bool last = get_number() != 0;
   Preparation how{get_number(), get_number(), get_number(), get_number(), get_text(), get_number() != 0, get_text(), nullptr};
   const std::string tables = get_text(), isa = get_text();
   how.tables = reinterpret_cast<const float*>(tables.data());
-  const int64_t step = colour ? 3 : 1;
   std::vector<float> out(size_t(rows * columns * channels_of(how.color)));
-  prepare({reinterpret_cast<const uint8_t*>(pixels.data()), height, width, colour, step * width, step, 1}, {out.data(), rows, columns, last}, how, isa);
+  prepare(typename Source::Read(source), {out.data(), rows, columns, last}, how, isa);
   put_text("");
   put_text(std::string(reinterpret_cast<const char*>(out.data()), out.size() * sizeof(float)));
+}
+
+void convert_frame() {
+  const Frame frame;
+  const std::string isa = get_text();
+  std::string out(size_t(frame.height * frame.width * 3), 0);
+  to_rgb(frame, reinterpret_cast<uint8_t*>(out.data()), isa);
+  put_text(""), put_text(out);
+}
+
+void resize_picture() {
+  const Photo photo;
+  const int64_t rows = get_number(), columns = get_number();
+  const bool mirrored = get_number() != 0, columns_first = get_number() != 0;
+  const std::string isa = get_text();
+  std::string out(size_t(3 * rows * columns), 0);
+  resize(photo, {reinterpret_cast<uint8_t*>(out.data()), rows, columns, mirrored}, columns_first, isa);
+  put_text(""), put_text(out);
 }
 
 void serve() {
@@ -131,7 +171,10 @@ void serve() {
   for (char command; std::fread(&command, 1, 1, stdin) == 1; std::fflush(stdout)) {
     try {
       if (command == 'M') put_text(""), put_text(isas().front());
-      if (command == 'S') prepare_picture();
+      if (command == 'S') prepare_one<Photo>();
+      if (command == 'V') prepare_one<Frame>();
+      if (command == 'C') convert_frame();
+      if (command == 'Z') resize_picture();
       if (command == 'P') plan = get_plan(), put_text("");
       if (command == 'R') run(*plan);
       if (command == 'N') plan->poison(), put_text("");
