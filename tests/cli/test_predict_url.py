@@ -38,14 +38,20 @@ def network(monkeypatch, picture):
 def test_an_address_is_not_fetched_unasked(run, model, network, more):
     code, said = run("predict", "https://example.com/owl.jpg", *more, "--model", model)
     assert code == 1
-    assert "https://example.com/owl.jpg is an address, and nothing is fetched unasked; `underone predict --fetch` does" in (
-        " ".join(said.err.split())
+    assert (
+        "https://example.com/owl.jpg is an address, and nothing is fetched unasked; `underone predict --fetch` does"
+        in (" ".join(said.err.split()))
     )
     assert not network
 
 
 def test_addresses_are_pictures_among_others(run, model, network, picture, tmp_path):
-    addresses = ["https://a.test/x/owl.png", "https://b.test/owl.png?y", "https://c.test/owl.png", "https://a.test/gone.png"]
+    addresses = [
+        "https://a.test/x/owl.png",
+        "https://b.test/owl.png?y",
+        "https://c.test/owl.png",
+        "https://a.test/gone.png",
+    ]
     out = tmp_path / "out"
     code, said = run("predict", picture, *addresses, "--fetch", "--model", model, "--json", "--save", out)
     lines = [json.loads(line) for line in said.out.splitlines()]

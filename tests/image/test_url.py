@@ -114,7 +114,9 @@ def test_a_picture_is_fetched_where_its_owner_says_so(server, place):
 
 
 def test_a_mere_text_is_not_fetched(server):
-    with pytest.raises(BadFile, match=r"nothing is fetched unasked; pass underone.image.Url\('https://pictures.test/ow"):
+    with pytest.raises(
+        BadFile, match=r"nothing is fetched unasked; pass underone.image.Url\('https://pictures.test/ow"
+    ):
         read_image("https://pictures.test/owl.png")
     assert not server.asked
 
@@ -167,8 +169,8 @@ def test_a_certificate_of_nobody_is_refused(server, monkeypatch):
 
 
 @pytest.mark.parametrize("address", [
-    "127.0.0.1", "10.1.2.3", "169.254.169.254", "192.168.0.1", "100.64.0.1", "0.0.0.0", "224.0.0.1", "::1", "fe80::1%eth0",
-    "fd00::1", "::ffff:127.0.0.1",
+    "127.0.0.1", "10.1.2.3", "169.254.169.254", "192.168.0.1", "100.64.0.1", "0.0.0.0", "224.0.0.1", "::1",
+    "fe80::1%eth0", "fd00::1", "::ffff:127.0.0.1",
 ])  # fmt: skip
 def test_no_address_of_the_network_around_is_asked(server, monkeypatch, address):
     found = [(0, 0, 0, "", ("93.184.216.34", 443)), (0, 0, 0, "", (address, 443))]
@@ -196,8 +198,8 @@ def test_without_a_network_nothing_is_fetched(server, monkeypatch):
 
 
 @pytest.mark.parametrize(("address", "name"), [
-    ("https://a.test/b/owl.png?size=3", "owl.png"), ("https://a.test/..", "picture"), ("https://a.test/a%2Fb c", "a_2Fb_c"),
-    ("https://a.test/x/", "x"), ("https://a.test", "a.test"),
+    ("https://a.test/b/owl.png?size=3", "owl.png"), ("https://a.test/..", "picture"),
+    ("https://a.test/a%2Fb c", "a_2Fb_c"), ("https://a.test/x/", "x"), ("https://a.test", "a.test"),
 ])  # fmt: skip
 def test_names_are_those_of_files(address, name):
     assert Url(address).name == name

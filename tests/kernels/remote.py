@@ -169,7 +169,9 @@ def module(program: Path) -> types.ModuleType:
     made.Unsupported = Unsupported
     made.Plan = type("Plan", (Plan,), {"__init__": lambda self, *a, **k: Plan.__init__(self, program, *a, **k)})
     made.prepare = lambda pixels, out, **k: prepare(program, "S", photo(pixels), out, **k)
-    made.prepare_planes = lambda *planes, factors, **k: prepare(program, "V", frame(*planes[:3], factors), planes[3], **k)
+    made.prepare_planes = lambda *planes, factors, **k: prepare(
+        program, "V", frame(*planes[:3], factors), planes[3], **k
+    )
     made.planes_to_rgb = lambda *planes, factors, isa: fill(program, planes[3], "C", *frame(*planes[:3], factors), isa)
     made.resize = lambda pixels, out, *, mirrored, columns_first, isa: fill(
         program, out, "Z", *photo(pixels), *out.shape[1:], mirrored, columns_first, isa

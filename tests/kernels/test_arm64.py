@@ -13,7 +13,12 @@ import pytest
 ROOT = Path(__file__).parents[2]
 BUILD = ROOT / "build" / "arm64"
 COMPILER = "aarch64-linux-gnu-g++"
-KERNELS = ["tests/native/test_maps.py", "tests/native/test_quantised.py", "tests/image/test_resample.py", "tests/image/test_planes.py"]
+KERNELS = [
+    "tests/native/test_maps.py",
+    "tests/native/test_quantised.py",
+    "tests/image/test_resample.py",
+    "tests/image/test_planes.py",
+]
 OPERATORS = ["tests/native/test_plain.py", "tests/native/test_networks.py", "tests/image/test_prepare.py"]
 DEFINES = {
     "UNDERONE_RUNNER": "ON",

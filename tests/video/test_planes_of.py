@@ -48,7 +48,9 @@ def test_planes_outlive_their_frame():
     assert [round(float(read_image(p).mean()) / 20) for p in found] == [*range(1, 10)]
 
 
-@pytest.mark.parametrize(("kind", "space"), [("rgb24", 2), ("yuv444p", 2), ("yuv422p", 2), ("yuv420p10le", 2), ("yuv420p", 9)])
+@pytest.mark.parametrize(
+    ("kind", "space"), [("rgb24", 2), ("yuv444p", 2), ("yuv422p", 2), ("yuv420p10le", 2), ("yuv420p", 9)]
+)
 def test_other_formats_and_colours_are_left_to_ffmpeg(kind, space):
     frame = av.VideoFrame.from_ndarray(smooth(), "rgb24").reformat(format=kind)
     frame.colorspace = space

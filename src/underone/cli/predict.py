@@ -62,7 +62,8 @@ def predict_pictures(sources: Sequence[str], asked: Asked, save: Path | None, js
     """Ask about pictures and print each answer as soon as it is there; return how many could not be read.
 
     Raises:
-        BadFile: a source matches nothing or is an address without `fetch`, the drawings cannot be written, or as `Asked.opened`.
+        BadFile: a source matches nothing or is an address without `fetch`, the drawings cannot be written, or as
+            `Asked.opened`.
         BadValue: as `Asked.opened`.
     """
     pictures = list(find_pictures(sources, fetch))
@@ -165,7 +166,9 @@ def find_pictures(sources: Sequence[str], fetch: bool = False) -> Iterator[Path 
     for source in sources:
         if "://" in source:
             if not fetch:
-                raise BadFile(f"{source} is an address, and nothing is fetched unasked; `underone predict --fetch` does")
+                raise BadFile(
+                    f"{source} is an address, and nothing is fetched unasked; `underone predict --fetch` does"
+                )
             yield Url(source)
             continue
         path = Path(source)

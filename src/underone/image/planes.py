@@ -63,7 +63,7 @@ class Planes:
 
     @property
     def factors(self) -> tuple[int, ...]:
-        """Give black, what the luma is multiplied by, and what the differences add to red, take from green, add to blue.
+        """Give black, the factor of the luma, and what differences add to red, take from green, add to blue.
 
         The luma's is in 2^-14, those of the differences are in 2^-13.
         """

@@ -19,7 +19,9 @@ def pixel_rows(t: Tensors, node: Node) -> bool:
     if ways is None:
         return False
     nodes = [*(n for _, way in ways for n in way), node]
-    t.step("cells.rows", label(node), {}, [t.as_map(source) for source, _ in ways], [t.new_plain(node.outputs[0])], nodes)
+    t.step(
+        "cells.rows", label(node), {}, [t.as_map(source) for source, _ in ways], [t.new_plain(node.outputs[0])], nodes
+    )
     return True
 
 

@@ -51,8 +51,8 @@ class Classification:
     Attributes:
         scores: (classes,) float32, from 0 to 1, by index of the output vector.
         names: class names by index; None where the file has none.
-        picture: the picture that was classified, uint8 (H, W, 3) RGB or the `Planes` of a frame, if it is at hand; not to be
-            written to.
+        picture: the picture that was classified, uint8 (H, W, 3) RGB or the `Planes` of a frame, if at hand;
+            not to be written to.
         speed: milliseconds of each stage: prepare, run, decode.
     """
 

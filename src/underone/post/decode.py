@@ -29,7 +29,8 @@ def decode(outputs: Mapping[str, NDArray[Any]], spec: ModelSpec, picture: Pixels
             (1, classes, 1, 1); of a detector what `find_boxes` takes; of a segmenter what
             `decode_segmentation` takes.
         spec: of the network; its task chooses the decoder.
-        picture: what the network saw, uint8 (H, W, 3) RGB or `Planes`, to be drawn on; a detector and a segmenter need its size.
+        picture: what the network saw, uint8 (H, W, 3) RGB or `Planes`, to be drawn on; a detector and a segmenter need
+            its size.
 
     Raises:
         BadValue: the spec names no task with an answer or no output with scores, an output is NaN or infinite, or

@@ -29,8 +29,8 @@ class Detection:
         scores: (N,) float32, from 0 to 1.
         class_ids: (N,) int64; "no object" has none.
         names: class names by id; None where the file has none.
-        picture: the picture, uint8 (H, W, 3) RGB or the `Planes` of a frame, if it is at hand; not to be
-            written to.
+        picture: the picture, uint8 (H, W, 3) RGB or the `Planes` of a frame, if at hand;
+            not to be written to.
         speed: milliseconds of each stage: prepare, run, decode.
         numbers: (N,) of each object, kept from frame to frame of a video; None: nobody followed them.
     """

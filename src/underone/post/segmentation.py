@@ -58,8 +58,8 @@ class Segmentation:
         mask: (H, W) uint8, int32 beyond 256 classes: the class of each pixel.
         names: class names by class; None where the file has none.
         background: class that is nothing in particular; drawings leave it as it is. None: there is none.
-        picture: the picture, uint8 (H, W, 3) RGB or the `Planes` of a frame, if it is at hand; not to be
-            written to.
+        picture: the picture, uint8 (H, W, 3) RGB or the `Planes` of a frame, if at hand;
+            not to be written to.
         speed: milliseconds of each stage: prepare, run, decode.
     """
 
