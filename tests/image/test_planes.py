@@ -30,7 +30,7 @@ def test_compiled_colours_are_numpys(isa, kind, matrix, full_range):
         np.testing.assert_array_equal(rgb_of(planes, isa), planes.to_rgb())
 
 
-# ITU-R BT.601-7 and BT.709-6 in real numbers, full range: what the red difference adds to red and takes from green, then
+# ITU-R BT.601-7 and BT.709-6 in real numbers, full range: what the red difference adds to red and takes from green, and
 # what the blue one takes from green and adds to blue
 EXACT = {"bt601": (1.402, 0.714136, 0.344136, 1.772), "bt709": (1.5748, 0.468124, 0.187324, 1.8556)}
 
