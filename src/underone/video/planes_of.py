@@ -30,8 +30,8 @@ def planes_of(frame: Any) -> Planes | None:
         return None
     full = always_full or frame.color_range == _FULL
     luma, *chroma = frame.planes
-    planes = [_rows(chroma[0], 2)] if len(chroma) == 1 else [_rows(plane, 1)[..., 0] for plane in chroma]
-    return Planes(_rows(luma, 1)[..., 0], *planes, matrix=matrix, full_range=full)
+    blue, red = (_rows(chroma[0], 2), None) if len(chroma) == 1 else (_rows(plane, 1)[..., 0] for plane in chroma)
+    return Planes(_rows(luma, 1)[..., 0], blue, red, matrix, full)
 
 
 def _rows(plane: Any, each: int) -> NDArray[np.uint8]:
