@@ -16,6 +16,7 @@ import io
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ from underone.bench.record import Protocol
 from underone.errors import ParityFailed
 from underone.files import make_folder
 from underone.image import Picture, Planes, photograph, photographs, prepare, read_image, resample
+from underone.runtime.several import in_order
 from underone.spec import IMAGENET_PREPARATION, InputSpec
 
 RESULTS = Path(__file__).with_name("preparation")
@@ -129,14 +131,15 @@ def measured(passes: dict[str, Callable[[], object]], pictures: int, what: str, 
 
 
 def to_answers(files: Sequence[bytes], model: str, backend: str, precision: str, reduced: bool) -> Callable[[], object]:
-    """Classify the folder on `WORKERS` threads, each with an engine of one thread: ours by `Engine.answers`.
+    """Classify the folder on `WORKERS` threads, each with an engine of one thread, made before the clock starts.
 
-    The peer reads with Pillow, prepares with torchvision and runs onnxruntime.
+    Ours do what `Engine.answers` does. The peer reads with Pillow, prepares with torchvision and runs onnxruntime.
     """
     net = uo.load(model, backend, threads=1, precision=precision)
-    if backend == "native":
-        return lambda: [answer.top(1) for answer in net.answers(files, WORKERS, reduced=reduced)]
     nets = [net, *(net.clone() for _ in range(WORKERS - 1))]
+    if backend == "native":
+        asks = [partial(one.classify, reduced=reduced) for one in nets]
+        return lambda: [answer.top(1) for answer in in_order(asks, files)]
     pool = ThreadPoolExecutor(WORKERS)
 
     def share(worker: int) -> None:

@@ -3,10 +3,10 @@
     python benchmarks/video.py CLIP MODEL [--rounds 5]
 
 MODEL runs on one thread. In turns: the stream (read, answer, draw and encode at the same time), the plain loop, and
-each stage alone on the same frames. No stream is faster than its slowest stage, nor than the machine's cores over the
-CPU seconds of a frame: the share of the smaller bound is printed. The plain loop's answers are compared with the
-stream's first. Then 10,000 frames go through, and the memory of the process is looked at on the way. Writes Records
-into benchmarks/video/.
+each stage alone on the same frames. Stream and stages answer from the planes of a frame, the loop from its RGB. No
+stream is faster than its slowest stage, nor than the machine's cores over the CPU seconds of a frame: the share of the
+smaller bound is printed. The plain loop's answers are compared with the stream's first. Then 10,000 frames go through,
+and the memory of the process is looked at on the way. Writes Records into benchmarks/video/.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from underone.bench import Record, write_records
 from underone.bench.record import Protocol
 from underone.errors import ParityFailed
 from underone.files import make_folder
-from underone.image import Pixels
+from underone.image import Pixels, Planes, read_image
 from underone.video import VideoSource, VideoWriter, stream
 
 RESULTS = Path(__file__).with_name("video")
@@ -69,11 +69,11 @@ def resident() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def endless(clip: str) -> Iterator[Pixels]:
+def endless(clip: str) -> Iterator[Pixels | Planes]:
     while True:
         with VideoSource(clip) as source:
             for frame in source:
-                yield frame.picture
+                yield frame.source
 
 
 def memory(clip: str, net: uo.Engine) -> list[float]:
@@ -89,9 +89,10 @@ def measure(clip: str, model: str, rounds: int, folder: Path) -> list[Record]:
     net = uo.load(model, threads=1)
     ask = getattr(net, net.spec.task or "")
     with VideoSource(clip) as source:
-        pictures = [frame.picture for frame in source]
+        pictures = [frame.source for frame in source]
     answers = [ask(picture) for picture in pictures]
-    for seen, wanted in zip(stream(clip, net), answers, strict=True):
+    plain = (ask(read_image(picture)) for picture in pictures)
+    for seen, wanted in zip(stream(clip, net), plain, strict=True):
         if seen.answer.to_json(3).split('"speed')[0] != wanted.to_json(3).split('"speed')[0]:
             raise ParityFailed(f"frame {seen.frame.index}: the stream's answer is not that of a plain loop")
     stages = {
