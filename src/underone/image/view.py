@@ -1,5 +1,7 @@
 """The pixels of a Pillow picture: where they lie, or copied in bands."""
 
+from typing import Any, cast
+
 import numpy as np
 import PIL
 from PIL import Image
@@ -32,7 +34,7 @@ def view_of(image: Image.Image) -> Pixels:
         Exception: whatever Pillow's decoders raise on damaged files.
     """
     image.load()
-    if not _SHOWN or not (_KNOWS_GAPS or Image.core.get_alignment() == 1):
+    if not _SHOWN or not (_KNOWS_GAPS or cast(Any, Image).core.get_alignment() == 1):
         return copy_of(image)
     try:
         return view_of_arrow(*image.__arrow_c_array__(), image.size[::-1])
