@@ -1,16 +1,20 @@
-"""The README is true: its Python runs as it stands, its commands exist, its paths exist."""
+"""The pages are true: the README's Python runs as it stands, commands, names and paths exist."""
 
+import ast
+import importlib
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 
+import underone as uo
 from underone.cli.app import app
 from underone.image import photographs
 from underone.weights import fetch_weights, find_weights
 
 ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 README = (ROOT / "README.md").read_text("utf-8")
 
 
@@ -35,11 +39,23 @@ def test_python_of_the_readme_runs(tmp_path, monkeypatch, capsys, trained_weight
     assert "median" in out
 
 
-def test_commands_of_the_readme_are_understood():
-    lines = [line for block in blocks("") for line in block.splitlines() if line.startswith("underone ")]
-    assert len(lines) >= 8
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_of_a_page_are_understood(page):
+    lines = re.findall(r"^(?:    )?(underone .*)$", page.read_text("utf-8"), re.MULTILINE)
+    assert len(lines) >= (10 if page.name == "README.md" else 0)
     for line in lines:
         app.parse_args(shlex.split(line, comments=True)[1:], exit_on_error=False, print_error=False)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_of_a_page_names_what_there_is(page):
+    for code in re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL):
+        for node in ast.walk(ast.parse(code)):
+            if isinstance(node, ast.ImportFrom):
+                module = importlib.import_module(node.module)
+                assert not [name.name for name in node.names if not hasattr(module, name.name)]
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "uo":
+                assert hasattr(uo, node.attr), node.attr
 
 
 def test_paths_of_the_readme_exist():

@@ -36,7 +36,8 @@ def test_file_is_written_with_its_verdict(folder, run):
     assert (folder / "q.onnx").stat().st_size < 0.35 * (folder / "net.onnx").stat().st_size
 
 
-def test_report_names_layers_and_branches(folder, run):
+def test_report_names_layers_and_branches(folder, run, monkeypatch):
+    monkeypatch.setattr("underone.cli.quantize._SECONDS", 0.2)
     code, printed = run(
         "quantize", folder / "net.onnx", "--data", folder / "photos", "-o", folder / "r.onnx", "--keep", "1",
         "--report", folder / "doctor", "--trained", folder / "trained.safetensors",

@@ -114,7 +114,7 @@ def _same_state(a, b):
 
 
 def test_folded_blocks_train_as_plain_ones_and_a_resumed_run_keeps_its_forms(colours, tmp_path, tiny):
-    changes = tiny | {"model": "mobileone_s0", "epochs": 1, "dropout": None, "batch": 24}
+    changes = tiny | {"model": "mobileone_s0", "epochs": 1, "dropout": None, "batch": 36}
     losses = {}
     for forms in ("auto", "plain"):
         seen = []
@@ -128,7 +128,7 @@ def test_folded_blocks_train_as_plain_ones_and_a_resumed_run_keeps_its_forms(col
 
 @pytest.mark.parametrize("blocks", [{"block": "dbb"}, {"num_branches": 2}], ids=str)
 def test_recipe_chooses_the_blocks_and_a_resumed_run_keeps_them(colours, tmp_path, tiny, blocks):
-    choice = tiny | blocks | {"model": "mobileone_s0", "size": 64, "epochs": 1}
+    choice = tiny | blocks | {"model": "mobileone_s0", "size": 64, "epochs": 1, "batch": 36}
     result = train("scratch", colours, tmp_path / "run", workers=0, **choice)
     again = train(str(tmp_path / "run" / "recipe.yaml"), colours, tmp_path / "run", resume=True, workers=0)
     assert again.validation == result.validation

@@ -91,7 +91,8 @@ def _decoding(spec: ModelSpec, how: DetectionSpec) -> onnx.ModelProto:
     inputs = tuple(Value(output.name, (1, *output.shape[1:])) for output in (codes, logits))
     outputs = tuple(Value(name, (1, how.anchor_count, n)) for name, n in ((PLACES, 4), (SCORES, spec.classes)))
     graph = Graph(nodes, inputs, outputs, constants, ModelSpec(name="nms"))
-    return onnx.ModelProto.FromString(to_onnx(graph))
+    model: onnx.ModelProto = onnx.ModelProto.FromString(to_onnx(graph))
+    return model
 
 
 def _followed(
