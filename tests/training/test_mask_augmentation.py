@@ -31,10 +31,11 @@ def inner(mask: np.ndarray, value: int, reach: int = 2) -> np.ndarray:
     return np.logical_and.reduce(parts)
 
 
+@pytest.mark.parametrize("rotation", [0.0, 25.0])
 @pytest.mark.parametrize("seed", range(30))
-def test_masks_move_with_the_picture(seed):
+def test_masks_move_with_the_picture(seed, rotation):
     stage = Stage(until=1, size=(96, 64, 128)[seed % 3])
-    image, mask = augment_mask(*page(), seed, Recipe(**PLAIN), stage, FILL)
+    image, mask = augment_mask(*page(), seed, Recipe(**PLAIN | {"rotation": rotation}), stage, FILL)
     assert image.shape == (stage.size, stage.size, 3)
     assert (image.dtype, mask.dtype, mask.shape) == (np.uint8, np.uint8, (stage.size, stage.size))
     for index, color in enumerate(COLORS):
@@ -88,6 +89,37 @@ def test_distortion_leaves_the_mask():
     plain, strong = (augment_mask(*page(), 2, Recipe(**PLAIN | {"photometric": p}), stage, FILL) for p in (0.0, 1.0))
     np.testing.assert_array_equal(plain[1], strong[1])
     assert not np.array_equal(plain[0], strong[0])
+
+
+def test_parts_are_turned_up_to_the_angle_either_way():
+    mask = np.zeros((200, 200), np.uint8)
+    mask[100:] = 1  # its border is level
+    recipe, stage = Recipe(**PLAIN | {"zoom": (1, 1), "rotation": 20.0}), Stage(until=1, size=201)
+    angles = []
+    for seed in range(40):
+        turned = augment_mask(COLORS[mask], mask, seed, recipe.changed(size=201), stage, FILL)[1]
+        left, right = ((turned[:, x] == 1).argmax() for x in (70, 130))
+        angles.append(np.degrees(np.arctan2(int(right) - int(left), 60)))
+    assert 15 < max(angles) <= 21
+    assert -21 <= min(angles) < -15
+
+
+def test_noise_is_added_to_the_picture_alone():
+    grey = np.full((96, 96, 3), 128, np.uint8), np.ones((96, 96), np.uint8)
+    recipe, stage = Recipe(**PLAIN | {"zoom": (1, 1), "noise": 0.1}), Stage(until=1, size=96)
+    found = [augment_mask(*grey, seed, recipe, stage, FILL) for seed in range(40)]
+    deviations = [image.std() / 255 for image, _ in found]
+    assert 0.09 < max(deviations) < 0.105
+    assert min(deviations) < 0.01
+    assert all(abs(image.mean() - 128) < 1 and (mask == 1).all() for image, mask in found)
+
+
+def test_strength_0_neither_turns_nor_adds_noise():
+    stage = Stage(until=1, size=96, strength=0.0)
+    plain, strong = (
+        augment_mask(*page(), 3, Recipe(**PLAIN | more), stage, FILL) for more in ({}, {"rotation": 30.0, "noise": 0.5})
+    )
+    assert all(np.array_equal(a, b) for a, b in zip(plain, strong, strict=True))
 
 
 def test_parts_of_nearly_one_class_are_drawn_again():

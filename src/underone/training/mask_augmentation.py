@@ -36,7 +36,7 @@ class _Window(NamedTuple):
 def augment_mask(
     pixels: Pixels, mask: Mask, seed: int, recipe: Recipe, stage: Stage, fill: tuple[int, ...]
 ) -> tuple[Pixels, Mask]:
-    """Enlarge or shrink a picture, cut a part out, flip and distort it, its mask with it.
+    """Enlarge or shrink a picture, cut a part out, turn, flip and distort it, its mask with it.
 
     Args:
         pixels: uint8 (H, W, 3).
@@ -58,6 +58,10 @@ def augment_mask(
     side = max(1, round((recipe.test_size or recipe.size) * generator.uniform(low, high)))
     window, target = _draw(Image.fromarray(mask), side, stage.size, generator)
     picture = _cut(Image.fromarray(pixels), window, Image.Resampling.BILINEAR, fill)
+    if recipe.rotation and stage.strength:
+        angle = generator.uniform(-1, 1) * recipe.rotation * stage.strength
+        picture = picture.rotate(angle, Image.Resampling.BILINEAR, fillcolor=fill)
+        target = target.rotate(angle, Image.Resampling.NEAREST, fillcolor=IGNORED)
     if generator.random() < 0.5:
         picture, target = (one.transpose(Image.Transpose.FLIP_LEFT_RIGHT) for one in (picture, target))
     strength = recipe.photometric * stage.strength
@@ -65,7 +69,15 @@ def augment_mask(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             picture = distortion(strength)(picture)
-    return np.asarray(picture), np.asarray(target)
+    return _noisy(np.asarray(picture), recipe.noise * stage.strength, generator), np.asarray(target)
+
+
+def _noisy(pixels: Pixels, most: float, generator: np.random.Generator) -> Pixels:
+    """Add normal noise whose deviation is drawn from 0 to a share of the range of the bytes."""
+    if not most:
+        return pixels
+    noise = generator.normal(0, 255 * generator.uniform(0, most), pixels.shape)
+    return np.clip(np.rint(pixels + noise), 0, 255).astype(np.uint8)
 
 
 def _draw(mask: Image.Image, side: int, size: int, generator: np.random.Generator) -> tuple[_Window, Image.Image]:

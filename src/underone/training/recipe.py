@@ -84,6 +84,8 @@ class Recipe(Frozen):
         separable: whether a segmenter's 3x3 convolutions are separable; None: as the model has it.
         auxiliary: weight of the loss of a segmenter's second head; 0: it has none.
         zoom: least and largest factor that a segmenter's picture is enlarged by before a part is cut out.
+        rotation: degrees that a part of a segmenter's picture is turned by at the most, either way.
+        noise: greatest deviation of the noise on a segmenter's picture, in shares of the range of its bytes.
         class_balance: how much rare classes weigh in a segmenter's loss: their share to the power of minus this.
         hardest: share of the pixels of a segmenter's picture that are learnt, the worst first.
         dice: weight of the overlap in a segmenter's loss.
@@ -152,6 +154,8 @@ class Recipe(Frozen):
     separable: bool | None = None
     auxiliary: float = Field(0.0, ge=0)
     zoom: tuple[float, float] = (0.5, 2.0)
+    rotation: float = Field(0.0, ge=0, le=180)
+    noise: float = Field(0.0, ge=0, le=1)
     class_balance: float = Field(0.0, ge=0, le=1)
     hardest: float = Field(1.0, gt=0, le=1)
     dice: float = Field(0.0, ge=0)

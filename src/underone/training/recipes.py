@@ -184,8 +184,8 @@ FINETUNE_DETECTION = Recipe(
 DEEPLABV3_MOBILEONE_VOC = Recipe(
     name="deeplabv3_mobileone_voc",
     source="Vasu et al., CVPR 2023: DeepLabV3 of ml-cvnets by MobileViT's procedure (its pascal_voc/"
-    "deeplabv3_mobilevit.yaml; rotation, noise and the pictures of COCO are left out). It starts from ImageNet "
-    "weights: give them, weights=FILE",
+    "deeplabv3_mobilevit.yaml; noise, whose strength we do not know, and the pictures of COCO are left out). It starts "
+    "from ImageNet weights: give them, weights=FILE",
     expected="S0 73.7, S1 77.3, S2 77.9, S3 78.8, S4 80.1 % mIoU on VOC 2012 val (the paper's; not run by us)",
     cost="50 epochs, 4,100 steps of 128 pictures of 512 px",
     unverified=("optimizer", "lr", "warmup_epochs", "head_lr", "weight_decay", "zoom", "photometric"),
@@ -205,6 +205,7 @@ DEEPLABV3_MOBILEONE_VOC = Recipe(
     head_channels=512,
     auxiliary=0.4,
     zoom=(0.5, 1.5),
+    rotation=10.0,
     sync_norms=True,
 )
 
