@@ -146,6 +146,16 @@ def resize(shapes: Sequence[Dims], attrs: Attrs) -> tuple[Dims, ...]:
     return (tuple(s or d for s, d in zip(sizes, x, strict=True)) if sizes else tuple(map(_scaled, x, scales)),)
 
 
+def resized_by_sizes(attrs: Attrs, shape: Dims, result: Dims) -> bool:
+    """Whether the sizes alone say what a Resize computes, as formats without scales have it.
+
+    So it is where scales are but the ratio of the sizes, in float32 as ONNX stores them, and where corners are aligned.
+    """
+    if not attrs["scales"] or attrs["coordinate_transformation_mode"] == "align_corners":
+        return True
+    return all(abs(n * s - m) <= 1e-6 * m for n, s, m in zip(shape, attrs["scales"], result, strict=True))
+
+
 def _scaled(size: int, scale: float) -> int:
     # in float32, as ONNX stores the scales: 5 * float32(1.2) must give 6, whichever side of it the product falls
     return int(np.floor(np.float32(size) * np.float32(scale)))

@@ -316,7 +316,7 @@ def test_weights_that_are_others_are_found_though_their_sum_is_right(bundle):
 
 def test_engine_that_is_missing_or_unknown_is_told(bundle, monkeypatch):
     pytest.importorskip("openvino")
-    monkeypatch.setattr(forms, "find_spec", lambda name: None)
+    monkeypatch.setattr(read_back, "find_spec", lambda name: None)
     found = uo.verify_bundle(bundle)
     assert [form.passed for form in found.forms] == [True, None]
     assert "running OpenVINO needs the package openvino" in found.forms[1].notes[0]

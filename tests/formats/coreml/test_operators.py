@@ -87,6 +87,7 @@ CASES = [
     ("Resize", [], {"sizes": (0, 0, 13, 17), "mode": "cubic"}, PICTURE),
     ("Resize", [], {"sizes": (0, 0, 13, 17)}, PICTURE),
     ("Resize", [], {"scales": (1, 1, 2, 3)}, PICTURE),
+    ("Resize", [], {"scales": (1, 1, 13 / 7, 17 / 6), "mode": "linear"}, PICTURE),
     ("Resize", [], {"sizes": (0, 0, 33, 33), "coordinate_transformation_mode": "asymmetric"}, (1, 4, 1, 1)),
     ("DepthToSpace", [], {"blocksize": 2}, PICTURE),
     ("DepthToSpace", [], {"blocksize": 2, "mode": "CRD"}, PICTURE),

@@ -62,6 +62,11 @@ CASES = [
         ("Resize", [], {"sizes": (0, 0, 13, 17), "mode": "linear", "coordinate_transformation_mode": corners}, PICTURE)
         for corners in ("align_corners", "half_pixel", "asymmetric")
     ),
+    *(
+        ("Resize", [], {"scales": (1, 1, 13 / 7, 17 / 6), "mode": "linear", "coordinate_transformation_mode": corners},
+         PICTURE)
+        for corners in ("align_corners", "half_pixel")
+    ),
     ("Resize", [], {"sizes": (0, 0, 33, 33)}, (1, 4, 1, 1)),
     ("Resize", [], {"scales": (1, 1, 2, 3), "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
      PICTURE),
@@ -190,6 +195,7 @@ def test_fault_is_found_by_litert_and_nothing_is_kept(tmp_path, two_heads, monke
     ("Slice", [], {"starts": (5,), "ends": (0,), "axes": (2,), "steps": (-1,)}, PICTURE, "a negative step"),
     ("Pad", [], {"pads": (0, 0, 1, 0, 0, 0, 0, 0), "mode": "edge"}, PICTURE, "in mode 'edge'"),
     ("Resize", [], {"sizes": (0, 0, 13, 17), "mode": "cubic"}, PICTURE, "resizing by 'cubic'"),
+    ("Resize", [], {"scales": (1, 1, 1.9, 2.9), "mode": "linear"}, PICTURE, "resizing by 'linear', 'half_pixel'"),
     ("Gemm", [None], {}, (4, 4), "a weight or bias that is computed"),
     ("Gemm", [draw(4, 4), draw(4, 1)], {}, (4, 4), "a bias for each row"),
     ("Conv", [None], {}, PICTURE, "a weight or bias that is computed"),

@@ -66,6 +66,11 @@ CASES = [
         ("Resize", [], {"sizes": (0, 0, 13, 17), "mode": "linear", "coordinate_transformation_mode": corners}, PICTURE)
         for corners in ("align_corners", "half_pixel")
     ),
+    *(
+        ("Resize", [], {"scales": (1, 1, 13 / 7, 17 / 6), "mode": "linear", "coordinate_transformation_mode": corners},
+         PICTURE)
+        for corners in ("align_corners", "half_pixel")
+    ),
     ("Resize", [], {"sizes": (0, 0, 33, 33)}, (1, 4, 1, 1)),
     ("Resize", [], {"scales": (1, 1, 2, 3), "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"},
      PICTURE),
@@ -147,6 +152,7 @@ def test_fault_is_found_and_nothing_is_kept(tmp_path, two_heads, monkeypatch):
     ("Slice", [], {"starts": (0,), "ends": (6,), "axes": (2,), "steps": (2,)}, PICTURE, "a slice in steps"),
     ("Pad", [], {"pads": (0, 1, 0, 0, 0, 0, 0, 0)}, PICTURE, "in mode 'constant'"),
     ("Resize", [], {"sizes": (0, 0, 13, 17), "mode": "cubic"}, PICTURE, "resizing by 'cubic'"),
+    ("Resize", [], {"scales": (1, 1, 1.9, 2.9), "mode": "linear"}, PICTURE, "resizing by 'linear', 'half_pixel'"),
 ])  # fmt: skip
 def test_what_has_no_form_is_refused_in_one_line(tmp_path, one_node, op, others, attrs, shape, text):
     with pytest.raises(Unsupported, match=rf"^node 'result' \({op}\): .*{text}.* cannot be written for ncnn$"):

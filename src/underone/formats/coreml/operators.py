@@ -13,7 +13,7 @@ import numpy as np
 
 from ...errors import Unsupported
 from ...graph import Array, Node, TensorType
-from ...graph.layout_rules import slice_parts
+from ...graph.layout_rules import resized_by_sizes, slice_parts
 from ...graph.numpy_resize import axis_weights
 from ...graph.shape_rules import pad_pairs, window_pads, window_sizes
 from .vendor import Builder
@@ -256,8 +256,7 @@ def _resize(c: Call) -> Any:
             return Builder.upsample_nearest_neighbor(
                 x=c.x, scale_factor_height=height, scale_factor_width=width, name=c.name
             )
-        exact = not c["scales"] or [n * s for n, s in zip(c.shape, c["scales"], strict=True)] == list(c.result)
-        if c["mode"] == "linear" and mode and exact:
+        if c["mode"] == "linear" and mode and resized_by_sizes(c.node.attrs, c.shape, c.result):
             return Builder.resize_bilinear(
                 x=c.x, target_size_height=target[0], target_size_width=target[1], sampling_mode=mode, name=c.name
             )

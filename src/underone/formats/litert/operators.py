@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...graph import Array
-from ...graph.layout_rules import slice_parts
+from ...graph.layout_rules import resized_by_sizes, slice_parts
 from ...graph.shape_rules import Dims, pad_pairs, reached_pads, window_pads
 from ..call import NodeCall
 from .model import NHWC, Model, Order, Scale
@@ -295,7 +295,7 @@ _CORNERS = {"align_corners": (True, False), "half_pixel": (False, True), "asymme
 
 def _resize(c: Call) -> None:
     corners = _CORNERS.get(c["coordinate_transformation_mode"])
-    scaled = c["scales"] and [n * s for n, s in zip(c.shape, c["scales"], strict=True)] != list(c.result)
+    scaled = not resized_by_sizes(c.node.attrs, c.shape, c.result)
     nearest = c["mode"] == "nearest" and corners == (False, False) and c["nearest_mode"] == "floor"
     if c.shape[2:] == (1, 1) and c.shape[:2] == c.result[:2]:
         nearest = True  # one pixel is the nearest of all

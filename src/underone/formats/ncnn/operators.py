@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from ...graph import Array
-from ...graph.layout_rules import slice_parts
+from ...graph.layout_rules import resized_by_sizes, slice_parts
 from ...graph.shape_rules import Dims, pad_pairs, reached_pads, window_pads
 from ..call import NodeCall
 from .model import Model, Setting, raw
@@ -213,7 +213,7 @@ _NEAREST, _LINEAR = 1, 2
 
 def _resize(c: Call) -> None:
     corners, mode = c["coordinate_transformation_mode"], c["mode"]
-    scaled = c["scales"] and [n * s for n, s in zip(c.shape, c["scales"], strict=True)] != list(c.result)
+    scaled = not resized_by_sizes(c.node.attrs, c.shape, c.result)
     nearest = (mode, corners, c["nearest_mode"]) == ("nearest", "asymmetric", "floor") or c.shape[2:] == (1, 1)
     linear = mode == "linear" and corners in ("align_corners", "half_pixel")
     if scaled or len(c.shape) != 4 or c.shape[:2] != c.result[:2] or not (nearest or linear):
