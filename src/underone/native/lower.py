@@ -13,6 +13,7 @@ from ..graph.shapes import label
 from .byte_steps import FEW_CHANNELS, dequantize, quantize, reshape, sum_attrs
 from .channel_runs import concat, shuffle, slices, split
 from .composites import join_gelu
+from .concats import part_concats
 from .fuse import Chain, Convolution, as_float, window_attrs
 from .join import join_stems
 from .map_steps import add, constant_pair, function, labels, mean, norm, pool, resize, scale
@@ -73,7 +74,7 @@ def lower(graph: Graph, sizes: Mapping[str, Sequence[int]], apart: Collection[st
         ShapeError, BadValue, UnknownName: as `infer_shapes`; or a name in `apart` is no node's.
     """
     plain = quantised_form(drop_identities(drop_unused(widen_float16(graph))))
-    simple = join_gelu(fold_batch_norm(fold_pad_into_conv(plain)))
+    simple = fold_batch_norm(part_concats(join_gelu(fold_pad_into_conv(plain)), apart))
     known = {node_name(node) for node in simple.nodes}
     for name in apart:
         if name not in known:
