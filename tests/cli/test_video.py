@@ -10,6 +10,7 @@ import torch
 
 import underone as uo
 from underone.cli.video import names_video
+from underone.image import Planes
 from underone.nn.statistics import randomize_statistics
 
 av = pytest.importorskip("av", reason="pip install 'underone[video]'")
@@ -57,6 +58,15 @@ def test_a_video_is_answered_drawn_and_summed_up(run, model, clip, tmp_path):
     drawn = frames_of(out)
     assert [round(t, 3) for t, _, _ in drawn] == [i / 10 for i in range(20)]
     assert {(w, h) for _, w, h in drawn} == {(640, 480)}  # small pictures are enlarged so that the text can be read
+
+
+def test_an_engine_sees_the_planes_as_it_sees_their_picture(model, clip):
+    with uo.load(model) as net:
+        for seen in uo.stream(clip, net, threshold=0.0):
+            assert isinstance(seen.answer.picture, Planes)
+            wanted = net.detect(seen.frame.picture, threshold=0.0)
+            np.testing.assert_array_equal(seen.answer.boxes, wanted.boxes)
+            np.testing.assert_array_equal(seen.answer.draw(), wanted.draw())
 
 
 def test_with_json_each_frame_is_a_line_and_objects_are_numbered(run, model, clip):

@@ -29,6 +29,7 @@ ANSWERS = {
     "/owl.png": (200, {"Content-Type": "image/png"}, png()),
     "/bytes": (200, {"Content-Type": "application/octet-stream"}, png()),
     "/page": (200, {"Content-Type": "text/html"}, b"<html>"),
+    "/owl%20of%20%C3%BC?size=3&kind=a%2Fb?": (200, {"Content-Type": "image/png"}, png()),
     "/moved": (302, {"Location": "/owl.png"}, b""),
     "/plain": (301, {"Location": "http://pictures.test/owl.png"}, b""),
     "/inside": (307, {"Location": "https://inside.test/owl.png"}, b""),
@@ -107,7 +108,7 @@ def server(certificate, monkeypatch):
     server.server_close()
 
 
-@pytest.mark.parametrize("place", ["owl.png", "bytes", "moved", "owl.png#part"])
+@pytest.mark.parametrize("place", ["owl.png", "bytes", "moved", "owl.png#part", "owl of ü?size=3&kind=a%2Fb?"])
 def test_a_picture_is_fetched_where_its_owner_says_so(server, place):
     np.testing.assert_array_equal(read_image(Url(f"https://pictures.test/{place}")), PICTURE)
     assert set(server.reached) == {("93.184.216.34", 443)}  # the address that was looked at, not the name once more

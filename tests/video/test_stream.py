@@ -125,6 +125,11 @@ def test_leaving_the_loop_ends_the_threads(clips, policy):
     assert threading.active_count() == before
 
 
+def test_options_reach_the_function(clips):
+    seen = stream([clips.picture(7)], lambda picture, plus: clips.number(picture) + plus, plus=30)
+    assert [s.answer for s in seen] == [37]
+
+
 def test_another_policy_is_refused():
     with pytest.raises(BadValue, match="policy='newest'; 'every' or 'latest' is required"):
         stream("a.mp4", print, policy="newest")

@@ -18,6 +18,7 @@ _PATIENCE = 10.0  # seconds to connect, and to wait for the next bytes
 _LONGEST = 60.0  # seconds for all of them
 _REDIRECTS = 5
 _KINDS = ("image/", "application/octet-stream", "binary/octet-stream")
+_PLAIN = "/?%:@!$&'()*+,;=~"  # letters of addresses that stay as they are, beside those that `quote` leaves
 _CHUNK = 1 << 16
 
 
@@ -76,8 +77,10 @@ def _get(address: str) -> bytes | str:
         raise ValueError(f"{address} is no https address, and nothing else is fetched")
     connection = _Outward(parts.hostname, parts.port, timeout=_PATIENCE)
     try:
-        place = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~") + ("?" + quote(parts.query, safe="/%:@!$&'()*+,;=~?"))
-        connection.request("GET", place.rstrip("?"), headers={"Accept": "image/*", "User-Agent": "underone"})
+        place, query = (quote(part, safe=_PLAIN) for part in (parts.path or "/", parts.query))
+        connection.request(
+            "GET", f"{place}?{query}" if query else place, headers={"Accept": "image/*", "User-Agent": "underone"}
+        )
         answer = connection.getresponse()
         if answer.status in (301, 302, 303, 307, 308):
             return answer.getheader("Location") or ""
