@@ -1,5 +1,7 @@
 """Weights in few bits: what is rounded, to what, and that it is refused where answers change."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -87,6 +89,11 @@ def test_what_rounding_costs_stands_in_the_verdict(tmp_path):
     assert plain.stat().st_size - path.stat().st_size > 2.9 * WIDE * (WIDE + 40) - 4000
 
 
+def doubled(graph):
+    """A graph with all constants twice as large."""
+    return replace(graph, constants={name: 2 * value for name, value in graph.constants.items()})
+
+
 def test_rounding_that_changes_the_answers_is_refused(monkeypatch):
     from underone.formats import small_weights
 
@@ -94,8 +101,11 @@ def test_rounding_that_changes_the_answers_is_refused(monkeypatch):
     turned = lambda weight, axis: right(weight, axis) | {"scale": right(weight, axis)["scale"] * 2}  # noqa: E731
     monkeypatch.setattr(small_weights, "_in_int8", turned)
     graph = network()
-    with pytest.raises(ParityFailed, match=r"weights='int8' change the answers of 'small': nmse .* int8 and palette8"):
+    with pytest.raises(ParityFailed, match=r"weights='int8' change the answers of 'small': .* leave them as they are"):
         shrunk(graph, of_graph(graph), "int8")
+    monkeypatch.setattr(small_weights, "with_small_weights", lambda graph, how: doubled(graph))
+    with pytest.raises(ParityFailed, match=r"weights='palette4' change .* int8 and palette8 keep more"):
+        shrunk(graph, of_graph(graph), "palette4")
 
 
 def test_forms_that_a_format_cannot_hold_are_refused(tmp_path):
