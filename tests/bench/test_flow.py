@@ -1,5 +1,6 @@
 """Pictures through a stream: how many, through what, and who is refused."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import underone as uo
 from underone.bench import Contestant, compare_engines, example, figure, interleave
+from underone.bench import flow as flow_module
 from underone.bench.flow import feed_of
 from underone.errors import BadValue
 from underone.graph import read_onnx, to_onnx
@@ -51,10 +53,34 @@ def test_each_sample_is_a_call_or_a_whole_photograph(net, monkeypatch, flow, ask
     given, real = [], getattr(net, asked)
     monkeypatch.setattr(net, asked, lambda thing: given.append(thing) or real(thing))
     samples = list(feed_of(net, example(net)[1], flow)(7))
-    assert len(samples) == len(given) == 7
+    assert len(samples) == 7
+    assert len(given) == (7 if flow == "calls" else 8)  # the first one, before which threads begin, is not timed
     assert min(samples) > 0
     if flow == "answers":
         assert given[0].shape == photograph().shape
+
+
+def test_nothing_but_answers_is_timed(net, monkeypatch):
+    """Decoding takes 0.3 s here, and so does the first answer."""
+    decoded, answered = [], []
+
+    def slow(seen):
+        seen.append(1) or len(seen) > 1 or time.sleep(0.3)
+
+    monkeypatch.setattr(flow_module, "photograph", lambda: slow(decoded) or photograph())
+    monkeypatch.setattr(net, "answer", lambda picture: slow(answered))
+    feed = feed_of(net, example(net)[1], "answers")
+    assert max([*feed(3), *feed(2)]) < 100
+    assert len(decoded) == 1
+
+
+def test_a_stream_is_warm_by_one_stream(net, monkeypatch):
+    begun, real = [], flow_module.stream
+    monkeypatch.setattr(flow_module, "stream", lambda *given: begun.append(1) or real(*given))
+    record = interleave([net], runs=6, rounds=3, seconds=9, flow="stream")[0]
+    assert len(begun) == 1 + 3  # the warm-up, and each round
+    assert record.protocol.warmup >= 8
+    assert record.cpu_share is None  # of three threads it means nothing
 
 
 def test_a_stream_s_record_says_so_and_its_throughput_is_the_time_of_a_picture(net):

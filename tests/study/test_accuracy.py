@@ -74,6 +74,17 @@ def test_borders_of_a_mask_do_not_count(told, tmp_path, monkeypatch):
     assert told(Net(), "converted:deeplab_uint8_tflite") == [33.3, 33.3]  # one pixel of three, the border left out
 
 
+def test_a_mask_that_is_missing_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(accuracy, "load", lambda path, threads: Net())
+    monkeypatch.setattr(accuracy.settings, "assets_dir", lambda: tmp_path)
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(np.uint8([[0, 3]])).save(tmp_path / "photos" / "perched_bird.jpg", "PNG")
+    bird, dog = scores_of("converted:deeplab_uint8_tflite", "net.onnx")
+    assert "No such file" in bird.error
+    assert "perched_bird.png" in bird.error
+    assert bird.error == dog.error
+
+
 def test_pictures_that_cannot_be_had_are_scores_that_say_so(monkeypatch):
     def refuse(file):
         raise FetchFailed("no source gave it")

@@ -9,7 +9,7 @@ from underone.study.cases import STUDIES
 from underone.study.fronts import detection
 from underone.study.metalnet import metalnet
 from underone.study.page import write_page
-from underone.study.sections import imagenet, scaling
+from underone.study.sections import imagenet, scaling, steadiness
 from underone.study.table import BY_SOURCE
 
 
@@ -138,12 +138,30 @@ def test_a_front_is_of_time_and_printed_accuracy(trial):
     assert [row[2:4] for row in rows] == [("", "25.7"), ("●", "26.6"), ("", "29.4")]
 
 
-def test_growth_is_set_against_the_plain_case_and_leaves_drift_alone(trial):
+def growth(trials, axis):
+    [table] = [table for table in scaling(trials, lambda *_: None).tables if table.caption == axis]
+    return [row[-1] for row in table.rows]
+
+
+def test_growth_with_size_is_set_against_the_plain_case_and_leaves_drift_alone(trial):
     plain = trial("zoo:mobileone_s0", {"native": 2.0}, macs=300e6, sentinel=2.0)
-    drifted = trial("zoo:mobileone_s0", {"native": 36.0}, macs=2400e6, sentinel=4.0, batch=8)
-    tables = scaling([plain, drifted], lambda *_: None).tables
-    [batch] = [table for table in tables if table.caption == "batch"]
-    assert [row[-1] for row in batch.rows] == ["–", "1.12"]  # 18 times the work's 8, half of it drift
+    drifted = trial("zoo:mobileone_s0", {"native": 9.0}, macs=600e6, sentinel=4.0, size=320)
+    assert growth([plain, drifted], "resolution") == ["–", "1.12"]  # 4.5 times the work's 2, half of it drift
+
+
+def test_growth_with_the_batch_is_that_of_the_times_because_the_sentinel_grows_too(trial):
+    one = trial("zoo:mobilenet_v2_100", {"native": 4.157}, macs=300774272, sentinel=3.32)  # as measured
+    eight = trial("zoo:mobilenet_v2_100", {"native": 32.35}, macs=8 * 300774272, sentinel=25.8, batch=8)
+    assert growth([one, eight], "batch") == ["–", "0.97"]
+
+
+def test_only_sentinels_that_were_fed_alike_are_one_series(trial):
+    names = [{}, {"batch": 8}, {"threads": 2}, {"flow": "stream"}]
+    found = [
+        trial("zoo:mobilenet_v2_100", {"native": 4.0}, sentinel=2.0 + i, **case) for i, case in enumerate(names)
+    ]  # fmt: skip
+    [text] = steadiness(found, lambda *_: None).text
+    assert "1 times with calls of one picture on one thread: 2.00 ms first, 2.00 last, 2.00 to 2.00 in between" in text
 
 
 def test_points_say_their_names(page):

@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from underone.errors import BadFile, BadValue, MissingExtra, ParityFailed, UnknownName, Unsupported
 from underone.study import Case, read_trials, run_studies
 from underone.study import run as module
+from underone.study.accuracy import Score
 from underone.study.run import Effort, built
 from underone.study.trial import Trial
 
@@ -107,6 +108,21 @@ def test_what_is_kept_is_not_counted_again(run, monkeypatch):
     first = run(Case(source="here:a"))
     monkeypatch.setattr(module, "read_onnx", None)
     assert run(Case(source="here:a")) == first
+
+
+def test_a_score_that_failed_is_asked_again_and_nothing_is_measured_for_it(run, monkeypatch):
+    asked, failed = [], Score(metric="top-1", original=80.0, error="no network")
+    answers = iter([(failed,), (failed.model_copy(update={"value": 75.0, "error": None}),)])
+    monkeypatch.setattr(module, "scores_of", lambda *case: asked.append(case) or next(answers))
+    case = Case(source="here:a")
+    (first,) = run(case)
+    (again,) = run(case)
+    assert (first.scores[0].error, again.scores[0].value, len(run.measured)) == ("no network", 75.0, 1)
+    assert again.records == first.records
+    assert run(case) == [again]
+    (streamed,) = run(case.model_copy(update={"flow": "stream"}))
+    assert (streamed.scores, len(asked)) == ((), 2)
+    assert read_trials(run.folder / "trials") == [again, streamed]
 
 
 def test_what_was_measured_stays_when_its_file_cannot_be_made_again(run):

@@ -1,11 +1,10 @@
 """Measuring: the protocol, the machine, the Record, comparison of engines, the report."""
 
 from .figures import PROTOCOLS, Figure, figure
-from .flow import Flow
 from .machine import Machine, describe
 from .processes import Contestant, compare_engines
 from .protocol import example, interleave, measure
-from .record import Ratio, Record, ratio, write_records
+from .record import Flow, Ratio, Record, ratio, write_records
 
 __all__ = [
     "PROTOCOLS",

@@ -1,19 +1,20 @@
 """How a network is fed while the clock runs: call after call, or pictures through the slots of a stream."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from itertools import repeat
-from typing import Any, Literal
+from typing import Any
 
 from numpy.typing import NDArray
 
 from ..errors import BadValue
-from ..image import photograph, prepare
+from ..image import Pixels, photograph, prepare
 from ..runtime import Engine
 from ..video import stream
+from .record import Flow
 
-Flow = Literal["calls", "stream", "answers"]
-Feed = Callable[[int], Iterator[float]]  # how many → milliseconds of each
+Feed = Callable[[int], Generator[float]]  # how many → milliseconds of each
 
 
 def feed_of(net: Engine, inputs: Mapping[str, NDArray[Any]], flow: Flow, size: tuple[int, int] | None = None) -> Feed:
@@ -39,10 +40,11 @@ def feed_of(net: Engine, inputs: Mapping[str, NDArray[Any]], flow: Flow, size: t
     if size is not None or any(array.shape[0] != 1 for array in inputs.values()):
         raise BadValue(f"flow={flow!r} gives single pictures of the network's own size; leave batch and size out")
     ask = net.answer if flow == "answers" else lambda picture: net.run(prepare(picture, first))
-    return lambda count: _streamed(ask, count)
+    picture = photograph()
+    return lambda count: _streamed(ask, picture, count)
 
 
-def _calls(net: Engine, inputs: Mapping[str, NDArray[Any]], count: int) -> Iterator[float]:
+def _calls(net: Engine, inputs: Mapping[str, NDArray[Any]], count: int) -> Generator[float]:
     clock = time.perf_counter_ns
     for _ in range(count):
         start = clock()
@@ -50,11 +52,13 @@ def _calls(net: Engine, inputs: Mapping[str, NDArray[Any]], count: int) -> Itera
         yield (clock() - start) / 1e6
 
 
-def _streamed(ask: Callable[[Any], object], count: int) -> Iterator[float]:
-    """Give the time from one answer to the next; the threads of the stream begin with the first."""
+def _streamed(ask: Callable[[Any], object], picture: Pixels, count: int) -> Generator[float]:
+    """Give the time from one answer to the next; the first one, before which threads begin, is not timed."""
     clock = time.perf_counter_ns
-    start = clock()
-    for _ in stream(repeat(photograph(), count), ask):
-        now = clock()
-        yield (now - start) / 1e6
-        start = now
+    with closing(stream(repeat(picture, count + 1), ask)) as answers:
+        next(answers)
+        start = clock()
+        for _ in answers:
+            now = clock()
+            yield (now - start) / 1e6
+            start = now

@@ -17,10 +17,9 @@ from .. import errors
 from ..errors import BadFile, MissingExtra, UnderOneError, Unsupported
 from ..runtime import Engine, load
 from ..spec import Frozen
-from .flow import Flow
 from .machine import describe
 from .protocol import check_positive, interleave
-from .record import PAPER_RUNS, Protocol, Record
+from .record import PAPER_RUNS, Flow, Protocol, Record
 
 
 class Contestant(Frozen):

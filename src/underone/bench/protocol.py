@@ -3,6 +3,7 @@
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -15,9 +16,9 @@ from ..errors import BadValue
 from ..image import photograph, prepare
 from ..runtime import Engine
 from ..spec import InputSpec
-from .flow import Feed, Flow, feed_of
-from .machine import describe
-from .record import PAPER_RUNS, Protocol, Record
+from .flow import Feed, feed_of
+from .machine import Machine, describe
+from .record import PAPER_RUNS, Flow, Protocol, Record
 
 Inputs = Mapping[str, NDArray[Any]]
 Progress = Callable[[str, int, int], None]  # (what, done, total)
@@ -94,32 +95,40 @@ def interleave(
             clocks[i].time(feeds[i], sizes[i][turn])
             if progress:
                 progress(str(nets[i]), sum(len(c.samples_ms) for c in clocks), sum(map(sum, sizes)))
-    return [
-        Record(
-            model=net.spec.name,
-            engine=net.backend,
-            threads=net.threads,
-            precision=_precision(net),
-            form=net.spec.form,
-            machine=before,
-            protocol=Protocol(
-                name="alone" if len(nets) == 1 else "interleaved",
-                input=whats[i],
-                batch=int(next(iter(inputs[i].values())).shape[0]),
-                size=size,
-                flow=flow,
-                warmup=warm[i][0],
-                settled=warm[i][2],
-            ),
-            samples_ms=tuple(clocks[i].samples_ms),
-            round_sizes=sizes[i],
-            outputs=verdicts[i],
-            cpu_share=clocks[i].cpu_share if net.threads == 1 else None,
-            date=datetime.now(UTC).isoformat(timespec="seconds"),
-            versions=_versions(),
+    fed = [
+        Protocol(
+            name="alone" if len(nets) == 1 else "interleaved",
+            input=what,
+            batch=int(next(iter(given.values())).shape[0]),
+            size=size,
+            flow=flow,
+            warmup=calls,
+            settled=settled,
         )
-        for i, net in enumerate(nets)
+        for what, given, (calls, _, settled) in zip(whats, inputs, warm, strict=True)
     ]
+    return [_record(*one, before) for one in zip(nets, fed, clocks, sizes, verdicts, strict=True)]
+
+
+def _record(
+    net: Engine, fed: Protocol, clock: "_Clock", sizes: tuple[int, ...], outputs: Verdict, machine: Machine
+) -> Record:
+    """Put together what was measured of one engine."""
+    return Record(
+        model=net.spec.name,
+        engine=net.backend,
+        threads=net.threads,
+        precision=_precision(net),
+        form=net.spec.form,
+        machine=machine,
+        protocol=fed,
+        samples_ms=tuple(clock.samples_ms),
+        round_sizes=sizes,
+        outputs=outputs,
+        cpu_share=clock.cpu_share if net.threads == 1 and fed.flow == "calls" else None,
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        versions=_versions(),
+    )
 
 
 def check_positive(**values: float) -> None:
@@ -221,14 +230,16 @@ class _Clock:
 def _warm_up(feed: Feed) -> tuple[int, float, bool]:
     """Call until the last three differ by less than 5 %; return (calls, last median in ms, whether it came to rest)."""
     least, most = _WARMUP_CALLS
-    clock = _Clock()
     stop = time.perf_counter() + _WARMUP_SECONDS
-    times = clock.samples_ms
-    while len(times) < least or (len(times) < most and time.perf_counter() < stop):
-        clock.time(feed, 1)
-        last = times[-3:]
-        if len(times) >= least and max(last) < 1.05 * min(last):
-            return len(times), float(np.median(last)), True
+    times = list[float]()
+    with closing(feed(most)) as calls:
+        for ms in calls:
+            times.append(ms)
+            last = times[-3:]
+            if len(times) >= least and max(last) < 1.05 * min(last):
+                return len(times), float(np.median(last)), True
+            if len(times) >= least and time.perf_counter() > stop:
+                break
     return len(times), float(np.median(times[-3:])), False
 
 

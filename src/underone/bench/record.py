@@ -15,6 +15,7 @@ from ..spec import Frozen, read_record
 from .machine import Machine
 
 RECORD_VERSION = (1, 1)
+Flow = Literal["calls", "stream", "answers"]
 PAPER_RUNS = 1000  # MobileOne reports the minimum of 1000 round trips (arXiv 2206.04040, section 3)
 
 
@@ -23,7 +24,8 @@ class Protocol(Frozen):
 
     Attributes:
         name: ``interleaved``: engines take turns, round by round; ``alone``: nothing else is measured beside it.
-        input: what was fed: ``photo`` (prepared once, outside the clock) or ``noise``.
+        input: what the outputs were compared on, and what calls were fed: ``photo`` (prepared once, outside the clock)
+            or ``noise``. A stream is fed the photograph itself.
         batch: pictures a call.
         size: height and width of the pictures, where the network takes any; None: the network's own.
         flow: ``calls``: from array to array, one after another; ``stream``: from a decoded picture to arrays, through
@@ -37,7 +39,7 @@ class Protocol(Frozen):
     input: str = "noise"
     batch: int = 1
     size: tuple[int, int] | None = None
-    flow: str = "calls"
+    flow: Flow = "calls"
     warmup: int = 0
     settled: bool = True
     processes: int = 1
@@ -46,15 +48,16 @@ class Protocol(Frozen):
 class Record(Frozen):
     """One network on one engine.
 
-    One sample is one call of `Engine.run`: from named arrays to named arrays, one round trip, no picture preparation.
+    One sample is one call of `Engine.run`: from named arrays to named arrays, one round trip, no picture preparation;
+    or, in the other flows of `Protocol`, the time from one picture's answer to the next one's.
 
     Attributes:
         samples_ms: all samples in the order of measurement, in milliseconds.
         round_sizes: how many samples each round has; their sum is the number of samples.
         outputs: the comparison of the outputs with the reference that was made before the clock started.
         error: why there are no samples, in one sentence; None when there are.
-        cpu_share: processor time over elapsed time while the clock ran, with one thread; below 1 other processes were
-            in the way. None where it means nothing.
+        cpu_share: processor time over elapsed time while calls ran on one thread; below 1 other processes were in the
+            way. None where it means nothing.
         date: when the measurement ended, UTC, ISO 8601.
         versions: of the software that took part.
     """

@@ -59,7 +59,10 @@ def write_records_page(records: Sequence[Record], folder: Path) -> Path:
             (str(len(records) - len(timed)), "refused by an engine, with the reason below"),
         ],
         sections=[_section(f"{fed} ({name})", group, plots) for (name, fed), group in groups.items()],
-        footer="Milliseconds of a round trip, with 95 % intervals over rounds; outputs were compared before.",
+        footer=(
+            "Milliseconds of a round trip, or of a picture through a stream, with 95 % intervals over rounds; outputs "
+            "were compared before."
+        ),
     )
     return write_report(report, folder / "report.html")
 
@@ -79,7 +82,7 @@ def _section(title: str, records: Sequence[Record], plots: Path) -> Section:
             plot = latencies(part, [_name(r).removeprefix(f"{model}, ") for r in part])
             save(plot, plots, re.sub(r"[^\w.-]+", "_", f"{model}-{title}").lstrip("."))
             drawn.append(svg(plot))
-    header = ("network", "engine", "threads", "precision", "median", "p90", "min", *_OTHERS, "verdict")
+    header = ("network", "engine", "threads", "precision", "fed", "median", "p90", "min", *_OTHERS, "verdict")
     rows = [_row(r) for r in records]
     return Section(
         title=title,
@@ -87,20 +90,25 @@ def _section(title: str, records: Sequence[Record], plots: Path) -> Section:
             "A protocol that takes more samples, rounds or time than there are has no figure: paper is the minimum of "
             "1000 calls, sustained the last quarter of half an hour.",
         ),
-        tables=[Table(header, rows, frozenset(range(2, len(header) - 1)) - {3})],
+        tables=[Table(header, rows, frozenset(range(2, len(header) - 1)) - {3, 4})],
         plots=drawn,
         notes=instability_notes(records, [_name(r) for r in records]),
     )
 
 
 def _row(r: Record) -> tuple[str, ...]:
-    model = f"{r.model}, {r.form}" if r.form else r.model
-    head = (model, r.engine, str(r.threads), r.precision)
+    head = (_network(r), r.engine, str(r.threads), r.precision)
     if not r.samples_ms:
-        return (*head, "refused", *("–",) * (2 + len(_OTHERS)), "failed")
+        return (*head, "–", "refused", *("–",) * (2 + len(_OTHERS)), "failed")
     others = (str(figure(r, name) or "–") for name in _OTHERS)
-    return (*head, str(figure(r, "xcode")), f"{r.p90_ms:.3f}", f"{r.min_ms:.3f}", *others, r.verdict.partition(":")[0])
+    median = str(figure(r, "xcode"))
+    verdict = r.verdict.partition(":")[0]
+    return (*head, r.protocol.input, median, f"{r.p90_ms:.3f}", f"{r.min_ms:.3f}", *others, verdict)
+
+
+def _network(r: Record) -> str:
+    return f"{r.model}, {r.form}" if r.form else r.model
 
 
 def _name(r: Record) -> str:
-    return f"{r.model}, {r.engine}, {r.threads} thread{'s' * (r.threads > 1)}, {r.precision}"
+    return f"{_network(r)}, {r.engine}, {r.threads} thread{'s' * (r.threads > 1)}, {r.precision}"

@@ -6,10 +6,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
-from PIL import Image
 
 from .. import settings
+from ..data.masked import IGNORED, open_mask
 from ..errors import BadFile, UnderOneError
+from ..evaluation.segmentation import confusion_of
 from ..files import fetch
 from ..runtime import Engine, load
 from ..spec import Frozen
@@ -17,7 +18,6 @@ from ..weights.face_photographs import FACE_PHOTOGRAPHS
 from ..weights.labelled_photographs import LABELLED_PHOTOGRAPHS
 
 _MASKS = {"perched_bird": 3, "samoyed": 12}  # photograph with a drawn mask → its class of VOC
-_IGNORED = 255  # the border of a mask
 
 
 class Score(Frozen):
@@ -94,11 +94,10 @@ def _of_masks(net: Engine) -> list[float]:
 
 
 def _overlap(net: Engine, folder: Path, name: str, index: int) -> float:
-    with Image.open(folder / "masks" / f"{name}.png") as drawn:
-        truth = np.asarray(drawn)
-    found, counted = net.segment(folder / f"{name}.jpg").mask == index, truth != _IGNORED
-    both, either = found & (truth == index) & counted, (found | (truth == index)) & counted
-    return 100 * float(both.sum() / either.sum())
+    said = net.segment(folder / f"{name}.jpg").mask
+    truth = open_mask(folder / "masks" / f"{name}.png", said.shape, with_colors=False)
+    areas = confusion_of(np.where(truth == IGNORED, IGNORED, truth == index), said == index, 2)
+    return 100 * float(areas[1, 1] / (areas.sum() - areas[0, 0]))
 
 
 _CLASSES = "top-1, 20 photographs of ImageNet classes", "top-5, the same"

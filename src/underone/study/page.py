@@ -49,7 +49,10 @@ def write_page(trials: Sequence[Trial], folder: Path) -> Path:
             (str(refused), "refused by an engine, with the reason below"),
         ],
         sections=sections,
-        footer="Medians of round trips from array to array; outputs were compared with the numpy reference before.",
+        footer=(
+            "Medians of round trips from array to array, or of pictures through a stream where it says so; outputs "
+            "were compared with the numpy reference before."
+        ),
     )
     return write_report(report, folder / "report.html")
 

@@ -99,13 +99,12 @@ def run_studies(
         path = trial_path(case, folder, machine.fingerprint)
         before = Trial.from_json(path.read_bytes(), str(path)) if path.exists() else None
         trial = begun(case, models, make, machine, None if again else before)
-        if trial is not before or not _is_enough(trial, engines, effort):
-            if trial.error is None:
-                named = list(dict.fromkeys((*engines, *(before.engines if before else ()))))
-                records = measured(case, case.path(models), sentinel, named, effort)
-                trial = trial.model_copy(update={"records": records})
-            if trial.error is None or before is None or before.error is not None:  # a measured one is kept
-                write_trial(trial, path)
+        if trial.error is None and not _is_enough(trial, engines, effort):
+            named = list(dict.fromkeys((*engines, *(before.engines if before else ()))))
+            records = measured(case, case.path(models), sentinel, named, effort)
+            trial = trial.model_copy(update={"records": records})
+        if trial is not before and (trial.error is None or before is None or before.error is not None):
+            write_trial(trial, path)  # one that was measured stays
         trials.append(trial)
     return trials
 
@@ -119,18 +118,24 @@ def begun(case: Case, models: Path, make: Builder, machine: Machine, before: Tri
     """Make the file of a case if need be, and count what it costs; nothing is measured yet.
 
     Returns:
-        `before` where it is of the same file, else a trial without Records.
+        `before` where it is of the same file, with scores that failed asked again; else a trial without Records.
     """
     try:
         sha256 = sha256_of(make(case, models))
         if before is not None and before.sha256 == sha256:
-            return before
+            return _scored(before, models) if any(score.error for score in before.scores) else before
         floats = make(case.model_copy(update={"precision": "float32"}), models)
         facts = count_facts(read_onnx(floats), case.batch)
     except UnderOneError as error:
         return Trial(case=case, machine=machine, error=str(error))
-    scores = scores_of(case.source, case.path(models))
-    return Trial(case=case, machine=machine, sha256=sha256, facts=facts, scores=scores)
+    return _scored(Trial(case=case, machine=machine, sha256=sha256, facts=facts), models)
+
+
+def _scored(trial: Trial, models: Path) -> Trial:
+    """Ask a converted network how right it is, once for all its flows."""
+    case = trial.case
+    scores = scores_of(case.source, case.path(models)) if case.flow == "calls" else ()
+    return trial.model_copy(update={"scores": scores})
 
 
 def built(case: Case, models: Path) -> Path:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ..bench.report import Section, Table
-from .cases import SCALING, STUDIES
+from .cases import SCALING, STUDIES, Case
 from .columns import (
     deviation,
     digits,
@@ -136,15 +136,16 @@ def scaling(trials: Sequence[Trial], draw: Draw) -> Section | None:  # noqa: ARG
             tables.append(Table((axis, *columns), rows, frozenset(range(1, len(columns) + 1)), axis))
     text = (
         "MACs are those of the whole batch. A network scales well where the time for a MAC stays the same. `By plain` "
-        "sets it against that of one picture at 224 pixels, each by the sentinel of its own rounds, so that drift "
-        "leaves it alone: 1 is as good."
+        "sets it against that of one picture at 224 pixels: 1 is as good. At other sizes each is taken by the sentinel "
+        "of its own rounds, so that drift leaves it alone. The sentinel has as many pictures a call as the network "
+        "beside it, so batches are compared by their times alone."
     )
     return Section(title="How latency grows", text=(text,), tables=tables)
 
 
 def steadiness(trials: Sequence[Trial], draw: Draw) -> Section | None:  # noqa: ARG001
     """Tell how the sentinel fared, from the first trial to the last, and which figures are not stable."""
-    watches = [t.sentinel for t in trials if t.case.threads == 1 and t.sentinel and t.sentinel.median_ms]
+    watches = [t.sentinel for t in trials if _is_plainly_fed(t.case) and t.sentinel and t.sentinel.median_ms]
     medians = [record.median_ms or 0.0 for record in sorted(watches, key=lambda record: record.date)]
     if not medians:
         return None
@@ -153,10 +154,10 @@ def steadiness(trials: Sequence[Trial], draw: Draw) -> Section | None:  # noqa: 
     return Section(
         title="How steady the machine was",
         text=(
-            f"MobileOne-S0 was measured in turns with every network, {len(medians)} times on one thread: "
-            f"{digits(medians[0])} ms first, {digits(medians[-1])} last, {digits(min(medians))} to "
-            f"{digits(max(medians))} in between. {stable} of {len(measured)} Records are stable. What is called `by "
-            "sentinel` is paired round by round, so that drift leaves it alone.",
+            f"MobileOne-S0 was measured in turns with every network, {len(medians)} times with calls of one "
+            f"picture on one thread: {digits(medians[0])} ms first, {digits(medians[-1])} last, "
+            f"{digits(min(medians))} to {digits(max(medians))} in between. {stable} of {len(measured)} Records are "
+            "stable. What is called `by sentinel` is paired round by round, so that drift leaves it alone.",
         ),
         notes=[text for t in trials for text in doubts(t)],
     )
@@ -242,14 +243,25 @@ def _by_work(t: Trial, engine: str) -> str:
 
 
 def _against_plain(t: Trial, trials: Sequence[Trial], engine: str) -> str:
-    """Give the time for a MAC over that of the same network with one picture of 224 pixels on one thread."""
+    """Give the time for a MAC over that of the same network with one picture of 224 pixels on as many threads."""
     plain = next((p for p in trials if p.case == t.case.model_copy(update={"size": 224, "batch": 1})), None)
     if plain is None or plain is t or plain.facts is None or t.facts is None:
         return "–"
+    slower = _times_slower(t, plain, engine)
+    return "–" if slower is None else f"{slower * plain.facts.macs / t.facts.macs:.2f}"
+
+
+def _times_slower(t: Trial, plain: Trial, engine: str) -> float | None:
+    """Compare two trials by their sentinels, which run the same network at their batch; of other batches, by times."""
+    if t.case.batch != plain.case.batch:
+        ms, before = t.milliseconds(engine), plain.milliseconds(engine)
+        return ms / before if ms and before else None
     here, there = t.against_sentinel(engine), plain.against_sentinel(engine)
-    if here is None or there is None:
-        return "–"
-    return f"{here.value / there.value * plain.facts.macs / t.facts.macs:.2f}"
+    return here.value / there.value if here and there else None
+
+
+def _is_plainly_fed(case: Case) -> bool:
+    return (case.batch, case.threads, case.flow) == (1, 1, "calls")
 
 
 def _kind(name: str) -> str:
