@@ -101,6 +101,8 @@ def tall(counts):
         (tall("é"), "run lengths that cannot be read: character 0 of the text is 'é'"),
         (tall("o" * 40), "run lengths that cannot be read: character 13 of the text is 'o'"),
         (tall("oo"), "the text ends inside a number"),
+        (tall("0" * 4000), "run lengths that cannot be read: there are more than 1962; a run for each pixel is enough"),
+        (tall([0] * 1962 + [1961]), "do not add up to 1961"),
     ],
     ids=lambda value: str(value)[:30],
 )
@@ -156,7 +158,6 @@ def test_objects_of_one_class_lie_over_each_other_and_those_of_two_are_ignored(d
     assert not found.mask(1, (20, 30)).any()
     assert found.name(1).endswith("train2017/b.png")
     assert found.read(0).startswith(b"\x89PNG")
-    assert found.mask_file(0) is None
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(found)).mask(0, (20, 30)), wanted)  # workers get it so
 
 
@@ -174,6 +175,7 @@ def test_a_picture_of_another_size_than_the_file_says_is_refused(data):
 
 
 IMAGE = {"id": 4, "file_name": "a.png", "height": 20, "width": 30}
+OUTLINED = {"image_id": 4, "category_id": 17}
 DAMAGE = [
     ({"images": []}, "lists no picture"),
     ({"images": [IMAGE, IMAGE]}, "entry 1 of images has the id 4; a whole number of its own"),
@@ -185,6 +187,10 @@ DAMAGE = [
     ({"annotations": [{"image_id": 4, "category_id": 18}]}, r"that are listed \(KeyError: 18\)"),
     ({"annotations": [{"image_id": [], "category_id": 17}]}, r"that are listed \(TypeError"),
     ({"annotations": [3]}, r"annotation 0 has no .* \(TypeError"),
+    ({"annotations": [OUTLINED | {"segmentation": [[1, [2]]]}]}, "annotation 0 has an outline with lists in"),
+    ({"annotations": [OUTLINED | {"segmentation": {"counts": [[1]]}}]}, "annotation 0 has an outline with lists in"),
+    ({"annotations": [OUTLINED | {"segmentation": {"counts": {}}}]}, "annotation 0 has an outline with lists in"),
+    ({"images": [IMAGE | {"file_name": "\ud800.png"}]}, r"no file can have the name '\\ud800\.png': surrogates not"),
     ({"categories": []}, "1 classes; 2 to 254 are required"),
     ({"categories": [{"id": i} for i in range(254)]}, "255 classes; 2 to 254 are required"),
     ({"categories": None}, "is no COCO file; an object with the lists images, annotations, categories is required"),
@@ -205,6 +211,16 @@ def test_files_of_boxes_alone_are_refused_picture_by_picture(data):
     assert [finding.kind for finding in report.findings if finding.level == "error"] == ["mask"]
     assert report.findings[0].text.endswith("train2017.json: annotation 0 has no outline; polygons or run lengths are "
                                             "required, a box is not enough")  # fmt: skip
+
+
+def test_the_sheet_shows_the_outlines_that_are_sound(data):
+    sound = {"id": 1, "image_id": 4, "category_id": 17, "segmentation": square(2, 2, 10)}
+    write(data, "train", annotations=[sound, {"id": 2, "image_id": 4, "category_id": 9}])
+    check_masks(data, page=data / "sheet.jpg")
+    found = open_mask_splits(data).train.shown_mask(0, (20, 30))
+    assert np.array_equal(found.any(axis=2), area_of("a", square(2, 2, 10), (20, 30)))
+    with Image.open(data / "sheet.jpg") as sheet:
+        assert np.asarray(sheet.convert("RGB"))[:, 330:].std() > 20  # not all black, nor all white
 
 
 def test_other_classes_of_a_part_are_refused(data):
@@ -239,7 +255,7 @@ def test_panoptic_segments_come_before_objects_and_what_is_none_is_ignored(tmp_p
     assert found.classes == ("dog", "cat")
     mask = found.mask(1, (20, 30))
     assert [np.unique(mask[:, i : i + 10]).tolist() for i in (0, 10, 20)] == [[1], [0], [255]]
-    assert found.mask_file(0) == tmp_path / "annotations" / "panoptic_val2017" / "a.png"
+    np.testing.assert_array_equal(found.shown_mask(0, (20, 30))[0, [0, 10, 20]], [[112, 17, 1], [1, 2, 0], [0, 0, 0]])
 
 
 def part_of(**changes):
@@ -256,6 +272,21 @@ def part_of(**changes):
         ({"annotations": part_of()["annotations"][:1]}, "the picture 2 has no annotation; its segments are required"),
         ({"annotations": [{"image_id": 4, "file_name": "/a", "segments_info": []}]}, "is not below its folder"),
         ({"annotations": [{"image_id": 4, "file_name": "a.png", "segments_info": 3}]}, r"that are listed \(TypeErr"),
+        (part_of(category_id=[]), r"that are listed \(TypeErr"),
+        (
+            {"annotations": 2 * part_of()["annotations"]},
+            "annotation 2 is a second one of the picture 4; one is required",
+        ),
+        (
+            {
+                "annotations": [
+                    {"image_id": 4, "file_name": "a.png", "segments_info": 2 * [{"id": 5, "category_id": 9}]}
+                ]
+            },
+            "annotation 0 has two segments of one id",
+        ),
+        ({"annotations": [{"image_id": 4, "segments_info": []}]}, r"0 has no file_name and segments_info \(KeyError"),
+        ({"annotations": [{"image_id": 4, "file_name": "a"}]}, r"0 has no file_name and segments_info \(KeyError"),
     ],
     ids=lambda value: str(value)[:30],
 )

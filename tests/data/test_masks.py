@@ -130,7 +130,9 @@ def test_broken_files_and_lists_are_refused(folder):
     with pytest.raises(BadFile, match="is not below its folder"):
         open_masks(folder / "train.txt")
     (folder / "train.txt").write_text("images/a.png masks/a.png\n")
-    with pytest.raises(BadFile, match=r"has no part val or valid or validation with masks; val\.txt or val/images"):
+    with pytest.raises(
+        BadFile, match=r"has no part val or valid or validation with masks; lists of pairs \(PART\.txt\), fold.*COCO"
+    ):
         open_mask_splits(folder)
 
 

@@ -196,8 +196,12 @@ def require_below(where: Path, name: str) -> str:
     """Return a picture's path if it stays below its folder.
 
     Raises:
-        BadFile: it is absolute or climbs out.
+        BadFile: it is absolute or climbs out, or no file can have that name.
     """
     if not name or Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
         raise BadFile(f"{where}: the picture {name!r} is not below its folder; a relative path is required")
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError as error:
+        raise BadFile(f"{where}: no file can have the name {name!r}: {error.reason}") from error
     return name

@@ -1,21 +1,19 @@
 """check_masks: what is wrong with a data set of pictures with masks, before anybody trains on it."""
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from ..errors import BadFile, BadValue
 from ..files import atomic_write
-from ..image import Pixels, indexed_mask, read_image
+from ..image import Pixels, read_image
 from ..image.sheet import sheet
 from .check import DataReport, Finding, Place, error, look, warning
 from .masked import IGNORED, MaskedPictures
-from .open_masks import MASK_PARTS, find_mask_part, open_masks
+from .open_masks import LAYOUTS, MASK_PARTS, find_mask_part, open_masks
 
 _SHEET = 32  # pictures
 
@@ -66,7 +64,7 @@ def _open_parts(root: Path) -> tuple[dict[str, MaskedPictures], list[Finding]]:
     """Open what can be opened; the classes are those of the training part."""
     places = {name: find_mask_part(root, names) for name, names in MASK_PARTS.items()}
     if not any(places.values()):
-        raise BadFile(f"{root} has no part with masks; lists of pairs, or folders of pictures and masks are required")
+        raise BadFile(f"{root} has no part with masks; {LAYOUTS} are known")
     parts: dict[str, MaskedPictures] = {}
     findings = []
     for name, place in places.items():
@@ -111,10 +109,6 @@ def _draw(page: Path, places: list[Place[MaskedPictures]]) -> None:
 
 
 def _beside_mask(place: Place[MaskedPictures]) -> Pixels:
-    """Return a picture with its mask's file at its right, as large; black where that is no picture."""
+    """Return a picture with its mask at its right, as large."""
     pixels = read_image(place.pictures.read(place.number))
-    file, mask = place.pictures.mask_file(place.number), Image.new("RGB", pixels.shape[1::-1])
-    with suppress(OSError, SyntaxError, ValueError, Image.DecompressionBombError), Image.open(file or "") as picture:
-        values = picture.convert("RGB") if picture.mode not in ("L", "P") else indexed_mask(np.asarray(picture))
-        mask = values.convert("RGB").resize(pixels.shape[1::-1], Image.Resampling.NEAREST)
-    return np.concatenate([pixels, np.asarray(mask)], axis=1)
+    return np.concatenate([pixels, place.pictures.shown_mask(place.number, pixels.shape[:2])], axis=1)

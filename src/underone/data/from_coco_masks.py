@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BadFile
+from ..image import Pixels, indexed_mask
 from .boxed import require_below
 from .from_coco import by_id, picture_folder, read_coco
-from .masked import IGNORED, MaskedPictures, look_up, number_classes, open_mask, require_known, without_void
+from .masked import IGNORED, MaskedPictures, look_up, number_classes, open_mask, require_known, show_mask, without_void
 from .outlines import area_of
 from .pictures import read_part
 
@@ -71,6 +73,9 @@ class CocoPictures:
                 f"{self.where}: {os.fsdecode(self.names[index])!r} is {width} x {height} there; the picture is "
                 f"{size[1]} x {size[0]}"
             )
+        return self._rows(index)
+
+    def _rows(self, index: int) -> list[Row]:
         found: list[Row] = json.loads(self.rows[self.first[index] : self.first[index + 1]])
         return found
 
@@ -78,8 +83,13 @@ class CocoPictures:
 class OutlinedPictures(CocoPictures):
     """Pictures with outlines of objects; where those of two classes lie over each other, the mask is ignored."""
 
-    def mask_file(self, index: int) -> None:
-        """Return None: masks are drawn when they are asked for."""
+    def shown_mask(self, index: int, size: tuple[int, int]) -> Pixels:
+        """Return what a mask looks like, as `MaskedPictures` says: the outlines that can be filled."""
+        shown = np.zeros(size, np.uint8)
+        for number, class_id, outline in self._rows(index):
+            with suppress(BadFile):
+                shown[area_of(f"annotation {number}", outline, size)] = class_id
+        return np.asarray(indexed_mask(shown).convert("RGB"))
 
     def mask(self, index: int, size: tuple[int, int]) -> NDArray[np.uint8]:
         """Return the class of each pixel of a picture, as `MaskedPictures` says."""
@@ -102,13 +112,16 @@ class SegmentedPictures(CocoPictures):
 
     masks: NDArray[np.bytes_]
 
-    def mask_file(self, index: int) -> Path:
-        """Return the path of a picture's segments."""
+    def shown_mask(self, index: int, size: tuple[int, int]) -> Pixels:
+        """Return what a mask looks like, as `MaskedPictures` says: the colours of its segments."""
+        return show_mask(self._mask_file(index), size)
+
+    def _mask_file(self, index: int) -> Path:
         return self.where.with_suffix("") / os.fsdecode(self.masks[index])
 
     def mask(self, index: int, size: tuple[int, int]) -> NDArray[np.uint8]:
         """Return the class of each pixel of a picture, as `MaskedPictures` says."""
-        rows, path = [(0, IGNORED), *self.rows_of(index, size)], self.mask_file(index)
+        rows, path = [(0, IGNORED), *self.rows_of(index, size)], self._mask_file(index)
         given = open_mask(path, size, with_colors=True).astype(np.int32) @ np.array([1, 1 << 8, 1 << 16])  # (H, W)
         found = look_up(given, np.array([row[0] for row in rows]), np.array([row[1] for row in rows], np.uint8))
         require_known(path, found, given, "{}", "no segment of the picture")
@@ -148,7 +161,11 @@ def _outlined(path: Path, images: Images, labels: Mapping[int, str], annotations
             row = (number, index[annotation["category_id"]], annotation.get("segmentation"))
             rows[annotation["image_id"]].append(row)
         except (KeyError, TypeError) as error:
-            raise _unlisted(path, number, error) from error
+            raise _without(path, number, "image_id and category_id that are listed", error) from error
+        if not _is_flat(row[-1]):
+            raise BadFile(
+                f"{path}: annotation {number} has an outline with lists in lists; lists of numbers are required"
+            )
     return OutlinedPictures(path, *_pictures(path, images), classes, *_packed(rows))
 
 
@@ -159,11 +176,19 @@ def _segmented(path: Path, images: Images, labels: Mapping[int, str], annotation
     masks: dict[int, str] = {}
     for number, annotation in enumerate(annotations):
         try:
-            at, parts = images[annotation["image_id"]]["id"], annotation["segments_info"]
-            masks[at] = require_below(path, str(annotation["file_name"]))
-            rows[at] = [(_id(path, number, part["id"]), index[part["category_id"]]) for part in parts]
+            name, parts = annotation["file_name"], annotation["segments_info"]
         except (KeyError, TypeError) as error:
-            raise _unlisted(path, number, error) from error
+            raise _without(path, number, "file_name and segments_info", error) from error
+        try:
+            at = images[annotation["image_id"]]["id"]
+            found = [(_id(path, number, part["id"]), index[part["category_id"]]) for part in parts]
+        except (KeyError, TypeError) as error:
+            raise _without(path, number, "image_id and category_id that are listed", error) from error
+        if at in rows:
+            raise BadFile(f"{path}: annotation {number} is a second one of the picture {at}; one is required")
+        if len(dict(found)) < len(found):
+            raise BadFile(f"{path}: annotation {number} has two segments of one id; an id for each is required")
+        rows[at], masks[at] = found, require_below(path, str(name))
     missing = next((i for i in images if i not in masks), None)
     if missing is not None:
         raise BadFile(f"{path}: the picture {missing} has no annotation; its segments are required")
@@ -171,9 +196,16 @@ def _segmented(path: Path, images: Images, labels: Mapping[int, str], annotation
     return SegmentedPictures(path, *_pictures(path, images), classes, *_packed({i: rows[i] for i in images}), files)
 
 
-def _unlisted(path: Path, number: int, error: Exception) -> BadFile:
-    return BadFile(
-        f"{path}: annotation {number} has no image_id and category_id that are listed ({type(error).__name__}: {error})"
+def _without(path: Path, number: int, what: str, error: Exception) -> BadFile:
+    return BadFile(f"{path}: annotation {number} has no {what} ({type(error).__name__}: {error})")
+
+
+def _is_flat(outline: Any) -> bool:
+    """Tell whether an outline's own lists hold no others: whoever takes it apart later goes no deeper."""
+    parts = outline.values() if isinstance(outline, dict) else outline if isinstance(outline, list) else ()
+    return all(
+        not isinstance(part, dict) and (not isinstance(part, list) or {list, dict}.isdisjoint(map(type, part)))
+        for part in parts
     )
 
 

@@ -3,6 +3,7 @@
 import io
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..errors import BadFile
+from ..image import Pixels, indexed_mask
 from .pictures import Listed, read_part
 
 IGNORED = 255  # in a mask: neither right nor wrong
@@ -25,9 +27,6 @@ Color = tuple[int, int, int]
 class MaskedPictures(Listed, Protocol):
     """A list of pictures with a mask each."""
 
-    def mask_file(self, index: int) -> Path | None:
-        """Return the picture that holds a picture's mask; None where it is written otherwise."""
-
     def mask(self, index: int, size: tuple[int, int]) -> NDArray[np.uint8]:
         """Return the class of each pixel of a picture.
 
@@ -40,6 +39,14 @@ class MaskedPictures(Listed, Protocol):
 
         Raises:
             BadFile: the mask cannot be read, has another size, or a value or colour that stands for no class.
+        """
+
+    def shown_mask(self, index: int, size: tuple[int, int]) -> Pixels:
+        """Return what a mask looks like, for people: as much as there is of one that `mask` refuses, the rest black.
+
+        Args:
+            index: of the picture.
+            size: (height, width) of what is returned.
         """
 
 
@@ -78,13 +85,16 @@ class MaskFiles:
         """
         return read_part(Path(self.name(index)))
 
-    def mask_file(self, index: int) -> Path:
-        """Return the path of a picture's mask."""
+    def shown_mask(self, index: int, size: tuple[int, int]) -> Pixels:
+        """Return what a mask looks like, as `MaskedPictures` says."""
+        return show_mask(self._mask_file(index), size)
+
+    def _mask_file(self, index: int) -> Path:
         return self.root / os.fsdecode(self.masks[index])
 
     def mask(self, index: int, size: tuple[int, int]) -> NDArray[np.uint8]:
         """Return the class of each pixel of a picture, as `MaskedPictures` says."""
-        path = self.mask_file(index)
+        path = self._mask_file(index)
         picture = open_mask(path, size, with_colors=self.colors is not None)
         if self.colors is None:
             found = self.indices[picture]
@@ -143,6 +153,16 @@ def open_mask(path: Path, size: tuple[int, int], with_colors: bool) -> NDArray[n
             return np.asarray(picture, np.uint8)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise BadFile(f"{path} cannot be read as a mask: {error}") from error
+
+
+def show_mask(path: Path, size: tuple[int, int]) -> Pixels:
+    """Return a mask's file as a picture of this size, (H, W, 3), values in colours; black where it is no picture."""
+    shown = Image.new("RGB", size[::-1])
+    faults = (BadFile, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+    with suppress(*faults), Image.open(io.BytesIO(read_part(path))) as picture:
+        values = picture.convert("RGB") if picture.mode not in ("L", "P") else indexed_mask(np.asarray(picture))
+        shown = values.convert("RGB").resize(size[::-1], Image.Resampling.NEAREST)
+    return np.asarray(shown)
 
 
 def list_masks(

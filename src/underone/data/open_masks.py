@@ -1,4 +1,4 @@
-"""Segmentation data by its path: a list of pairs, VOC's lists, or two folders."""
+"""Segmentation data by its path: lists of pairs, two folders, or the layouts of VOC, ADE20K, Cityscapes and COCO."""
 
 from collections.abc import Iterator, Sequence
 from os import PathLike
@@ -26,6 +26,11 @@ MASK_PARTS = {
     "val": VALIDATION,
     "test": TEST,
 }  # names of each, the first wins
+
+LAYOUTS = (
+    "lists of pairs (PART.txt), folders (PART/images and PART/masks), and the layouts of VOC "
+    "(ImageSets/Segmentation), ADE20K (images/training), Cityscapes (leftImg8bit) and COCO (annotations)"
+)
 
 
 class _Classes(NamedTuple):
@@ -110,8 +115,7 @@ def _lists_pairs(path: Path) -> bool:
 def _required(root: Path, names: Sequence[str]) -> Path:
     found = find_mask_part(root, names)
     if found is None:
-        wanted = f"{names[0]}.txt or {names[0]}/images"
-        raise BadFile(f"{root} has no part {' or '.join(names)} with masks; {wanted} is required")
+        raise BadFile(f"{root} has no part {' or '.join(names)} with masks; {LAYOUTS} are known")
     return found
 
 

@@ -103,21 +103,23 @@ def _of_runs(where: str, outline: dict[str, Any], size: Size) -> Area:
         raise BadFile(f"{where} has run lengths of the size {outline.get('size')}; the picture has {list(size)}")
     counts, pixels = outline.get("counts"), size[0] * size[1]
     try:
-        runs = np.array(_unpacked(counts) if isinstance(counts, str) else counts)
+        runs = np.array(_unpacked(counts, pixels + 1) if isinstance(counts, str) else counts)
     except (TypeError, ValueError, OverflowError) as error:
         raise BadFile(f"{where} has run lengths that cannot be read: {error}") from error
     good = runs.ndim == 1 and runs.dtype.kind == "i" and len(runs) and runs.min() >= 0 and runs.max() <= pixels
-    if not good or int(runs.sum()) != pixels:
+    if not good or len(runs) > pixels + 1 or int(runs.sum()) != pixels:
         raise BadFile(f"{where} has run lengths that do not add up to {pixels}, the pixels of its picture")
     turns = np.arange(len(runs)) % 2 == 1
     return np.repeat(turns, runs).reshape(size[::-1]).T
 
 
-def _unpacked(text: str) -> list[int]:
-    """Give the numbers of a text: five bits a character, the lowest first; the third and later ones as differences.
+def _unpacked(text: str, most: int) -> list[int]:
+    """Give the numbers of a text, at the most so many.
+
+    They have five bits a character, the lowest first; the third and later ones are differences.
 
     Raises:
-        ValueError: a character or number that such a text cannot have.
+        ValueError: a character or number that such a text cannot have, or too many.
     """
     runs: list[int] = []
     value = shift = 0
@@ -132,6 +134,8 @@ def _unpacked(text: str) -> list[int]:
         value -= 1 << shift if code & 16 else 0  # the sign
         runs.append(value + (runs[-2] if len(runs) > 2 else 0))
         value = shift = 0
+        if len(runs) > most:
+            raise ValueError(f"there are more than {most}; a run for each pixel is enough")
     if shift:
         raise ValueError("the text ends inside a number")
     return runs
