@@ -223,14 +223,14 @@ def compare_roundings(patterns: Sequence[str]) -> None:
 
 
 def table() -> Iterator[str]:
-    """Give the lines of docs/formats.md: a row for each form, then LiteRT's int8 beside the engine's."""
+    """Give the lines of docs/formats.md: a row for each network, then LiteRT's int8 beside the engine's."""
     rows = json.loads((RESULTS / "rows.json").read_text())
-    names = list(dict.fromkeys(row["network"] for row in rows))
+    names = [name for name in names_of(NETWORKS) if any(row["network"] == name for row in rows)]
     found = {(row["network"], row["form"]): row for row in rows}
-    yield f"| NMSE, MB | {' | '.join(names)} |"
-    yield f"|---|{'---|' * len(names)}"
-    for form in FORMS:
-        yield f"| {form.title} | {' | '.join(_cell(found.get((name, form.title))) for name in names)} |"
+    yield f"| NMSE, MB | {' | '.join(form.title for form in FORMS)} |"
+    yield f"|---|{'---|' * len(FORMS)}"
+    for name in names:
+        yield f"| {name} | {' | '.join(_cell(found.get((name, form.title))) for form in FORMS)} |"
     agreement = RESULTS / "agreement.json"
     if agreement.exists():
         yield ""
