@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from underone.compare import COARSE, ROUNDING
+from underone.compare import ROUNDING
 from underone.errors import ParityFailed, Unsupported
 from underone.formats.forms import Form, of_graph
 from underone.formats.parity import compare_forms, limits_on
@@ -34,7 +34,8 @@ def test_network_that_amplifies_rounding_is_judged_by_its_own(probe: str) -> Non
     assert row.passed
     assert row.limits.nmse == pytest.approx(100 * row.nmse)  # the engine is exact, so its distance is the rounding
     assert row.limits.peak == pytest.approx(10 * row.peak)
-    assert "it amplifies rounding, so 10 times that is the limit of 'y' there" in notes[0]
+    limits = f"nmse {row.limits.nmse:.1e}, peak {row.limits.peak:.1e}"
+    assert notes[0].endswith(f"it amplifies rounding, so the limits of 'y' there are {limits}")
 
 
 FAULTS = {
@@ -81,15 +82,24 @@ def test_network_that_amplifies_rounding_is_judged_by_it_in_float16_too() -> Non
     assert row.nmse == pytest.approx(step**2 / 12 * 5 / 8, rel=0.1)
     assert row.limits.nmse == pytest.approx(4 * row.nmse, rel=0.1)  # twice as far as 13 bits fewer
     assert row.passed
-    assert "it amplifies rounding, so 16384 times that is the limit of 'y' there" in notes[0]
+    assert f"the limits of 'y' there are nmse {row.limits.nmse:.1e}, peak {row.limits.peak:.1e}" in notes[0]
     ((row,), _) = compare_forms(engine(graph, FAULTS["swapped batch"]), of_graph(graph), {"noise": NOISE}, "float16")
     assert not row.passed
 
 
-def test_limits_of_float16_are_never_wider_than_those_of_few_bits() -> None:
+def test_no_rounding_of_float16_excuses_a_gain() -> None:
+    graph = amplifying(1024)  # 8e-10 from itself in float64: 2^14 times that, squared, would be 0.2
+    ((row,), _) = compare_forms(
+        engine(graph, lambda x: x * np.float32(1.25)), of_graph(graph), {"noise": NOISE}, "float16"
+    )
+    assert row.nmse == pytest.approx(0.25**2, rel=0.01)
+    assert not row.passed
+
+
+def test_limits_of_float16_are_never_wider_than_those_of_bfloat16() -> None:
     graph = amplifying(4096)
     ((row,), _) = compare_forms(engine(graph, in_float16(4096)), of_graph(graph), {"noise": NOISE}, "float16")
-    assert row.limits.nmse == COARSE.nmse
+    assert row.limits.nmse == ROUNDING["bfloat16"].nmse
     assert not row.passed
 
 

@@ -24,8 +24,16 @@ def test_probes_are_a_photograph_noise_zeros_and_extremes() -> None:
     low, high = -0.485 / 0.229, (1 - 0.406) / 0.225  # what a byte 0 and 255 become
     assert made["extremes"].min() == pytest.approx(4 * low, rel=0.01)
     assert made["extremes"].max() == pytest.approx(4 * high, rel=0.01)
-    within = probes(spec, reachable=True)["extremes"]
-    np.testing.assert_allclose(np.unique(within), [low, high], rtol=1e-6)
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+def test_reachable_extremes_are_what_bytes_of_0_and_255_become_in_each_channel(layout: str) -> None:
+    shape = (None, 3, 64, 96) if layout == "NCHW" else (None, 64, 96, 3)
+    spec = InputSpec(shape=shape, layout=layout, preparation=IMAGENET_PREPARATION)
+    made = probes(spec, reachable=True)["extremes"]
+    for channel, mean, std in zip(range(3), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), strict=True):
+        found = np.unique(made.take(channel, axis=1 if layout == "NCHW" else 3))
+        np.testing.assert_allclose(found, [-mean / std, (1 - mean) / std], rtol=1e-6)
 
 
 @pytest.mark.parametrize(

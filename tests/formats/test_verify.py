@@ -77,6 +77,8 @@ def test_file_is_run_by_its_own_engine(run, tmp_path, source, two_heads, suffix,
     assert uo.verify(source, path).passed
     with uo.load(source) as engine:
         assert uo.verify(path, engine).passed
+    path.with_name(f"{path.name}.verdict.json").write_text("{")  # what it is held to, the file itself says
+    assert uo.verify(path, source).worst.limits == verdict.worst.limits
     other = tmp_path / "other.onnx"
     other.write_bytes(to_onnx(two_heads(64, padding="SAME_LOWER")))
     assert not uo.verify(path, other).passed
@@ -99,6 +101,27 @@ def test_file_that_names_nothing_needs_one_that_does(run, tmp_path, source, suff
     monkeypatch.setattr(read_back, "find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"^running .* needs the package"):
         uo.verify(path, source)
+
+
+def test_backend_that_would_run_nothing_is_refused(run, tmp_path, source):
+    with pytest.raises(BadValue, match="backend 'native' runs nothing while a file is verified alone; give against="):
+        uo.verify(source, backend="native")
+    for suffix in [s for s in WRITTEN if s in (".mlpackage", ".param", ".xml")]:
+        path = uo.export(source, tmp_path / f"both{suffix}")
+        message = rf"backend 'native' was named for both\{suffix}; only ONNX files take one"
+        with pytest.raises(BadValue, match=message):
+            uo.verify(path, source, backend="native")
+        with pytest.raises(BadValue, match=message):
+            uo.verify(source, path, against_backend="native")
+    with uo.load(source) as engine, pytest.raises(BadValue, match="was named for a Engine; only ONNX files"):
+        uo.verify(engine, source, backend="native")
+    code, said = run("verify", source, "--backend", "native")
+    assert (code, len(said.err.splitlines())) == (1, 1)
+
+
+def test_what_brings_no_verdict_needs_a_reference(source):
+    with uo.load(source) as engine, pytest.raises(BadValue, match=r"a Engine brings no verdict; say what .*: against="):
+        uo.verify(engine)
 
 
 def test_two_files_of_other_sizes_are_no_crash(tmp_path, source, two_heads):

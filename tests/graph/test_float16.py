@@ -1,5 +1,7 @@
 """Half-size files: small, with float32 borders, and near enough."""
 
+from dataclasses import replace
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -55,6 +57,23 @@ def test_numbers_are_near_and_not_equal() -> None:
     (theirs,) = onnxruntime.InferenceSession(data).run(None, {"image": X})
     assert difference(got, theirs)[0] < 1e-5
     assert to_onnx(read_onnx(data)) == data
+
+
+def test_zeros_among_weights_stay_zeros() -> None:
+    graph = net()
+    pruned = np.where(RNG.random(graph.constants["w"].shape) < 0.5, graph.constants["w"], np.float32(0))
+    found = with_half_weights(replace(graph, constants={**graph.constants, "w": pruned})).constants["w"]
+    np.testing.assert_array_equal(found == 0, pruned == 0)
+
+
+def test_only_weights_of_products_must_fit_where_only_they_are_rounded() -> None:
+    graph = net()
+    large = replace(graph, constants={**graph.constants, "b": np.full(32, 7e4, np.float32)})
+    assert with_half_weights(large).constants["b"] is large.constants["b"]
+    with pytest.raises(BadValue, match=r"weights beyond float16's 65504: b \(7e\+04\)"):
+        to_float16(large)
+    with pytest.raises(BadValue, match=r"weights beyond float16's 65504: w \("):
+        with_half_weights(net(1e6))
 
 
 @pytest.mark.parametrize("turned", [0, 1])

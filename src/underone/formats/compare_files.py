@@ -19,7 +19,7 @@ from .forms import Form, of_engine, of_graph, of_module
 from .parity import is_half, versions
 from .pictures import on_common_inputs
 from .read_back import FORMATS
-from .stored import stored_verdict, verdict_beside
+from .stored import stored_verdict
 
 if TYPE_CHECKING:
     from torch import nn
@@ -48,8 +48,8 @@ def verify(
             names its inputs and outputs.
         against: the reference, given likewise. None: a file alone; what `export` proved of it is given, if its bytes
             are still those.
-        backend: engine for `subject`, if that is a file; see `load`.
-        against_backend: engine for `against`, if that is a file.
+        backend: engine for `subject`, if that is an ONNX file; see `load`.
+        against_backend: engine for `against`, if that is one.
 
     Returns:
         The verdict. A difference does not raise: ask `.passed`, or call `.require()`. Its limits are those of float16
@@ -57,19 +57,45 @@ def verify(
 
     Raises:
         BadFile, UnknownName, MissingExtra, Unsupported: as `load`; or a file alone has no verdict on its bytes.
-        BadValue: a side is nothing of that, or a closed engine; or nothing names the inputs of a file.
+        BadValue: a side is nothing of that, or a closed engine; nothing names the inputs of a file; or a backend is
+            named for what is not run by one.
         ParityFailed: an output is NaN or infinite, or all zeros on one side only.
         ShapeError: the two have other sizes of inputs, or other numbers or shapes of outputs.
     """
     if against is None:
-        return stored_verdict(Path(_path(subject)))
+        return _alone(subject, backend)
+    given = (subject, backend), (against, against_backend)
+    for what, engine in given:
+        if engine != "auto" and not _takes_backend(what):
+            raise BadValue(f"backend {engine!r} was named for {_named(what)}; only ONNX files take one: leave it out")
     with ExitStack() as stack:
-        given = (subject, backend), (against, against_backend)
         opened = [None if _is_led(what) else _opened(what, engine, stack) for what, engine in given]
         spec = next((side.form.spec for side in opened if side), None)  # what the others follow
         sides = zip(opened, (subject, against), strict=True)
         tested, reference = (side or _following(what, spec, stack) for side, what in sides)
         return _verdict(tested, reference)
+
+
+def _alone(subject: Any, backend: str) -> Verdict:
+    if not isinstance(subject, str | PathLike):
+        raise BadValue(f"{_named(subject)} brings no verdict; say what it is to be compared with: against=")
+    if backend != "auto":
+        raise BadValue(
+            f"backend {backend!r} runs nothing while a file is verified alone; give against= or leave it out"
+        )
+    return stored_verdict(Path(subject))
+
+
+def _named(given: Any) -> str:
+    return Path(given).name if isinstance(given, str | PathLike) else f"a {type(given).__name__}"
+
+
+def _takes_backend(given: Any) -> bool:
+    return isinstance(given, str | PathLike) and not _is_led(given) and not _is_foreign(Path(given))
+
+
+def _is_foreign(path: Path) -> bool:
+    return path.suffix != ".onnx" and find_format(path) is not None
 
 
 def _is_led(given: Any) -> bool:
@@ -87,17 +113,18 @@ def _following(given: Any, spec: ModelSpec | None, stack: ExitStack) -> _Side:
     path = Path(given)
     if spec is None:
         raise BadValue(f"{path.name} does not say what its inputs and outputs are; one side must be an ONNX file")
-    row, proven = FORMATS[path.suffix], verdict_beside(path)
+    row = FORMATS[path.suffix]
+    row.require_files(path)
     row.require_runs()
     *_, form = stack.enter_context(row.run(path, spec))
-    return _Side(path.name, form, str(proven.facts["dtype"]) if proven else "float32")
+    return _Side(path.name, form, "float16" if row.is_small(path) else "float32")
 
 
 def _opened(given: Any, backend: str, stack: ExitStack) -> _Side:
     if isinstance(given, Engine):
         return _Side(given.spec.name, of_engine(given), given.precision)
     path = Path(_path(given))
-    if path.suffix != ".onnx" and find_format(path):
+    if _is_foreign(path):
         file = read_foreign(path)
         graph = file.graph()
         half = is_half(graph) or any(t.dtype == np.float16 for t in file.tensors.values())
@@ -109,8 +136,8 @@ def _opened(given: Any, backend: str, stack: ExitStack) -> _Side:
 def _path(given: Any) -> str | PathLike[str]:
     if not isinstance(given, str | PathLike):
         raise BadValue(
-            f"a {type(given).__name__} cannot be compared; the path of an ONNX file, an Engine or a torch module is "
-            "required"
+            f"{_named(given)} cannot be compared; the path of a file ({', '.join(['.onnx', *FORMATS])}, or one that "
+            "`convert` reads), an Engine or a torch module is required"
         )
     return given
 

@@ -9,7 +9,6 @@ from typing import Literal
 import numpy as np
 
 from ..compare import (
-    COARSE,
     ROUNDING,
     TIMES_OWN_ROUNDING,
     Comparison,
@@ -41,10 +40,11 @@ _LIMITS_ON_ZEROS: dict[Precision, Limits] = {
     "int8": Limits(nmse=2e-2, peak=1.0),
 }
 # Of a network that amplifies rounding: what its float32 distance from itself in float64 is multiplied by, and what no
-# distance widens beyond. float16 keeps 13 bits fewer, so it is some 2^13 times as far away; twice that is allowed.
+# distance widens beyond: the next coarser format. float16 keeps 13 bits fewer, so it is some 2^13 times as far away;
+# twice that is allowed.
 _OWN: dict[Precision, tuple[int, Limits]] = {
     "float32": (TIMES_OWN_ROUNDING, ROUNDING["float16"]),
-    "float16": (2**14, COARSE),
+    "float16": (2**14, ROUNDING["bfloat16"]),
 }
 
 
@@ -73,7 +73,7 @@ def with_own_rounding(
 
     The distance is that of the interpreter from itself, so nothing that is under test can widen its own limits. It
     counts ten times in float32, within the limits of float16; in float16 as often as that rounds more coarsely, within
-    what few bits may cost. Outputs of whole numbers keep the usual ones. Fresh detectors on MobileOne need it
+    the limits of bfloat16. Outputs of whole numbers keep the usual ones. Fresh detectors on MobileOne need it
     even on a photograph: without statistics of its batch norms values grow to 1e5, of which a ReLU6 keeps 0 to 6.
 
     Args:
@@ -105,7 +105,8 @@ def with_own_rounding(
         if limits != row.limits:
             notes.append(
                 f"on {row.on!r} the network is nmse {nmse:.1e}, peak {peak:.1e} away from itself in float64; "
-                f"it amplifies rounding, so {times} times that is the limit of {row.output!r} there"
+                f"it amplifies rounding, so the limits of {row.output!r} there are nmse {limits.nmse:.1e}, peak "
+                f"{limits.peak:.1e}"
             )
         judged.append(row.model_copy(update={"limits": limits}))
     return judged, notes

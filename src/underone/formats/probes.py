@@ -22,7 +22,7 @@ def probes(
         spec: input of the network; a batch of noise has three images where any number is taken.
         seed: of noise and extremes.
         further_size: (height, width) of one more picture of noise, where the network takes any.
-        reachable: extremes are the two ends of what a prepared picture can hold, not values far outside.
+        reachable: extremes are the two ends of what each channel of a prepared picture can hold, not far outside.
 
     Returns:
         Arrays by name, of the shape and dtype that `spec` asks for.
@@ -34,11 +34,15 @@ def probes(
         raise Unsupported(f"input {spec.name!r} takes {spec.dtype}; only networks with float inputs are compared")
     rng = np.random.default_rng(seed)
     one, batch = _sized(spec.shape, 1), _sized(spec.shape, OPEN_BATCH)
-    low, high = _range(spec.preparation or IMAGENET_PREPARATION)
+    low, high = _ranges(spec.preparation or IMAGENET_PREPARATION)
     made = {
         "noise": rng.standard_normal(batch),
         "zeros": np.zeros(one),
-        "extremes": rng.choice([low, high], one) if reachable else rng.uniform(EXTREME * low, EXTREME * high, one),
+        "extremes": (
+            np.where(rng.integers(0, 2, one), _by_channel(high, spec, one), _by_channel(low, spec, one))
+            if reachable
+            else rng.uniform(EXTREME * low.min(), EXTREME * high.max(), one)
+        ),
     }
     if len(one) == 4:
         made = {"photo": _photo(spec, one)} | made
@@ -105,11 +109,19 @@ def _sized(shape: Shape, batch: int) -> tuple[int, ...]:
     return tuple(size or (batch if axis == 0 else OPEN_SIZE) for axis, size in enumerate(shape))
 
 
-def _range(how: Preparation) -> tuple[float, float]:
-    """Return the smallest and the largest value that a prepared picture can hold."""
+def _ranges(how: Preparation) -> tuple[Array, Array]:
+    """Return the smallest and the largest value that each channel of a prepared picture can hold."""
     low, high = how.range
     mean, std = np.array(how.mean), np.array(how.std)
-    return float(((low - mean) / std).min()), float(((high - mean) / std).max())
+    return (low - mean) / std, (high - mean) / std
+
+
+def _by_channel(values: Array, spec: InputSpec, shape: tuple[int, ...]) -> Array:
+    """Lay values along the channels of pictures, repeated in turn; an input that is no picture takes the first."""
+    if len(shape) != 4:
+        return values[:1]
+    axis = 1 if spec.layout == "NCHW" else 3
+    return np.expand_dims(values[np.arange(shape[axis]) % len(values)], tuple(i for i in range(4) if i != axis))
 
 
 def _photo(spec: InputSpec, shape: tuple[int, ...]) -> Array:

@@ -10,7 +10,7 @@ from typing import get_args
 from pydantic import JsonValue
 
 from ..compare import Verdict
-from ..errors import MissingExtra, ParityFailed, ShapeError, Unsupported
+from ..errors import BadFile, MissingExtra, ParityFailed, ShapeError, Unsupported
 from ..files import atomic_folder, atomic_pair, atomic_write, sha256_of
 from ..foreign import read_foreign
 from ..graph import Graph, count
@@ -46,6 +46,7 @@ class Format:
         dtypes: number formats in which it can be written.
         remarks: says of a graph and a dtype what users of the format should know.
         able: raises MissingExtra where it cannot be written here though the package is there, or is none.
+        is_small: whether a file holds numbers of fewer bits than float32 has; of formats that keep no names of ours.
     """
 
     title: str
@@ -61,6 +62,7 @@ class Format:
     dtypes: tuple[Dtype, ...] = get_args(Dtype)
     remarks: Callable[[Graph, Dtype], list[str]] = lambda *_: []
     able: Callable[[], object] = lambda: None
+    is_small: Callable[[Path], bool] = lambda _: False
 
     @contextmanager
     def place(self, path: Path) -> Iterator[Path]:
@@ -77,6 +79,16 @@ class Format:
         if self.folder:
             return sorted(file for file in path.rglob("*") if file.is_file())
         return [path, self.weights(path)] if self.weights else [path]
+
+    def require_files(self, path: Path) -> None:
+        """Look whether all files of a network at `path` are there.
+
+        Raises:
+            BadFile: one is not.
+        """
+        lacking = [file for file in (path, *self.files(path)) if not file.exists()]
+        if lacking:
+            raise BadFile(f"{path} cannot be read: there is no {lacking[0]}")
 
     def sums(self, path: Path, name: str) -> dict[str, JsonValue]:
         """Give the sha256 of each of those files, by its place in the folder or by its own name: `name` at `path`."""
@@ -122,6 +134,18 @@ def _openvino(graph: Graph, path: Path, dtype: Dtype) -> None:
     from .openvino_ir import write_ir
 
     write_ir(graph, path, dtype)
+
+
+def _openvino_is_small(path: Path) -> bool:
+    from .openvino_ir import is_small
+
+    return is_small(path)
+
+
+def _ncnn_is_small(path: Path) -> bool:
+    from .ncnn import is_small
+
+    return is_small(path)
 
 
 def _ncnn(graph: Graph, path: Path, dtype: Dtype) -> None:
@@ -197,9 +221,15 @@ FORMATS: Mapping[str, Format] = {
     ),
     ".tflite": Format("LiteRT", _tflite, _by_litert, "ai_edge_litert", "litert", small=("int8",)),
     ".xml": Format(
-        "OpenVINO", _openvino, _by_openvino, "openvino", "openvino", weights=lambda path: path.with_suffix(".bin")
+        "OpenVINO",
+        _openvino,
+        _by_openvino,
+        "openvino",
+        "openvino",
+        weights=lambda path: path.with_suffix(".bin"),
+        is_small=_openvino_is_small,
     ),
-    ".param": Format("ncnn", _ncnn, _by_ncnn, "ncnn", "ncnn", weights=_ncnn_weights),
+    ".param": Format("ncnn", _ncnn, _by_ncnn, "ncnn", "ncnn", weights=_ncnn_weights, is_small=_ncnn_is_small),
     ".pte": Format(
         "ExecuTorch",
         _executorch,

@@ -31,9 +31,7 @@ def verdict_beside(path: Path) -> Verdict | None:
         BadFile: a file is missing, or the verdict cannot be read.
     """
     row, proof = FORMATS[path.suffix], path.with_name(f"{path.name}.verdict.json")
-    lacking = [file for file in (path, *row.files(path)) if not file.exists()]
-    if lacking:
-        raise BadFile(f"{path} cannot be read: there is no {lacking[0]}")
+    row.require_files(path)
     if not proof.is_file():
         return None
     verdict = Verdict.from_json(bytes(map_file(proof, _MOST_BYTES).content), str(proof))

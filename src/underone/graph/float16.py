@@ -23,10 +23,10 @@ def with_half_weights(graph: Graph) -> Graph:
         A new graph, its weights still of float32; those that are computed, or have few bits already, stay.
 
     Raises:
-        BadValue: as `to_float16`.
+        BadValue: such a weight is beyond float16's largest value, 65504; all such are named.
     """
-    _require_fitting(graph.constants)
     axes = {name: axis for name, axis in axes_of_weights(graph) if graph.constants[name].dtype == np.float32}
+    _require_fitting({name: graph.constants[name] for name in axes})
     rounded = {name: _carried(graph.constants[name], axis) for name, axis in axes.items()}
     return replace(graph, constants={**graph.constants, **rounded})
 
@@ -43,7 +43,8 @@ def _carried(weight: Array, axis: int) -> Array:
     exact = rows.reshape(len(rows), -1).astype(np.float64)
     rounded, lost = np.empty_like(exact), np.zeros(len(rows))
     for i, column in enumerate(exact.T):
-        rounded[:, i] = np.clip(column + lost, -_LARGEST, _LARGEST).astype(np.float16)
+        near = np.clip(column + lost, -_LARGEST, _LARGEST).astype(np.float16)
+        rounded[:, i] = np.where(column == 0, 0, near)  # what was pruned stays so
         lost += column - rounded[:, i]
     return np.ascontiguousarray(np.moveaxis(rounded.reshape(rows.shape), 0, axis), np.float32)
 

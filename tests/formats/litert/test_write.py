@@ -136,6 +136,15 @@ def test_activation_is_not_fused_where_others_read_by_another_name(tmp_path):
         assert difference(got[name], array)[0] < 1e-11
 
 
+def test_numbers_that_float16_cannot_hold_stay_as_they_are(tmp_path):
+    constants = {"tiny": np.full((1, 1, 1, 1), 1e-12, np.float32), "huge": np.full((1, 3, 1, 1), 1e5, np.float32)}
+    nodes = (Node("Mul", ("x", "huge"), ("h",)), Node("Mul", ("h", "tiny"), ("y",)))
+    values = [Value(name, (1, 3, 4, 4)) for name in ("x", "y")]
+    path = uo.export(Graph(nodes, values[:1], values[1:], constants), tmp_path / "net.tflite", "float16")
+    kept = read_foreign(path).graph().constants.values()
+    assert {np.float32(1e-12), np.float32(1e5)} <= {c.flat[0] for c in kept}
+
+
 def test_float16_halves_the_weights(tmp_path, two_heads):
     sizes = [uo.export(two_heads(), tmp_path / f"{d}.tflite", d).stat().st_size for d in ("float32", "float16")]
     weights = 4 * two_heads().params

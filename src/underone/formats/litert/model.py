@@ -52,6 +52,10 @@ class Stored:
     scale: Scale | None = None
 
 
+def _fits_half(value: Array) -> bool:
+    return bool(np.abs(value).max() <= np.finfo(np.float16).max)
+
+
 class Model:
     """Collects what a file holds."""
 
@@ -96,8 +100,8 @@ class Model:
         return len(self.tensors) - 1
 
     def constant(self, name: str, value: Array) -> int:
-        """Add an array as it is; weights pass through float16 where that was asked for, biases and numbers do not."""
-        if self.half and value.dtype == np.float32 and value.ndim > 1:
+        """Add an array; weights pass through float16 where that was asked for, biases and single numbers do not."""
+        if self.half and value.dtype == np.float32 and value.ndim > 1 and value.size > 1 and _fits_half(value):
             small = self.tensor(f"{name}_float16", value.shape, "float16", value.astype(np.float16))
             number = self.tensor(name, value.shape, "float32")
             self.operator("DEQUANTIZE", [small], [number])

@@ -15,7 +15,8 @@ from ...graph import Array, TensorType
 
 Setting = int | float | tuple[int | float, ...]
 _MAGIC = 7767517
-_FLOAT32, _FLOAT16 = b"\0\0\0\0", (0x01306B47).to_bytes(4, "little")  # tags in front of weights
+IN_HALF = 0x01306B47
+_FLOAT32, _FLOAT16 = b"\0\0\0\0", IN_HALF.to_bytes(4, "little")  # tags in front of weights
 _ARRAY = -23300  # minus the number of a setting: its value is a list
 
 

@@ -4,18 +4,33 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from ...errors import Unsupported
+from ...files import map_file
 from ...graph import Graph, infer_shapes
 from ...graph.onnx_file import counted
 from ...graph.ops import attributes
 from ..plain_names import with_plain_names
-from .model import Model
+from .model import IN_HALF, Model
 from .operators import OPERATORS, Call, sizes
+
+_MOST_BYTES = 1 << 32  # of weights
 
 
 def weights_path(path: Path) -> Path:
     """Name the weights of a .param file: not as OpenVINO does, whose weights may lie beside."""
     return path.with_name(f"{path.stem.removesuffix('.ncnn')}.ncnn.bin")
+
+
+def is_small(path: Path) -> bool:
+    """Tell whether a file's weights of products are stored in float16: read as a weight, their tag would be 3e-38.
+
+    Raises:
+        BadFile: its .ncnn.bin cannot be read.
+    """
+    content = map_file(weights_path(path), _MOST_BYTES).content
+    return bool((np.frombuffer(content, "<u4", len(content) // 4) == IN_HALF).any())
 
 
 def write_ncnn(graph: Graph, path: Path, dtype: str) -> None:
