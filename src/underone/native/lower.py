@@ -18,6 +18,7 @@ from .fuse import Chain, Convolution, as_float, window_attrs
 from .join import join_stems
 from .map_steps import add, constant_pair, function, labels, mean, norm, pool, resize, scale
 from .matrix_steps import is_vector, linear, matmul
+from .multiplier import repeat_channels
 from .pixel_rows import byte_rows, pixel_rows
 from .program import Program
 from .quantised import scale_of
@@ -74,7 +75,8 @@ def lower(graph: Graph, sizes: Mapping[str, Sequence[int]], apart: Collection[st
         ShapeError, BadValue, UnknownName: as `infer_shapes`; or a name in `apart` is no node's.
     """
     plain = quantised_form(drop_identities(drop_unused(widen_float16(graph))))
-    simple = fold_batch_norm(part_concats(join_gelu(fold_pad_into_conv(plain)), apart))
+    folded = fold_batch_norm(part_concats(join_gelu(fold_pad_into_conv(plain)), apart))
+    simple = repeat_channels(folded, apart)
     known = {node_name(node) for node in simple.nodes}
     for name in apart:
         if name not in known:
