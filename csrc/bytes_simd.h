@@ -157,15 +157,15 @@ INLINE void dequantised(Register bytes, const Quantum& q, Reals* out) {
 // x / step, correctly rounded, without the latency of a division. Source: Markstein, IA-64 and elementary functions (2000),
 // theorem 8.5: one correction by the remainder, with a correctly rounded reciprocal.
 INLINE Reals divided(Reals x, const Quantum& q) {
-  const Reals first = times(x, all(q.reciprocal()));
-  return fused(fused(times(first, all(-1)), all(q.step), x), all(q.reciprocal()), first);
+  const Reals first = times(x, all(q.reciprocal));
+  return fused(fused(times(first, all(-1)), all(q.step), x), all(q.reciprocal), first);
 }
 
-// round(x / step) + zero, within bounds; x in the order of sums.
-INLINE Register quantised(const Reals* x, const Quantum& q) {
+// round(x / step) + zero, within bounds; x in the order of sums, less than 1024 steps where it `fits`.
+INLINE Register quantised(const Reals* x, const Quantum& q, bool fits = false) {
   Register v[4];
 #pragma GCC unroll 4
-  for (int t = 0; t < 4; t++) v[t] = rounded(divided(limited(x[t], all(1024 * q.step)), q));
+  for (int t = 0; t < 4; t++) v[t] = rounded(divided(fits ? x[t] : limited(x[t], all(1024 * q.step)), q));
   return bounded(joined(raised(halved(v[0], v[1]), q.zero), raised(halved(v[2], v[3]), q.zero)), q.low, q.high);
 }
 
@@ -175,7 +175,7 @@ INLINE Register added(Register a, Register b, const Sum& sum) {
   dequantised(a, sum.a, x), dequantised(b, sum.b, y);
 #pragma GCC unroll 4
   for (int t = 0; t < 4; t++) x[t] = plus(x[t], y[t]);
-  return quantised(x, sum.out);
+  return quantised(x, sum.out, sum.fits());
 }
 
 // What happens to the sums of one block of channels.
@@ -193,7 +193,7 @@ struct Ending {
 // From sums to bytes, with what all pixels share in registers.
 template <Form kForm>
 struct Rounding {
-  INLINE explicit Rounding(const Ending& e) : e(e) {
+  INLINE explicit Rounding(const Ending& e) : e(e), sum(e.sum ? *e.sum : Sum{}) {
 #pragma GCC unroll 16
     for (int i = 0; i < 4 * kPieces; i++) {
       factor[i] = reals(e.factor + i % 4 * 16 + i / 4 * kSums);
@@ -223,12 +223,13 @@ struct Rounding {
       const int32_t* s = sums + q * kSums;
       Register y = bytes(half(load(s), load(s + step), q, 0), half(load(s + 2 * step), load(s + 3 * step), q, 2));
       if constexpr (kForm != Form::plain)
-        if (other) y = added(y, load(other + q * kBytes), *e.sum);
+        if (other) y = added(y, load(other + q * kBytes), sum);
       store(out + q * kBytes, y);
     }
   }
 
   const Ending e;
+  const Sum sum;
   Reals factor[4 * kPieces], lift[4 * kPieces];
 };
 

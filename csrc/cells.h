@@ -67,12 +67,13 @@ inline int row_taps(const Window& w, int lanes) {
 struct Quantum {
   float step = 1;
   int zero = 0, low = 0, high = 255;
-  float reciprocal() const { return 1 / step; }
+  float reciprocal = 1 / step;  // correctly rounded
 };
 
 // a + b or a * b, each dequantised, quantised anew.
 struct Sum {
   Quantum a, b, out;
+  bool fits() const { return 255 * (a.step + b.step) < 1000 * out.step; }  // a sum: quantising it needs no bounds
 };
 
 // Weights as the file has them: float32; or int8 and int32, with what turns each output channel's sum into a byte.
