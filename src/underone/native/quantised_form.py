@@ -12,6 +12,7 @@ from ..graph.integer_form import integer_convolutions
 from ..graph.ops import attributes
 from ..graph.passes import drop_unused
 from ..graph.reference import run_node
+from .wide_weights import wide_convolutions
 
 RESHAPES = ("Flatten", "Reshape", "Squeeze", "Unsqueeze")
 MOVES = (*RESHAPES, "Resize", "Concat")  # what bytes go through and stay the same
@@ -20,13 +21,14 @@ MOVES = (*RESHAPES, "Resize", "Concat")  # what bytes go through and stay the sa
 def quantised_form(graph: Graph) -> Graph:
     """Bring a graph with QuantizeLinear and DequantizeLinear into the engine's form; another graph stays as it is.
 
-    Convolutions and products with a matrix between them become QLinearConv; weights whose products nobody rounds are
-    dequantised; what only moves bytes goes in front of both.
+    Convolutions and products with a matrix between them become QLinearConv, those of wider weights than the kernels
+    hold whole numbers in float32; weights whose products nobody rounds are dequantised; what only moves bytes goes in
+    front of both.
     """
     if not any(node.op in ("QuantizeLinear", "DequantizeLinear") for node in graph.nodes):
         return graph
     whole = integer_convolutions(products_as_convolutions(concat_bytes(move_bytes(graph))))
-    return drop_unused(dequantise_constants(whole))
+    return drop_unused(wide_convolutions(dequantise_constants(whole)))
 
 
 def move_bytes(graph: Graph) -> Graph:
