@@ -93,7 +93,12 @@ Chain::Chain(const StepMaker& m, const Operands& o) : a(m.of(o.out_map(0))), in(
   if (project.present) {
     const int taps = depthwise ? 1 : window.taps();
     o.require(o.shape(6) == Shape{out.channels, channels, depthwise ? 1 : window.height, depthwise ? 1 : window.width}, "has a weight of another shape");
-    Layer layer = o.layer(6, out.channels, quantised);
+    const bool computed = o.has(7) && !o.in[7].is_map && !o.in[7].tensor.data;
+    if (computed) {
+      bias = o.plain(7);
+      o.require(!quantised && elements(bias.tensor.shape) == out.channels && out.channels % out.lanes == 0, "has a computed bias that does not fill the cells of its map");
+    }
+    Layer layer = computed ? Layer{o.constant(6).data} : o.layer(6, out.channels, quantised);
     std::vector<float> ordered;
     std::vector<int8_t> ordered_bytes;
     int k = channels;
@@ -161,7 +166,9 @@ size_t Chain::operand_bytes() const {
 
 Chain::Scratch Chain::split(const Worker& w) const {
   char* const between = common ? w.shared : w.scratch;
-  return {between, between + hidden_bytes(), common ? w.scratch : between + between_bytes()};
+  Scratch s{between, between + hidden_bytes(), common ? w.scratch : between + between_bytes(), project.packed};
+  if (bias.data) s.project.bias = reinterpret_cast<const float*>(*bias.data);
+  return s;
 }
 
 size_t Chain::scratch() const {
@@ -217,7 +224,7 @@ void Chain::make_operand(const Tile& tile, int& done, const Part& part, const Sc
 Product Chain::project_call(const Tile& tile, const Scratch& s) const {
   const int pixels = tile.rows * (direct ? in.pitch() : out.width);
   const char* const operand = direct ? in.data + size_t(in.place(tile.y, -in.pad)) * kCell : s.operand;
-  return {operand, direct ? in.pixels() : a.round_up(pixels), pixels, &project.packed, tile.place.data(), project.low(), project.high(), out.data, out.pixels(), has_added ? added.data : nullptr, 0, a.panels(project.packed), s.product, &sum};
+  return {operand, direct ? in.pixels() : a.round_up(pixels), pixels, &s.project, tile.place.data(), project.low(), project.high(), out.data, out.pixels(), has_added ? added.data : nullptr, 0, a.panels(project.packed), s.product, &sum};
 }
 
 // A thread's panels of the only tile; of a panel that two threads share, each does some register tiles of pixels.

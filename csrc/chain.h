@@ -40,6 +40,7 @@ class Chain : public Step {
   };
   struct Scratch {
     char *hidden, *operand, *product;
+    Packed project;  // with the bias of this run
   };
   // Channels between the convolutions: blocks, and the panels of the expanding weight that make them.
   struct Part {
@@ -63,6 +64,7 @@ class Chain : public Step {
   const Convolutions& a;
   std::unique_ptr<ImageRows> stem;  // makes the input's rows from an image; `in` has no memory then
   Map in, out, added;
+  Place bias;                     // of `project`, where it is computed
   bool has_added = false, depthwise = false, direct = false;
   Sum sum;                        // of quantised maps: how `added` is
   Window window;

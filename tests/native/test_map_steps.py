@@ -203,6 +203,46 @@ def test_growing_concatenations_share_one_map(setting):
     assert plan.activation_bytes < 2 * everything + (1 << 20)  # the scratch memory of a product is less than that
 
 
+def pyramid(net, first, branches, out=32, **resize):
+    """A pooled branch before or behind others, and a product of them all."""
+    x = net.conv("x", 24, 48)
+    pooled = net.node("Relu", net.conv(net.node("GlobalAveragePool", x), 48, 40))
+    how = {"sizes": (0, 0, *net.shape[2:]), "mode": "linear", "coordinate_transformation_mode": "half_pixel"}
+    flat = net.node("Resize", pooled, **(how | resize))
+    others = [net.node("Relu", net.conv(x, 48, 24 + 8 * i)) for i in range(branches)]
+    joined = net.node("Concat", *([flat, *others] if first else [*others, flat]), axis=1)
+    return net.node("Relu", net.conv(joined, 40 + sum(24 + 8 * i for i in range(branches)), out))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize(("first", "branches"), [(True, 1), (False, 1), (True, 3)])
+@pytest.mark.parametrize("size", [(7, 7), (20, 19)])
+def test_a_pooled_branch_is_the_bias_of_a_product_and_the_reference(setting, size, first, branches, threads):
+    net = Net(1, 24, *size)
+    last = pyramid(net, first, branches)
+    check(net, last, setting, threads, factor=2, absent=["Resize", "cells.resize", "Conv", "cells.dense"])
+    check(net, net.conv(last, 32, 8), setting, threads, factor=2, absent=["cells.resize"])
+
+
+@pytest.mark.parametrize(("out", "how"), [(40, {}), (32, {"mode": "cubic"})])
+def test_other_pooled_branches_stay_maps(out, how):
+    net = Net(1, 24, 9, 8)
+    last = pyramid(net, True, 1, out, **how)
+    graph = Graph(tuple(net.nodes), (Value("x", net.shape),), (Value(last, ()),), net.constants)
+    steps = [s.op for s in lower(graph, {"x": net.shape}).steps]
+    assert {"Resize", "cells.resize"} & set(steps)
+
+
+def test_a_layer_that_stays_apart_keeps_its_pooled_branch():
+    net = Net(1, 24, 9, 8)
+    last = pyramid(net, True, 1)
+    graph = Graph(tuple(net.nodes), (Value("x", net.shape),), (Value(last, ()),), net.constants)
+    for node in graph.nodes:
+        if node.op in ("Concat", "Resize"):
+            steps = lower(graph, {"x": net.shape}, [node.outputs[0]]).steps
+            assert {"Resize", "cells.resize"} & {s.op for s in steps}
+
+
 def test_concatenations_of_one_map_twice_are_the_reference(setting):
     net = Net(1, 16, 5, 5)
     x = net.conv("x", 16, 32)
@@ -418,6 +458,15 @@ def test_weights_that_do_not_fit_are_refused(op, attrs, shapes, message):
     operands = (1, -1) if op == "cells.dense" else (1,)
     with pytest.raises(ValueError, match="node: cells.*" + message):
         refused(op, attrs, operands, [np.ones(s, np.float32) for s in shapes])
+
+
+def test_a_computed_bias_that_does_not_fit_is_refused():
+    tensors = [*MAPS, ("float32", (47,), -1), ("float32", (48, 48, 1, 1), -1)]
+    steps = [LOAD, ("cells.chain", "node", {}, [1, -1, -1, -1, -1, -1, 4, 3], [2]), ("cells.store", "y", {}, [2], [5])]
+    with pytest.raises(ValueError, match=r"node: cells.* has a computed bias that does not fill the cells of its map"):
+        native.Plan(
+            [*tensors, tensors[0]], {4: np.ones((48, 48, 1, 1), np.float32)}, steps, [0, 3], [5], isa=native.isas()[0]
+        )
 
 
 PRODUCT = {

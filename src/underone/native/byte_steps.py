@@ -8,10 +8,10 @@ from ..graph import Array, Node
 from ..graph.reference import run_node
 from ..graph.shapes import label
 from .byte_nodes import Joined, joined, rounding
+from .fuse import FEW_CHANNELS
 from .quantised import Scale, scale_of
 from .tensors import Tensors
 
-FEW_CHANNELS = 16  # an image with fewer is unfolded as it comes, without a map of its own
 _MEANS = ("GlobalAveragePool", "ReduceMean")
 _FUNCTIONS = ("Relu", "Clip", "LeakyRelu", "HardSwish", "HardSigmoid", "Sigmoid", "Tanh")
 

@@ -14,6 +14,9 @@ from .finish import Finish, finish_of
 from .quantised import Whole, whole_of
 from .readers import Readers
 
+FEW_CHANNELS = 16  # an image with fewer is unfolded as it comes, without a map of its own
+_CELL_CHANNELS = 32  # that cells of every float format hold without a rest
+
 
 @dataclass(frozen=True)
 class Convolution:
@@ -27,6 +30,7 @@ class Convolution:
     groups: int = 1  # of a convolution that is not depthwise
     finish: Finish = field(default_factory=Finish)
     whole: Whole | None = None  # of one on bytes
+    computed_bias: bool = False  # by other nodes
 
     @property
     def kernel(self) -> tuple[int, int]:
@@ -73,8 +77,9 @@ class Fuser(Readers):
             return None
         whole = whole_of(self.graph.constants, node) if node.op == "QLinearConv" else None
         x, w = self.types[node.inputs[0]], self.types[node.inputs[weight_operand(node)]]
-        fixed = whole is not None or all(name in self.graph.constants for name in node.inputs[1:] if name)
-        if not fixed or len(x.shape) != 4 or x.shape[0] != 1 or 0 in x.shape:
+        if whole is None and node.inputs[1] not in self.graph.constants:
+            return None
+        if len(x.shape) != 4 or x.shape[0] != 1 or 0 in x.shape:
             return None
         if whole is None and {x.dtype, w.dtype} != {"float32"}:
             return None
@@ -93,7 +98,16 @@ class Fuser(Readers):
             groups > 1 or (any((top, left, bottom, right)) and not self._borders_fit(node, whole))
         ):
             return None
-        return Convolution(node, attrs, (top, left, bottom, right), (rows, columns), depthwise, groups, whole=whole)
+        computed = whole is None and any(name not in self.graph.constants for name in node.inputs[2:] if name)
+        pads = (top, left, bottom, right)
+        found = Convolution(node, attrs, pads, (rows, columns), depthwise, groups, whole=whole, computed_bias=computed)
+        return None if computed and not self.takes_computed_bias(found) else found
+
+    def takes_computed_bias(self, conv: Convolution) -> bool:
+        """Whether a convolution may have a bias that is computed: a product of a map that fills its cells."""
+        x, w = (self.types[name].shape for name in conv.node.inputs[:2])
+        product = conv.is_plain_product and conv.whole is None
+        return product and x[1] >= FEW_CHANNELS and x[2:] != (1, 1) and w[0] % _CELL_CHANNELS == 0
 
     def _borders_fit(self, node: Node, whole: Whole) -> bool:
         """Whether the border of a map of bytes holds the zero of its reader; where nothing says a zero, it is 0."""
@@ -136,7 +150,8 @@ class Fuser(Readers):
         found = Chain(node.inputs[0], name, nodes)
         if first.depthwise:
             return self._projected(replace(found, depthwise=first), ready, taken)
-        second = self.convolution(self.only_reader(name)) if first.is_plain_product else None
+        may_expand = first.is_plain_product and not first.computed_bias
+        second = self.convolution(self.only_reader(name)) if may_expand else None
         wider = self.types[node.inputs[0]].shape[1] <= self.types[name].shape[1]
         if second is None or not second.depthwise or not wider:
             return self._summed(replace(found, project=first), ready, taken)

@@ -10,16 +10,17 @@ from ..errors import UnknownName
 from ..graph import Graph, Node, TensorType, infer_shapes
 from ..graph.passes import drop_identities, drop_unused, fold_batch_norm, fold_pad_into_conv
 from ..graph.shapes import label
-from .byte_steps import FEW_CHANNELS, dequantize, quantize, reshape, sum_attrs
+from .byte_steps import dequantize, quantize, reshape, sum_attrs
 from .channel_runs import concat, shuffle, slices, split
 from .composites import join_gelu
 from .concats import part_concats
-from .fuse import Chain, Convolution, as_float, window_attrs
+from .fuse import FEW_CHANNELS, Chain, Convolution, as_float, window_attrs
 from .join import join_stems
 from .map_steps import add, constant_pair, function, labels, mean, norm, pool, resize, scale
 from .matrix_steps import is_vector, linear, matmul
 from .multiplier import repeat_channels
 from .pixel_rows import byte_rows, pixel_rows
+from .pooled import pooled_as_bias
 from .program import Program
 from .quantised import scale_of
 from .quantised_form import RESHAPES, quantised_form
@@ -81,7 +82,8 @@ def lower(graph: Graph, sizes: Mapping[str, Sequence[int]], apart: Collection[st
     for name in apart:
         if name not in known:
             raise UnknownName("layer", name, known)
-    return _Lowering(simple, infer_shapes(simple, sizes=sizes), apart).program()
+    split = pooled_as_bias(simple, infer_shapes(simple, sizes=sizes), apart)
+    return _Lowering(split, infer_shapes(split, sizes=sizes), apart).program()
 
 
 def widen_float16(graph: Graph) -> Graph:
@@ -198,6 +200,8 @@ class _Lowering:
         weight, bias = conv.node.inputs[1], conv.node.inputs[2] if len(conv.node.inputs) > 2 else ""
         (top, bottom), (left, right) = conv.taps
         numbers = [made.constant(as_float(constants[weight][:, :, top:bottom, left:right]))]
+        if conv.computed_bias:
+            return [*numbers, self.tensors.as_plain(bias)]
         return [*numbers, made.constant(as_float(constants[bias])) if bias else -1]
 
     def _border(self, conv: Convolution, source: str) -> int:
