@@ -233,6 +233,14 @@ def test_other_pooled_branches_stay_maps(out, how):
     assert {"Resize", "cells.resize"} & set(steps)
 
 
+def test_a_pixel_whose_channels_are_enlarged_too_stays_a_map():
+    net = Net(1, 24, 9, 8)
+    pixel = net.node("GlobalAveragePool", net.conv("x", 24, 20))
+    flat = net.node("Resize", pixel, sizes=(1, 40, 9, 8), mode="nearest")
+    last = net.conv(net.node("Concat", flat, net.conv("x", 24, 32), axis=1), 72, 32)
+    check(net, last, SETTINGS[0], factor=2)
+
+
 def test_a_layer_that_stays_apart_keeps_its_pooled_branch():
     net = Net(1, 24, 9, 8)
     last = pyramid(net, True, 1)

@@ -82,8 +82,9 @@ def lower(graph: Graph, sizes: Mapping[str, Sequence[int]], apart: Collection[st
     for name in apart:
         if name not in known:
             raise UnknownName("layer", name, known)
-    split = pooled_as_bias(simple, infer_shapes(simple, sizes=sizes), apart)
-    return _Lowering(split, infer_shapes(split, sizes=sizes), apart).program()
+    types = infer_shapes(simple, sizes=sizes)
+    split = pooled_as_bias(simple, types, apart)
+    return _Lowering(split, types if split is simple else infer_shapes(split, sizes=sizes), apart).program()
 
 
 def widen_float16(graph: Graph) -> Graph:

@@ -26,7 +26,8 @@ def pooled_as_bias(graph: Graph, types: Types, apart: Container[str] = ()) -> Gr
         apart: names of nodes that are left as they are.
 
     Returns:
-        The graph, in which such a 1x1 convolution has a computed bias: that of the pixel's own product.
+        The graph, in which such a 1x1 convolution has a computed bias: that of the pixel's own product. The same graph
+        where there is none.
     """
     fuser = Fuser(graph, types, apart)
     taken, constants = set(types), dict(graph.constants)
@@ -34,7 +35,9 @@ def pooled_as_bias(graph: Graph, types: Types, apart: Container[str] = ()) -> Gr
     for node in graph.nodes:
         pair = _pair(fuser, node)
         nodes += _split(*pair, fuser, taken, constants) if pair else [node]
-    return drop_unused(replace(graph, nodes=tuple(nodes), constants=constants))
+    return (
+        drop_unused(replace(graph, nodes=tuple(nodes), constants=constants)) if len(nodes) > len(graph.nodes) else graph
+    )
 
 
 def _pair(fuser: Fuser, node: Node) -> tuple[Node, Node, int] | None:
@@ -60,8 +63,8 @@ def _pixel(fuser: Fuser, name: str) -> str:
     resize = fuser.makers.get(name)
     if resize is None or resize.op != "Resize" or fuser.is_apart(resize):
         return ""
-    one = fuser.types[resize.inputs[0]].shape[2:] == (1, 1)
-    return resize.inputs[0] if one and resize.attrs.get("mode", "nearest") in _FILLS else ""
+    pixel = fuser.types[resize.inputs[0]].shape == (*fuser.types[name].shape[:2], 1, 1)  # channels may be resized too
+    return resize.inputs[0] if pixel and resize.attrs.get("mode", "nearest") in _FILLS else ""
 
 
 def _split(
