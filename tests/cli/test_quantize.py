@@ -56,6 +56,17 @@ def test_report_names_layers_and_branches(folder, run, monkeypatch):
     assert not [p for p in (folder / "doctor").iterdir() if p.suffix == ".onnx"]
 
 
+def test_a_page_that_has_no_place_is_told_before_the_work(folder, run, tmp_path):
+    (tmp_path / "taken").write_text("")
+    code, printed = run(
+        "quantize", folder / "net.onnx", "--data", folder / "photos", "-o", tmp_path / "q.onnx", "--report",
+        tmp_path / "taken",
+    )  # fmt: skip
+    assert code == 1
+    assert "taken cannot be made: File exists" in printed.err
+    assert not (tmp_path / "q.onnx").exists()
+
+
 def test_empty_folder_gives_one_line(folder, run, tmp_path):
     code, printed = run("quantize", folder / "net.onnx", "--data", tmp_path, "-o", tmp_path / "q.onnx")
     assert code == 1

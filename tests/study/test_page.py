@@ -71,6 +71,7 @@ def test_a_row_has_what_was_published_beside_what_was_measured(page):
     assert row[6].startswith("29.8 (")
     assert row[-4].startswith("1.20× (1.20-1.20) openvino")
     assert row[-3:] == ["1.86", "26.6", "0.95"]
+    assert cells(page, "MobileNetV1")[3] == "70.6"  # of the paper, as the row's other figures
 
 
 def test_where_the_paper_has_another_order_or_price_the_page_says_so(page):

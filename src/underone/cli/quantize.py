@@ -40,11 +40,12 @@ def quantize_file(
         raise BadValue(f"--trained {trained} names branches on the doctor's page; give --report FOLDER as well")
     chosen = REMEDIES if remedies == "all" else _names(remedies)
     kept: int | Sequence[str] = int(keep) if keep.isdigit() else _names(keep)
-    output = file_to_write(output)  # before any picture is looked at
+    output = file_to_write(output)  # before any picture is looked at; so is the page's folder
+    if report is not None:
+        make_folder(report)
     quantizer = open_network(source, data, images, calibration, progress=progress)
     quantize_opened(quantizer, output, chosen, kept)
     if report is not None:
-        make_folder(report)  # before the minutes that the page takes
         from ..bench.quantization_page import write_diagnosis
 
         with TemporaryDirectory() as folder:

@@ -100,14 +100,16 @@ def _overlap(net: Engine, folder: Path, name: str, index: int) -> float:
     return 100 * float(areas[1, 1] / (areas.sum() - areas[0, 0]))
 
 
-_CLASSES = "top-1, 20 photographs of ImageNet classes", "top-5, the same"
+_CLASSES = f"top-1, {len(LABELLED_PHOTOGRAPHS)} photographs of ImageNet classes", "top-5, the same"
 
 # what the own frameworks gave: TensorFlow, torchvision, onnxruntime, LiteRT
 ASKED: Mapping[str, Asked] = MappingProxyType(
     {
         "converted:mobilenet_v1_frozen": Asked(dict(zip(_CLASSES, (80.0, 100.0), strict=True)), _of_classes),
         "converted:mobilenet_v2_torchvision": Asked(dict(zip(_CLASSES, (90.0, 100.0), strict=True)), _of_classes),
-        "converted:ultraface_rfb_caffemodel": Asked({"right number of faces, 6 photographs": 100.0}, _of_faces),
+        "converted:ultraface_rfb_caffemodel": Asked(
+            {f"right number of faces, {len(FACE_PHOTOGRAPHS)} photographs": 100.0}, _of_faces
+        ),
         "converted:deeplab_uint8_tflite": Asked(
             {"IoU, drawn mask of a bird": 91.8, "IoU, drawn mask of a dog": 98.8}, _of_masks
         ),

@@ -22,7 +22,7 @@ from .metalnet import metalnet
 from .published import ACTIVATIONS_MS
 from .rank import front, spearman
 from .scatter import Point, scatter, touchable
-from .table import BY_SOURCE, LATENCIES, score_of
+from .table import BY_SOURCE, LATENCIES
 from .trial import Trial, chosen
 
 
@@ -209,7 +209,7 @@ def _imagenet_row(t: Trial, engines: Sequence[str], best: set[str]) -> tuple[str
     marked = "●" if t.case.source in best and folded else ""
     printed = (digits(of(network) if folded else None) for of in LATENCIES.values())  # of the folded network
     return (
-        t.name, t.case.form, marked, digits(score_of(t.case.source, t.case.size)), millions(t, "macs"),
+        t.name, t.case.form, marked, digits(network.top1), millions(t, "macs"),
         millions(t, "params"), *(time_cell(t.engines.get(e)) for e in engines), sentinel_cell(t, engines[0]),
         peer_cell(t), *printed,
     )  # fmt: skip

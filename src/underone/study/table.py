@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from ..models.table import MODELS
+
 _PAPER = "Vasu et al., CVPR 2023, table 9"
 _DISTILLED = "Vasu et al., CVPR 2023, table 10"
 _MICRO = "Vasu et al., CVPR 2023, table 13"
@@ -125,20 +127,22 @@ LATENCIES: Mapping[str, Callable[[Network], float | None]] = MappingProxyType(
     }
 )
 
-# tensorflow/models, slim: mobilenet_v1.md and mobilenet/README.md: top-1 at 224, 192, 160, 128 and 96 pixels
-_SLIM: Mapping[str, tuple[float, ...]] = MappingProxyType(
+# tensorflow/models, slim: mobilenet_v1.md and mobilenet/README.md: top-1 by size of the picture below 224 pixels
+_SLIM: Mapping[str, Mapping[int, float]] = MappingProxyType(
     {
-        "mobilenet_v1_100": (70.9, 70.0, 68.0, 65.2),
-        "mobilenet_v1_075": (68.4, 67.2, 65.3, 62.1),
-        "mobilenet_v1_050": (63.3, 61.7, 59.1, 56.3),
-        "mobilenet_v1_025": (49.8, 47.7, 45.5, 41.5),
-        "mobilenet_v2_140": (75.0,),
-        "mobilenet_v2_100": (71.8, 70.7, 68.8, 65.3, 60.3),
-        "mobilenet_v2_075": (69.8, 68.7, 66.4, 63.2, 58.8),
-        "mobilenet_v2_050": (65.4, 63.9, 61.0, 57.7, 51.2),
-        "mobilenet_v2_035": (60.3, 58.2, 55.7, 50.8, 45.5),
+        "mobilenet_v1_100": {192: 70.0, 160: 68.0, 128: 65.2},
+        "mobilenet_v1_075": {192: 67.2, 160: 65.3, 128: 62.1},
+        "mobilenet_v1_050": {192: 61.7, 160: 59.1, 128: 56.3},
+        "mobilenet_v1_025": {192: 47.7, 160: 45.5, 128: 41.5},
+        "mobilenet_v2_140": {},
+        "mobilenet_v2_100": {192: 70.7, 160: 68.8, 128: 65.3, 96: 60.3},
+        "mobilenet_v2_075": {192: 68.7, 160: 66.4, 128: 63.2, 96: 58.8},
+        "mobilenet_v2_050": {192: 63.9, 160: 61.0, 128: 57.7, 96: 51.2},
+        "mobilenet_v2_035": {192: 58.2, 160: 55.7, 128: 50.8, 96: 45.5},
     }
 )
+# the same at 224, where `MODELS` has it; there that of V2 1.0 is torchvision's
+_SLIM_AT_224 = {name: top1 for name in _SLIM if (top1 := MODELS[name].published.top1)} | {"mobilenet_v2_100": 71.8}
 
 Task = Literal["classify", "detect", "segment"]
 Scores = Mapping[tuple[str, int], float]  # (source, size) → percent
@@ -146,8 +150,8 @@ Scores = Mapping[tuple[str, int], float]  # (source, size) → percent
 WIDTHS_AND_SIZES: Scores = MappingProxyType(
     {
         (f"zoo:{name}", size): top1
-        for name, row in _SLIM.items()
-        for size, top1 in zip((224, 192, 160, 128, 96), row, strict=False)
+        for name, smaller in _SLIM.items()
+        for size, top1 in ({224: _SLIM_AT_224[name]} | {**smaller}).items()
     }
 )
 
@@ -182,6 +186,8 @@ SCORES: Mapping[Task, tuple[str, str]] = MappingProxyType(  # name of the figure
 def score_of(source: str, size: int, task: Task = "classify") -> float | None:
     """Give the published accuracy of a network at that size of picture, in percent; None where nobody printed one.
 
+    What is chosen among has one origin: of MobileNet V1 and V2, tensorflow/models at every size, not MobileOne's paper.
+
     Args:
         source: of the network, as in `Network`.
         size: height and width of the picture.
@@ -190,6 +196,5 @@ def score_of(source: str, size: int, task: Task = "classify") -> float | None:
     if task != "classify":
         return (DETECTORS if task == "detect" else SEGMENTERS).get((source, size))
     network = BY_SOURCE.get(source)
-    if network is not None and network.size == size:
-        return network.top1
-    return WIDTHS_AND_SIZES.get((source, size))
+    printed = network.top1 if network is not None and network.size == size else None
+    return WIDTHS_AND_SIZES.get((source, size), printed)

@@ -47,7 +47,7 @@ LAYERS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     | {f"plain_{depth}": {"depth": depth} for depth in DEPTHS}
     | {"skips": {"skips": True}}
 )
-CONVERTED = "converted:"  # sources that are files of `REAL_FILES`
+_OF_FILES = "converted:"  # sources that are files of `REAL_FILES`
 # timm builds both with swish; the paper's table has them with ReLU
 _RELU = {"tinynet_d": {"act_layer": "relu"}, "tinynet_e": {"act_layer": "relu"}}
 
@@ -76,8 +76,8 @@ def build(case: Case, folder: Path) -> Path:
     if case.precision == "int8":
         plain = build(case.model_copy(update={"precision": "float32"}), folder)
         return quantize(plain, [photo.content for photo in photographs()], path)
-    if case.source.startswith(CONVERTED):
-        return _converted(case.source.removeprefix(CONVERTED), path)
+    if case.source.startswith(_OF_FILES):
+        return _converted(case.source.removeprefix(_OF_FILES), path)
     torch.manual_seed(0)
     model = make(case)
     shape = (3, case.size, case.size)
