@@ -108,7 +108,7 @@ def test_damaged_folder_is_refused(folder, change, message):
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.zeros((3, 3), np.uint8), r"a\.png is 3 x 3; its picture is 3 x 2"),
+        (np.zeros((3, 3), np.uint8), r"^[^ ]*a\.png is 3 x 3; its picture is 3 x 2$"),
         (np.full((2, 3), 9, np.uint8), "9 at x 0, y 0 stands for none of the 3 classes"),
         (np.zeros((2, 3, 3), np.uint8), r"has colours \(RGB\); one value for each pixel is required"),
     ],

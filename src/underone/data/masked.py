@@ -151,6 +151,8 @@ def open_mask(path: Path, size: tuple[int, int], with_colors: bool) -> NDArray[n
                     "lines such as '128 64 128 road'"
                 )
             return np.asarray(picture, np.uint8)
+    except BadFile:  # is a ValueError too
+        raise
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise BadFile(f"{path} cannot be read as a mask: {error}") from error
 
