@@ -84,8 +84,8 @@ class OutlinedPictures(CocoPictures):
     """Pictures with outlines of objects; where those of two classes lie over each other, the mask is ignored."""
 
     def shown_mask(self, index: int, size: tuple[int, int]) -> Pixels:
-        """Return what a mask looks like, as `MaskedPictures` says: the outlines that can be filled."""
-        shown = np.zeros(size, np.uint8)
+        """Return what a mask looks like, as `MaskedPictures` says: the outlines that can be filled, on background."""
+        shown = np.full(size, self.classes.index(BACKGROUND), np.uint8)
         for number, class_id, outline in self._rows(index):
             with suppress(BadFile):
                 shown[area_of(f"annotation {number}", outline, size)] = class_id

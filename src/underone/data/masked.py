@@ -42,7 +42,7 @@ class MaskedPictures(Listed, Protocol):
         """
 
     def shown_mask(self, index: int, size: tuple[int, int]) -> Pixels:
-        """Return what a mask looks like, for people: as much as there is of one that `mask` refuses, the rest black.
+        """Return what a mask looks like, for people: as much as can be shown of one that `mask` refuses.
 
         Args:
             index: of the picture.
