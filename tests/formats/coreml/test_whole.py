@@ -115,7 +115,8 @@ def test_a_scale_of_other_channels_is_found(tmp_path, monkeypatch):
 
     def wrong(c):
         scale = c.operands[1]
-        return right(replace(c, operands=(c.operands[0], scale[::-1].copy(), c.operands[2])) if scale.size > 1 else c)
+        turned = replace(c.model, values={**c.model.values, c.node.inputs[1]: scale[::-1].copy()})
+        return right(replace(c, model=turned) if scale.size > 1 else c)
 
     from underone.formats.coreml import program
 

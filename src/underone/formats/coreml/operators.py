@@ -11,32 +11,36 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import Unsupported
-from ...graph import Array, Node, TensorType
+from ...graph import Array, TensorType
 from ...graph.layout_rules import resized_by_sizes, slice_parts
 from ...graph.numpy_resize import axis_weights
 from ...graph.shape_rules import pad_pairs, window_pads, window_sizes
+from ..call import NodeCall
 from .vendor import Builder
 
 
 @dataclass(frozen=True)
-class Call:
-    """One node that is about to be built.
+class Making:
+    """A program in the making.
 
     Attributes:
-        node: with complete attributes.
-        operands: variables, or arrays where they are constants; None where one is left out.
-        types: of the operands and of the outputs, in this order.
-        name: of the operation and of its output.
+        types: of the graph's tensors.
+        values: of those that are there so far: variables, or arrays where they are constants.
     """
 
-    node: Node
-    operands: Sequence[Any]
-    types: Sequence[TensorType]
-    name: str
+    types: Mapping[str, TensorType]
+    values: dict[str, Any]
 
-    def __getitem__(self, attr: str) -> Any:
-        return self.node.attrs[attr]
+
+class Call(NodeCall[Making]):
+    """One node that is about to be built; its name is that of the operation too."""
+
+    title = "Core ML"
+
+    @property
+    def operands(self) -> list[Any]:
+        """Variables, or arrays where they are constants, of the inputs that are given."""
+        return [self.model.values[name] for name in self.node.inputs if name]
 
     @property
     def x(self) -> Any:
@@ -44,22 +48,13 @@ class Call:
         return self.operands[0]
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the first operand."""
-        return self.types[0].shape
-
-    @property
-    def result(self) -> tuple[int, ...]:
-        """Shape of the last output."""
-        return self.types[-1].shape
+    def types(self) -> list[TensorType]:
+        """Of the operands."""
+        return [self.model.types[name] for name in self.node.inputs if name]
 
     def number(self, value: float) -> Any:
         """Give a number in the dtype of the first operand."""
         return np.dtype(self.types[0].dtype).type(value)
-
-    def unsupported(self, what: str) -> Unsupported:
-        """Give the error for something that MIL cannot say."""
-        return Unsupported(f"node {self.node.name!r} ({self.node.op}): {what} cannot be written for Core ML")
 
 
 Operator = Callable[[Call], Any]  # gives a Var, or a tuple of them

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from ...errors import Unsupported
-from ...graph import Array, Graph, Node, TensorType, infer_shapes
+from ...graph import Array, Graph, Node, infer_shapes
 from ...graph.onnx_file import counted
 from ...graph.ops import attributes
 from ...spec import Shape
-from .operators import OPERATORS, Call, Operator
+from .operators import OPERATORS, Call, Making, Operator
 from .vendor import Builder, Function, Program, get_new_symbol, types
 from .whole import dequantize, gather, quantize
 
@@ -38,10 +38,10 @@ def to_program(graph: Graph, target: Any) -> Program:
     found = infer_shapes(graph, sizes={v.name: tuple(n or USUAL for n in v.shape) for v in graph.inputs})
     inputs = {v.name: Builder.placeholder(shape=_shape(v.shape), dtype=_type(v.name, v.dtype)) for v in graph.inputs}
     with Function(inputs, opset_version=target) as function:
-        values: dict[str, Any] = {n: _narrow(c) for n, c in graph.constants.items()} | dict(function.inputs)
+        making = Making(found, {n: _narrow(c) for n, c in graph.constants.items()} | dict(function.inputs))
         for node in graph.nodes:
-            values |= zip(node.outputs, _built(node, values, found), strict=True)
-        function.set_outputs([values[v.name] for v in graph.outputs])
+            making.values.update(zip(node.outputs, _built(node, making), strict=True))
+        function.set_outputs([making.values[v.name] for v in graph.outputs])
     program = Program()
     program.add_function("main", function)
     return program
@@ -77,9 +77,7 @@ def _narrow(constant: Array) -> Array:
     return constant.astype(np.float32) if constant.dtype == np.float64 else constant
 
 
-def _built(node: Node, values: Mapping[str, Any], found: Mapping[str, TensorType]) -> tuple[Any, ...]:
-    names = [n for n in node.inputs if n]
-    complete = replace(node, attrs=attributes(node.op, node.attrs, [found[n].shape for n in names]))
-    involved = [found[n] for n in (*names, *node.outputs)]
-    made = _ALL[node.op](Call(complete, [values[n] for n in names], involved, node.outputs[0]))
+def _built(node: Node, making: Making) -> tuple[Any, ...]:
+    shapes = [making.types[n].shape for n in node.inputs if n]
+    made = _ALL[node.op](Call(making, replace(node, attrs=attributes(node.op, node.attrs, shapes))))
     return tuple(made) if isinstance(made, list | tuple) else (made,)
