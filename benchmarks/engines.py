@@ -46,7 +46,6 @@ from underone import _native
 from underone.bench import Record, describe
 from underone.bench.record import Protocol
 from underone.compare import ROUNDING, Limits, Verdict, compare_outputs
-from underone.demo.flow import settle_statistics
 from underone.fold.trial import trial_inputs
 from underone.formats.parity import with_own_rounding
 from underone.graph import count, read_onnx
@@ -54,6 +53,7 @@ from underone.image import photograph, photographs, prepare
 from underone.nn.statistics import randomize_statistics
 from underone.spec import IMAGENET_PREPARATION, InputSpec
 from underone.trace import trace
+from underone.zoo.statistics import settle_statistics
 
 RESULTS = Path(__file__).with_name("engines")
 WORKERS = Path(__file__).with_name("workers")

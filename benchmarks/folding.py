@@ -15,10 +15,10 @@ import torch
 import underone as uo
 from underone.bench import Contestant, Record, compare_engines, write_records
 from underone.cli import show
-from underone.demo.flow import settle_statistics
 from underone.files import make_folder
 from underone.runtime import installed_backends
 from underone.trace import trace
+from underone.zoo.statistics import settle_statistics
 
 RESULTS = Path(__file__).with_name("folding")
 

@@ -81,7 +81,7 @@ def model(tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "small.onnx"
     code = (
         "import sys, torch, underone as uo\n"
-        "from underone.demo.flow import settle_statistics\n"
+        "from underone.zoo.statistics import settle_statistics\n"
         "torch.manual_seed(0)\n"
         "model = uo.create_model('mobilenet_v2_035', num_classes=7)\n"
         "settle_statistics(model)\n"

@@ -7,7 +7,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 import underone as uo
 from underone.bench import Contestant, compare_engines, example, interleave, measure
-from underone.bench.protocol import round_sizes
+from underone.bench.protocol import check_outputs, round_sizes
+from underone.compare import ROUNDING
 from underone.errors import BadFile, BadValue, ParityFailed, UnknownName
 
 
@@ -53,6 +54,68 @@ def test_outputs_are_compared_before_anything_is_timed(net):
     with pytest.raises(ParityFailed, match=r"bench FAILED: .* on onnxruntime"):
         interleave([net, net.clone()], reference=wrong, progress=lambda *news: told.append(news))
     assert not told
+
+
+def amplifier():
+    """A small difference of two large sums, as ONNX bytes: float32 keeps four of its digits."""
+    rng = np.random.default_rng(0)
+    weight = rng.uniform(0.5, 1, size=(5, 64, 1, 1)).astype(np.float32)
+    other = (weight * (1 + 1e-3 * rng.normal(size=weight.shape))).astype(np.float32)
+    nodes = [
+        helper.make_node("Conv", ["x", "v"], ["a"]),
+        helper.make_node("Conv", ["x", "w"], ["b"]),
+        helper.make_node("Sub", ["a", "b"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "amplifier",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 64, 32, 32])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 5, 32, 32])],
+        [numpy_helper.from_array(weight, "v"), numpy_helper.from_array(other, "w")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return model.SerializeToString()
+
+
+def noise_on(net, monkeypatch, error):
+    """Let an engine stray from its answers by noise of so many times their RMS."""
+    run, rng = net.run, np.random.default_rng(1)
+
+    def stray(x):
+        return {
+            k: v + (error * np.square(v).mean() ** 0.5 * rng.normal(size=v.shape)).astype(v.dtype)
+            for k, v in run(x).items()
+        }
+
+    monkeypatch.setattr(net, "run", stray)
+
+
+def test_a_network_that_amplifies_is_judged_by_its_own_rounding(monkeypatch):
+    net = uo.load(amplifier(), "onnxruntime")
+    noise_on(net, monkeypatch, 1e-4)  # beyond the limit of 1e-9, of other networks
+    what, inputs = example(net)
+    verdict = check_outputs(net, inputs, what)
+    assert verdict.passed
+    (row,) = verdict.comparisons
+    assert ROUNDING["float32"].nmse < row.nmse < row.limits.nmse < ROUNDING["float16"].nmse
+    assert "it amplifies rounding, so the limits of 'y' there are nmse" in verdict.notes[0]
+
+
+def test_a_network_that_does_not_amplify_keeps_the_usual_limits(net, monkeypatch):
+    noise_on(net, monkeypatch, 1e-4)
+    what, inputs = example(net)
+    with pytest.raises(ParityFailed, match=r"limit 1e-09"):
+        check_outputs(net, inputs, what)
+
+
+@pytest.mark.parametrize("fault", [lambda y: y * np.float32(1.02), lambda y: y[:, [1, 0, 2, 3, 4]]])
+def test_an_engine_with_a_fault_fails_on_a_network_that_amplifies_too(monkeypatch, fault):
+    net = uo.load(amplifier(), "onnxruntime")
+    what, inputs = example(net)
+    run = net.run
+    monkeypatch.setattr(net, "run", lambda x: {name: fault(y) for name, y in run(x).items()})
+    with pytest.raises(ParityFailed, match=r"bench FAILED: .* on onnxruntime"):
+        check_outputs(net, inputs, what)
 
 
 def test_engines_take_turns(net, monkeypatch):

@@ -502,7 +502,7 @@ def study(
             MobileOne's paper), mobilenets (V1 and V2 by width and size of picture), detection, segmentation (those of
             the paper's table 11), metalnet (frames a second beside the Metal library's), or all.
         output: folder for the trials and the page, report.html.
-        quick: half a second for each engine and network instead of six.
+        quick: half a second for each engine and network instead of two.
         again: measure also what was measured on this machine before.
         engines: separated by commas; the first one is set against the paper.
         precision: number format to calculate in; int8: files quantised by the packaged photographs.
@@ -543,7 +543,7 @@ def choose_(
         engine: that will run it; the fastest one for each network when left out.
         study: folder of the study with the trials.
         models: folder of the networks' ONNX files; in the cache when left out.
-        quick: measure for half a second instead of six.
+        quick: measure for half a second instead of two.
         json: print the front as JSON, what was chosen last.
     """
     from .study import pick

@@ -14,13 +14,13 @@ from ..files import make_folder
 from ..fold import reparameterize
 from ..formats import export
 from ..graph import read_verdict
-from ..image import Photograph, photographs, prepare, read_image
-from ..nn.statistics import randomize_statistics
+from ..image import Photograph, photographs
 from ..post import Classification
 from ..runtime import installed_backends, load
 from ..spec import ModelSpec
 from ..trace import trace
 from ..zoo import create_model
+from ..zoo.statistics import settle_statistics
 from .clothing import clothing_networks
 from .form import FoldedForm
 from .page import build_report
@@ -86,13 +86,6 @@ def _proof(verdict: Verdict) -> str:
     worst = verdict.worst
     errors = f"worst error {worst.nmse:.0e} (limit {worst.limits.nmse:.0e})"
     return f"{len(verdict.comparisons)} comparisons passed, {errors}"
-
-
-def settle_statistics(model: nn.Module) -> None:
-    """Give the batch norms of a network with random weights the statistics of the packaged photographs, in place."""
-    spec = cast(ModelSpec, model.spec)
-    batch = torch.cat([torch.from_numpy(prepare(read_image(p.content), spec.input)) for p in photographs()])
-    randomize_statistics(model, batch)
 
 
 def _answers(path: Path, progress: Progress) -> list[tuple[Photograph, Classification]]:

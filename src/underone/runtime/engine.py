@@ -15,6 +15,7 @@ import numpy as np
 from ..compare import Verdict
 from ..errors import BadValue, ShapeError, Unsupported
 from ..files import sha256_of
+from ..graph import Graph, read_onnx
 from ..image import Picture, Planes, prepare, read_image
 from ..image.prepare import least_size, prepared_size
 from ..image.read import show_image
@@ -79,6 +80,14 @@ class Engine:
         """sha256 of the file that runs, in hexadecimal digits; of the cut one where `load` was told layers."""
         content = self._file.content
         return sha256_of(content) if isinstance(content, Path) else hashlib.sha256(content).hexdigest()
+
+    def graph(self) -> Graph:
+        """Read the file that runs as a Graph.
+
+        Raises:
+            BadFile, Unsupported: as `read_onnx`.
+        """
+        return read_onnx(self._file.content, self._file.name)
 
     def run(self, inputs: Array | Mapping[str, Array], out: Array | Mapping[str, Array] | None = None) -> Outputs:
         """Calculate the outputs for a prepared tensor.

@@ -24,9 +24,10 @@ from ...image import photographs
 from ...nn.statistics import randomize_statistics
 from ...quantization import quantize
 from ...spec import IMAGENET_PREPARATION, InputSpec, ModelSpec, OutputSpec
-from ...trace import trace
+from ...trace import spec_of, trace
 from ...weights import REAL_FILES
 from ...zoo import create_model
+from ...zoo.statistics import settle_statistics
 from ..cases import Case
 from .activations import ACTIVATIONS
 from .mobile_former import MobileFormer
@@ -80,9 +81,11 @@ def build(case: Case, folder: Path) -> Path:
         return _converted(case.source.removeprefix(_OF_FILES), path)
     torch.manual_seed(0)
     model = make(case)
-    shape = (3, case.size, case.size)
-    images = torch.cat(list(trial_inputs(model, shape).values()))
-    randomize_statistics(model, images)
+    images = torch.cat(list(trial_inputs(model, (3, case.size, case.size)).values()))
+    if spec_of(model).task in ("detect", "segment"):  # they have batch norms on maps of one pixel
+        settle_statistics(model, (case.size, case.size))
+    else:
+        randomize_statistics(model, images)
     if case.form == "folded":
         model = _folded(model, case.source)
     if case.source.startswith("zoo:"):
