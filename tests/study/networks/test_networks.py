@@ -8,7 +8,7 @@ from underone.errors import UnknownName
 from underone.fold import reparameterize
 from underone.study.cases import Case
 from underone.study.networks.activations import ACTIVATIONS, DynamicReLU, DynamicShiftMax
-from underone.study.networks.build import make
+from underone.study.networks.build import build, make
 from underone.study.networks.mobile_former import attend
 from underone.study.networks.thirty_layers import DEPTHS, ThirtyLayers
 
@@ -97,6 +97,11 @@ def test_every_activation_has_its_network(name):
 def test_an_unknown_network_is_named(source, text):
     with pytest.raises(UnknownName, match=text):
         make(Case(source=source))
+
+
+def test_a_trained_file_that_nobody_pinned_is_an_unknown_name(tmp_path):
+    with pytest.raises(UnknownName, match="unknown trained file 'mobilenet_v9"):
+        build(Case(source="converted:mobilenet_v9"), tmp_path)
 
 
 @pytest.mark.parametrize("package", ["timm", "torchvision"])
