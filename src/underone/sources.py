@@ -9,8 +9,10 @@ import urllib.request
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from http.client import HTTPMessage
 from importlib.resources import files
 from pathlib import Path
+from typing import IO
 
 from . import settings
 from .files import Source, make_folder
@@ -67,8 +69,22 @@ class Https:
         """Download the file."""
         if not self.url.startswith("https://"):
             raise ValueError("only https is fetched")
-        with urllib.request.urlopen(self.url, timeout=30) as answer, into.open("wb") as file:
+        opener = urllib.request.build_opener(_HttpsAlone)
+        with opener.open(self.url, timeout=30) as answer, into.open("wb") as file:
             _copy(answer.read, file.write)
+
+
+class _HttpsAlone(urllib.request.HTTPRedirectHandler):
+    """Follows redirects to https addresses alone."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> urllib.request.Request | None:
+        """Return the request for the place that a server names."""
+        if not newurl.startswith("https://"):
+            fp.close()
+            raise ValueError(f"only https is fetched; it leads to {newurl}")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 @dataclass(frozen=True)
