@@ -38,10 +38,22 @@ def network(monkeypatch, picture):
 def test_an_address_is_not_fetched_unasked(run, model, network, more):
     code, said = run("predict", "https://example.com/owl.jpg", *more, "--model", model)
     assert code == 1
-    assert (
-        "https://example.com/owl.jpg is an address, and nothing is fetched unasked; `underone predict --fetch` does"
-        in (" ".join(said.err.split()))
-    )
+    line = " ".join(said.err.split())
+    assert "owl.jpg is an address, and nothing is fetched unasked; --fetch fetches pictures; a video is named" in line
+    assert not network
+
+
+def test_a_video_among_pictures_is_told_how_to_be_named(run, model, picture):
+    code, said = run("predict", picture, "rtsp://a.test/live", "--model", model)
+    assert code == 1
+    assert "rtsp://a.test/live is an address" in " ".join(said.err.split())
+    assert "a video is named alone" in " ".join(said.err.split())
+
+
+def test_features_are_of_files(run, model, network, tmp_path):
+    code, said = run("features", "https://example.com/owl.jpg", "--model", model, "-o", tmp_path / "a.npz")
+    assert code == 1
+    assert "nothing is fetched unasked; save it as a file first" in " ".join(said.err.split())
     assert not network
 
 

@@ -93,12 +93,14 @@ def test_a_policy_without_a_video_is_refused(run, model, picture):
     assert "--policy latest is for one video" in said.err
 
 
-@pytest.mark.parametrize("name", ["a.mp4", "B.MOV", "camera:0", "rtsp://10.0.0.7/live"])
+@pytest.mark.parametrize("name", ["a.mp4", "B.MOV", "camera:0", "rtsp://10.0.0.7/live", "https://a.test/live#owl.jpg"])
 def test_videos_are_known_by_their_names(name):
     assert names_video(name)
 
 
-@pytest.mark.parametrize("name", ["a.png", "mp4", "photos", "https://example.com/owl.JPG?size=3"])
+@pytest.mark.parametrize(
+    "name", ["a.png", "mp4", "photos", "https://example.com/owl.JPG?size=3", "https://a.test/owl.jpg#a"]
+)
 def test_pictures_and_folders_are_no_videos(name):
     assert not names_video(name)
 

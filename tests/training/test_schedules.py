@@ -73,6 +73,14 @@ def test_unknown_key_is_answered_with_the_nearest():
         ({"epochs": 0}, "^epochs=0; greater than or equal to 1 is required$"),
         ({"lr": "fast"}, "^lr='fast'; a valid number is required$"),
         ({"policy": "magic"}, "^policy='magic'; 'none', 'autoaugment' or 'randaugment' is required$"),
+        ({"scales": 3}, "^scales=3; a valid tuple is required$"),
+        ({"scales": [0.1, "x"]}, "^scales.1='x'; a valid number is required$"),
+        ({"epochs": 1.5}, "^epochs=1.5; a valid integer is required$"),
+        ({"zoom": [1, 2, 3]}, r"^zoom=\[1, 2, 3\]; Tuple should have at most 2 items after validation, not 3$"),
+        ({"zoom": [1]}, r"^zoom\.1 is required$"),
+        ({"stages": [{"until": 1}]}, r"^stages\.0\.size is required$"),
+        ({"stages": [{"until": 2, "size": 64}]}, r"^stages\.0\.until=2; less than or equal to 1 is required$"),
+        ({"stages": [{"until": 1, "size": 64, "x": 1}]}, r"^stages\.0=\{.*\}; unknown fields: x$"),
     ],
 )
 def test_value_that_does_not_fit_is_named(changes, message):

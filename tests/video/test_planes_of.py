@@ -33,6 +33,44 @@ def test_planes_show_what_ffmpeg_shows(kind, space, span):
     assert np.abs(read_image(planes) - shown).max() <= 3  # FFmpeg's own rounding; a wrong matrix is 10 and more off
 
 
+def exact(luma, blue, red):
+    """The formula of BT.601-7 in real numbers, each chroma for its square of two by two, in the video range."""
+    light = (luma - 16.0) * 255 / 219
+    b, r = (
+        ((plane - 128.0) * 255 / 224).repeat(2, 0).repeat(2, 1)[: luma.shape[0], : luma.shape[1]]
+        for plane in (blue, red)
+    )
+    rgb = np.stack([light + 1.402 * r, light - 0.714136 * r - 0.344136 * b, light + 1.772 * b], -1)
+    return rgb.clip(0, 255)
+
+
+def edged(width, height):
+    """A frame of two colours that meet in hard edges within a square of two by two, and its planes."""
+    frame = av.VideoFrame(width, height, "yuv420p")
+    halves = (height + 1) // 2, (width + 1) // 2
+    planes = []
+    for plane, shape, values in zip(frame.planes, ((height, width), halves, halves), ((60, 200), (90, 180), (200, 70)),
+                                    strict=True):  # fmt: skip
+        y, x = np.mgrid[: shape[0], : shape[1]]
+        planes.append(np.where((y > shape[0] // 3) ^ (x > shape[1] // 3), *values).astype(np.uint8))
+        padded = np.zeros((plane.height, plane.line_size), np.uint8)
+        padded[: shape[0], : shape[1]] = planes[-1]
+        plane.update(padded.tobytes())
+    return frame, planes
+
+
+@pytest.mark.parametrize("size", [(97, 61), (97, 62), (98, 61), (98, 62), (1, 1), (3, 2)])
+def test_edges_of_colours_are_those_of_the_formula_at_every_size(size):
+    frame, planes = edged(*size)
+    assert np.abs(read_image(planes_of(frame)) - exact(*planes)).max() < 0.55  # half a level is rounding to bytes
+
+
+@pytest.mark.parametrize("width", [97, 98])
+def test_edges_of_colours_are_ffmpegs_at_even_heights(width):
+    frame, _ = edged(width, 62)
+    assert np.abs(read_image(planes_of(frame)) - frame.to_ndarray(format="rgb24").astype(int)).max() <= 3
+
+
 def test_planes_are_shown_where_they_lie_and_are_not_written_to():
     frame = av.VideoFrame.from_ndarray(smooth(), "rgb24").reformat(format="yuv420p")
     planes = planes_of(frame)

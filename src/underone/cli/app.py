@@ -308,7 +308,8 @@ def predict(
     `underone predict street.mp4 --model detector.onnx --save found.mp4`
 
     Args:
-        sources: pictures, folders, or shell patterns; or one video: a file, an address (rtsp://…), or camera:0.
+        sources: pictures, folders, or shell patterns; or one video: a file, camera:0, or the address of a stream
+            (rtsp://…, https://…), which FFmpeg opens.
         model: an .onnx file with its spec inside; one without needs `labels`.
         save: file or folder for the pictures with the answers drawn on them; of a video, an .mp4, .mkv or .mov.
         show_: of a video: a window with the answers drawn; closing it ends the work.
@@ -323,7 +324,8 @@ def predict(
         size: side of the prepared picture in pixels, for a network that takes any size.
         reduced: a classifier sees large JPEG files decoded at a part of their size: faster, slightly other scores.
         tiled: a segmenter sees a large picture in tiles of its own size, at their full resolution.
-        fetch: sources may be https addresses of pictures; without it none is fetched.
+        fetch: https addresses are those of pictures, and are fetched. Without it a lone address is that of a video,
+            unless it ends as a picture's does; and other addresses are refused.
         json: print one JSON object a picture, or a frame.
     """
     from .predict import Asked, predict_pictures

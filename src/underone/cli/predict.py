@@ -66,7 +66,7 @@ def predict_pictures(sources: Sequence[str], asked: Asked, save: Path | None, js
             `Asked.opened`.
         BadValue: as `Asked.opened`.
     """
-    pictures = list(find_pictures(sources, fetch))
+    pictures = list(find_pictures(sources, fetch, "--fetch fetches pictures; a video is named alone"))
     drawings = plan_drawings(pictures, save) if save is not None else {}
     failed = 0
     threads = wanted_threads(asked.threads)
@@ -153,12 +153,15 @@ def names_picture(path: Path) -> bool:
     return path.suffix.lower() in _SUFFIXES
 
 
-def find_pictures(sources: Sequence[str], fetch: bool = False) -> Iterator[Path | Url]:
+def find_pictures(
+    sources: Sequence[str], fetch: bool = False, instead: str = "save it as a file first"
+) -> Iterator[Path | Url]:
     """Give the pictures that paths, folders (searched through) and shell patterns stand for, sorted within each.
 
     Args:
         sources: as a user types them.
         fetch: take addresses too.
+        instead: what a user can do about an address that is not taken.
 
     Raises:
         BadFile: a source matches no picture, or is an address that is not to be fetched.
@@ -166,9 +169,7 @@ def find_pictures(sources: Sequence[str], fetch: bool = False) -> Iterator[Path 
     for source in sources:
         if "://" in source:
             if not fetch:
-                raise BadFile(
-                    f"{source} is an address, and nothing is fetched unasked; `underone predict --fetch` does"
-                )
+                raise BadFile(f"{source} is an address, and nothing is fetched unasked; {instead}")
             yield Url(source)
             continue
         path = Path(source)

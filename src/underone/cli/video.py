@@ -1,6 +1,7 @@
 """The command `predict` on a video: frame by frame through one engine, drawn and written while the next is answered."""
 
 import json as json_module
+import re
 import time
 from collections import deque
 from contextlib import ExitStack
@@ -24,7 +25,7 @@ _SUFFIXES = frozenset((".mp4", ".mov", ".mkv", ".m4v", ".avi", ".webm", ".mpg", 
 def names_video(source: str) -> bool:
     """Tell whether a source is a video rather than a picture, by its name alone."""
     if "://" in source:
-        return not names_picture(Path(source.partition("?")[0]))
+        return not names_picture(Path(re.split("[?#]", source)[0]))
     return source.startswith("camera:") or Path(source).suffix.lower() in _SUFFIXES
 
 

@@ -19,7 +19,8 @@ from .resample import rgb_of
 from .url import Url
 from .view import copy_of, view_of
 
-Picture = str | PathLike[str] | bytes | IO[bytes] | Image.Image | NDArray[Any] | Planes | Url
+PictureFile = str | PathLike[str] | bytes | IO[bytes] | Url
+Picture = PictureFile | Image.Image | NDArray[Any] | Planes
 
 
 def read_image(source: Picture, least: tuple[int, int] | None = None) -> Pixels:
@@ -49,7 +50,7 @@ def read_image(source: Picture, least: tuple[int, int] | None = None) -> Pixels:
     return _read(source, least, copy_of)
 
 
-def size_of(source: Picture) -> tuple[int, int]:
+def size_of(source: PictureFile) -> tuple[int, int]:
     """Return the (height, width) of what `read_image` makes of a file; only its header is read, and not its pixels.
 
     Raises:
@@ -164,7 +165,7 @@ def _reduce(image: Image.Image, least: tuple[int, int]) -> None:
 def _lies(image: Image.Image) -> bool:
     """Tell whether a picture is stored on its side."""
     try:
-        return bool(image.getexif().get(ExifTags.Base.Orientation, 1) >= 5)
+        return image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
     except Exception:  # damaged EXIF, which `_upright` leaves out as well
         return False
 

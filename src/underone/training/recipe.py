@@ -1,8 +1,10 @@
 """Recipe: everything that decides how a network is trained, in one frozen record."""
 
+import re
 from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from ..errors import BadValue, UnknownName
 from ..spec import Frozen
@@ -216,15 +218,23 @@ class Recipe(Frozen):
         try:
             return type(self).model_validate({**self.model_dump(), **changes})
         except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(map(str, first["loc"]))
-            if not key:  # several keys together name themselves
-                raise BadValue(first["msg"].removeprefix("Value error, ")) from error
-            required = first["msg"].removeprefix("Input should be ").partition(", unable")[0]  # pydantic's own words
-            raise BadValue(f"{key}={first['input']!r}; {required} is required") from error
+            raise BadValue(_said(error.errors()[0])) from error
 
     def smoke(self) -> "Recipe":
         """Return the same recipe for a try of seconds: one epoch of small pictures in small batches."""
         return self.changed(
             name=f"{self.name}_smoke", epochs=1, batch=SMOKE_BATCH, size=64, test_size=None, stages=(), warmup_epochs=0
         )
+
+
+def _said(error: ErrorDetails) -> str:
+    """Tell what does not fit, in pydantic's own words."""
+    key = ".".join(map(str, error["loc"]))
+    said = error["msg"].removeprefix("Value error, ")
+    if not key:  # several keys together name themselves
+        return said
+    if error["type"] == "missing":  # its input is what lacks it
+        return f"{key} is required"
+    if said.startswith("Input should be "):
+        said = re.split(", (?:unable|got) ", said.removeprefix("Input should be "))[0] + " is required"
+    return f"{key}={error['input']!r}; {said}"
