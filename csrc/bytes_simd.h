@@ -144,7 +144,8 @@ constexpr int kSums = kBytes / 4, kPieces = kCell / kBytes;
 
 // How sums become bytes. Lifted ones begin at kLift, the bits of 2^23: as long as they are below 2^23 they are, read as float32,
 // 2^23 + sum, and (2^23 + sum) factor - 2^23 factor is one rounded operation, as sum factor is. Negative ones come out
-// negative, which is 0 in bytes whose zero is 0. plain: lifted, and saturation is all that is left to do.
+// negative, which is 0 in bytes whose zero is 0, for no factor is below 0. plain: lifted, and saturation is all that is left
+// to do.
 enum class Form { plain, lifted, any };
 
 // (byte - zero) * step of the channels of a register, in the order of sums.

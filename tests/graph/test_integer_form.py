@@ -116,3 +116,10 @@ def test_convolution_with_float_weight_stays():
     nodes = tuple(n for n in graph.nodes if n.outputs != ("wr",))
     constants = {**graph.constants, "wr": graph.constants["w"].astype(np.float32)}
     assert integer_convolutions(Graph(nodes, graph.inputs, graph.outputs, constants)).nodes == nodes
+
+
+@pytest.mark.parametrize("scale", [0.0, -0.05, float("nan"), float("inf")])
+def test_convolution_whose_result_has_no_usable_scale_stays(scale):
+    graph = quantised_conv(clip=(0.0, 2.0))
+    graph = replace(graph, constants={**graph.constants, "ys": np.float32(scale)})
+    assert integer_convolutions(graph).nodes == graph.nodes

@@ -12,6 +12,7 @@ from underone.native.concats import part_concats
 FUNCTIONS = {
     "none": (),
     "relu": (Node("Relu", ("n",), ("y",)),),
+    "tanh": (Node("Tanh", ("n",), ("y",)),),
     "silu": (Node("Sigmoid", ("n",), ("g",)), Node("Mul", ("n", "g"), ("y",))),
     "silu turned": (Node("Sigmoid", ("n",), ("g",)), Node("Mul", ("g", "n"), ("y",))),
 }
@@ -46,9 +47,10 @@ def answers(graph):
     return run_reference(graph, {"x": x})
 
 
+@pytest.mark.parametrize("axis", [1, -3])
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_nothing_but_the_order_of_the_nodes_changes(function):
-    graph = network(function)
+def test_nothing_but_the_order_of_the_nodes_changes(function, axis):
+    graph = network(function, concat=Node("Concat", ("a", "b"), ("c",), {"axis": axis}))
     parted = fold_batch_norm(part_concats(graph))
     assert parted.nodes[-1].op == "Concat"
     assert Counter(node.op for node in parted.nodes) == Counter(
@@ -89,7 +91,14 @@ def test_a_norm_whose_map_is_wanted_moves_alone():
         np.testing.assert_allclose(answers(parted)[name], want, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("apart", ["c", "n", "y"])
+@pytest.mark.parametrize("apart", ["c", "n"])
 def test_nodes_that_are_to_run_apart_stay(apart):
     graph = network("relu")
     assert part_concats(graph, {apart}).nodes == graph.nodes
+
+
+@pytest.mark.parametrize(("function", "apart"), [("relu", "y"), ("silu", "g"), ("silu", "y")])
+def test_a_function_that_is_to_run_apart_stays_behind_the_concatenation(function, apart):
+    nodes = part_concats(network(function), {apart}).nodes
+    assert [node.op for node in nodes][2:5] == [*["BatchNormalization"] * 2, "Concat"]
+    assert nodes[5:] == FUNCTIONS[function]

@@ -1,5 +1,7 @@
 """Pools, resampling, concatenations, shuffles, grouped convolutions and matrix products, on maps and beside them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -53,21 +55,23 @@ def _short(values):
     return (values.astype(np.float32).view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)
 
 
-def check(net, last, setting, threads=1, factor=1.0, steps=None, absent=()):
-    """Compare a network with the reference, twice, the second time on memory full of NaN."""
+def check(net, last, setting, threads=1, factor=1.0, steps=None, absent=(), more=()):
+    """Compare a network with the reference, twice, the second time on memory full of NaN; `more`: inputs beside x."""
     isa, precision = setting
     outputs = last if isinstance(last, tuple) else (last,)
-    graph = Graph(tuple(net.nodes), (Value("x", net.shape),), tuple(Value(n, ()) for n in outputs), net.constants)
-    program = lower(graph, {"x": net.shape})
+    given = {"x": _short(np.random.default_rng(7).normal(0, 1, net.shape)), **dict(more)}
+    sizes = {name: value.shape for name, value in given.items()}
+    inputs = tuple(Value(name, shape) for name, shape in sizes.items())
+    graph = Graph(tuple(net.nodes), inputs, tuple(Value(n, ()) for n in outputs), net.constants)
+    program = lower(graph, sizes)
     found_steps = [s.op for s in program.steps]
     if steps is not None:
         assert found_steps == steps
     assert not set(absent) & set(found_steps), found_steps
     plan = native.Plan(*program.arguments(), isa=isa, precision=precision, threads=threads)
-    x = _short(np.random.default_rng(7).normal(0, 1, net.shape))
-    wanted = run_reference(graph, {"x": x}, np.float64)
+    wanted = run_reference(graph, given, np.float64)
     for _ in range(2):
-        for name, found in zip(outputs, plan.run([x]), strict=True):
+        for name, found in zip(outputs, plan.run([*given.values()]), strict=True):
             assert found.shape == wanted[name].shape
             assert difference(found, wanted[name])[0] <= factor * LIMITS[precision]
         plan.poison()
@@ -203,23 +207,23 @@ def test_growing_concatenations_share_one_map(setting):
     assert plan.activation_bytes < 2 * everything + (1 << 20)  # the scratch memory of a product is less than that
 
 
-def pyramid(net, first, branches, out=32, **resize):
-    """A pooled branch before or behind others, and a product of them all."""
+def pyramid(net, at, branches, out=32, axis=1, **resize):
+    """A pooled branch before, behind or among others, and a product of them all."""
     x = net.conv("x", 24, 48)
     pooled = net.node("Relu", net.conv(net.node("GlobalAveragePool", x), 48, 40))
     how = {"sizes": (0, 0, *net.shape[2:]), "mode": "linear", "coordinate_transformation_mode": "half_pixel"}
     flat = net.node("Resize", pooled, **(how | resize))
     others = [net.node("Relu", net.conv(x, 48, 24 + 8 * i)) for i in range(branches)]
-    joined = net.node("Concat", *([flat, *others] if first else [*others, flat]), axis=1)
+    joined = net.node("Concat", *others[:at], flat, *others[at:], axis=axis)
     return net.node("Relu", net.conv(joined, 40 + sum(24 + 8 * i for i in range(branches)), out))
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize(("first", "branches"), [(True, 1), (False, 1), (True, 3)])
+@pytest.mark.parametrize(("at", "branches", "axis"), [(0, 1, 1), (1, 1, -3), (0, 3, 1), (1, 2, 1)])
 @pytest.mark.parametrize("size", [(7, 7), (20, 19)])
-def test_a_pooled_branch_is_the_bias_of_a_product_and_the_reference(setting, size, first, branches, threads):
+def test_a_pooled_branch_is_the_bias_of_a_product_and_the_reference(setting, size, at, branches, axis, threads):
     net = Net(1, 24, *size)
-    last = pyramid(net, first, branches)
+    last = pyramid(net, at, branches, axis=axis)
     check(net, last, setting, threads, factor=2, absent=["Resize", "cells.resize", "Conv", "cells.dense"])
     check(net, net.conv(last, 32, 8), setting, threads, factor=2, absent=["cells.resize"])
 
@@ -227,7 +231,7 @@ def test_a_pooled_branch_is_the_bias_of_a_product_and_the_reference(setting, siz
 @pytest.mark.parametrize(("out", "how"), [(40, {}), (32, {"mode": "cubic"})])
 def test_other_pooled_branches_stay_maps(out, how):
     net = Net(1, 24, 9, 8)
-    last = pyramid(net, True, 1, out, **how)
+    last = pyramid(net, 0, 1, out, **how)
     graph = Graph(tuple(net.nodes), (Value("x", net.shape),), (Value(last, ()),), net.constants)
     steps = [s.op for s in lower(graph, {"x": net.shape}).steps]
     assert {"Resize", "cells.resize"} & set(steps)
@@ -243,12 +247,22 @@ def test_a_pixel_whose_channels_are_enlarged_too_stays_a_map():
 
 def test_a_layer_that_stays_apart_keeps_its_pooled_branch():
     net = Net(1, 24, 9, 8)
-    last = pyramid(net, True, 1)
+    last = pyramid(net, 0, 1)
     graph = Graph(tuple(net.nodes), (Value("x", net.shape),), (Value(last, ()),), net.constants)
     for node in graph.nodes:
         if node.op in ("Concat", "Resize"):
             steps = lower(graph, {"x": net.shape}, [node.outputs[0]]).steps
             assert {"Resize", "cells.resize"} & {s.op for s in steps}
+
+
+@pytest.mark.parametrize("out", [32, 40])
+def test_a_product_whose_bias_is_an_input_keeps_its_pooled_branch_and_is_the_reference(setting, out):
+    net = Net(1, 24, 9, 8)
+    last = pyramid(net, 1, 2, out)
+    product = net.nodes[-2]
+    net.nodes[-2] = replace(product, inputs=(*product.inputs[:2], "bias"))
+    bias = {"bias": _short(net.rng.normal(0, 1, out))}
+    check(net, last, setting, factor=2, more=bias)
 
 
 def test_concatenations_of_one_map_twice_are_the_reference(setting):

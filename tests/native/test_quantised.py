@@ -492,3 +492,85 @@ def test_sums_beyond_23_bits_are_the_reference(bias, zero, instructions):
     name = net.nodes[-3].inputs[2]
     net.constants[name] = net.constants[name] * 20 + np.float32(bias) * np.linspace(-1, 1, 70, dtype=np.float32) * 1e-2
     check(net, instructions, ["quantize", "chain", "dequantize"])
+
+
+@pytest.mark.parametrize("largest", [2**23 - 1, 2**23, 2**23 + 1])
+def test_sums_around_23_bits_are_exact(largest, instructions):
+    factors = np.float32(100.5 / largest) + np.arange(-32, 32, dtype=np.float32) * np.spacing(np.float32(100 / largest))
+    constants = {
+        "one": np.float32(1), "zero": np.uint8(0), "w": np.full((64, 259, 1, 1), 127, np.int8), "wz": np.int8(0),
+        "factors": factors, "b": np.full(64, largest - 255 * 127 * 259, np.int32),
+    }  # fmt: skip
+    nodes = (
+        Node("QuantizeLinear", ("x", "one", "zero"), ("q",)),
+        Node("QLinearConv", ("q", "one", "zero", "w", "factors", "wz", "one", "zero", "b"), ("r",)),
+        Node("DequantizeLinear", ("r", "one", "zero"), ("y",)),
+    )
+    x = np.full((1, 259, 3, 7), 255, np.float32)
+    graph = Graph(nodes, (Value("x", x.shape),), (Value("y", ()),), constants)
+    want = run_reference(graph, {"x": x})["y"]
+    assert set(want.ravel()) == {100, 101}
+    program = lower(graph, {"x": x.shape})
+    assert [s.op for s in program.steps] == ["cells.quantize", "cells.chain", "cells.dequantize"]
+    plan = native.Plan(*program.arguments(), isa=instructions, precision="float32", threads=1)
+    np.testing.assert_array_equal(plan.run([x])[0], want)
+
+
+@pytest.mark.parametrize("group", [1, 64])
+@pytest.mark.parametrize("zero", [0, 30])
+def test_factors_below_0_are_the_reference(zero, group, instructions):
+    net = Net(64, 5, 6)
+    net.conv(64, 3, group, zero=zero, pads=(1,) * 4)
+    net.constants[net.nodes[-4].inputs[1]][::2] *= -1
+    check(net, instructions)
+
+
+def test_steps_below_0_are_the_reference(instructions):
+    net = Net(64, 5, 6)
+    other = net.rounded("x", -0.05, 110)
+    net.last = net.rounded(net.node("Add", net.last, other), -0.03, 90)
+    check(net, instructions)
+
+
+def test_convolutions_to_a_step_below_0_are_the_reference(instructions):
+    net = Net(64, 5, 6)
+    net.conv(64, step=-0.05, end=("Relu", {}))
+    check(net, instructions, atol=0.0501)  # a level: sums in float32 fall on either side of a rounding
+
+
+def windows_of_joined(zeros, nested=False):
+    """Maps of bytes with these zero points side by side, and a padded window on all of them whose zero is 0."""
+    rng = np.random.default_rng(3)
+    channels = 64 * len(zeros) * (2 if nested else 1)
+    constants = {
+        "one": np.float32(1), "none": np.uint8(0), "small": np.float32(5e-4), "wz": np.int8(0),
+        "w": rng.integers(-127, 128, (64, channels, 3, 3)).astype(np.int8), "last": np.float32(5e-4),
+    }  # fmt: skip
+    nodes = [Node("QuantizeLinear", ("x", "one", "none"), ("q",))]
+    for i, zero in enumerate(zeros):
+        constants |= {f"zero{i}": np.uint8(zero), f"w{i}": rng.integers(-127, 128, (64, 64, 1, 1)).astype(np.int8)}
+        operands = ("q", "one", "none", f"w{i}", "small", "wz", "one", f"zero{i}")
+        nodes.append(Node("QLinearConv", operands, (f"r{i}",)))
+    parts = tuple(f"r{i}" for i in range(len(zeros)))
+    nodes.append(Node("Concat", parts, ("joined",), {"axis": 1}))
+    if nested:
+        nodes.append(Node("Concat", ("joined", *parts), ("all",), {"axis": 1}))
+    operands = ("all" if nested else "joined", "one", "none", "w", "last", "wz", "one", "none")
+    nodes.append(Node("QLinearConv", operands, ("r",), {"pads": (1, 1, 1, 1)}))
+    nodes.append(Node("DequantizeLinear", ("r", "one", "none"), ("y",)))
+    return Graph(tuple(nodes), (Value("x", (1, 64, 6, 9)),), (Value("y", ()),), constants)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("zeros", [(0, 0), (0, 128), (128, 0), (128, 128)])
+def test_windows_on_maps_of_several_zeros_side_by_side_are_the_reference(zeros, nested, instructions):
+    graph = windows_of_joined(zeros, nested)
+    x = np.random.default_rng(5).integers(0, 256, (1, 64, 6, 9)).astype(np.float32)
+    want = run_reference(graph, {"x": x})["y"]
+    assert len(np.unique(want)) > 50
+    program = lower(graph, {"x": x.shape})
+    assert ("QLinearConv" in {s.op for s in program.steps}) == (zeros != (0, 0))
+    plan = native.Plan(*program.arguments(), isa=instructions, precision="float32", threads=1)
+    for _ in range(2):
+        plan.poison()
+        np.testing.assert_array_equal(plan.run([x])[0], want)

@@ -283,7 +283,7 @@ def _with_names(graph: Graph, names: Mapping[str, str]) -> Graph:
         source = copies.get(end, end)
         if source not in new:
             new[source] = name  # the copy then reads and writes one name, and is left out
-    taken = written | graph.constants.keys() | {v.name for v in graph.inputs} | set(names.values())
+    taken = graph.names() | set(names.values())
     for name in (written | graph.constants.keys()) & set(names.values()) - new.keys():
         new[name] = unused_name(f"{name}/inside", taken)
     nodes = (

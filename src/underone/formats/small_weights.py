@@ -75,8 +75,7 @@ def with_small_weights(graph: Graph, how: str) -> Graph:
     """
     if is_quantised(graph):
         raise BadValue(f"weights={how!r}: {graph.spec.name!r} is quantised, its weights have 8 bits already")
-    taken = {*graph.constants, *(v.name for v in graph.inputs), *(o for node in graph.nodes for o in node.outputs)}
-    constants, unpacked = dict(graph.constants), list[Node]()
+    constants, unpacked, taken = dict(graph.constants), list[Node](), graph.names()
     for name, axis in _axes_of_weights(graph).items():
         weight = constants.pop(name)
         parts = _in_int8(weight, axis) if how == "int8" else _on_palette(weight, PALETTES[how])

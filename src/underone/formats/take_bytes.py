@@ -17,8 +17,8 @@ def take_bytes(graph: Graph) -> Graph:
         A new graph, whose spec says so; inputs whose preparation is unknown, or is that already, stay as they are.
     """
     described = {i.name: i for i in graph.spec.inputs}
-    taken = {*graph.constants, *(v.name for v in graph.inputs), *(o for node in graph.nodes for o in node.outputs)}
     before, constants, renamed = list[Node](), dict(graph.constants), dict[str, str]()
+    taken = graph.names()
     for value in graph.inputs:
         how = described[value.name].preparation if value.name in described else None
         if how is None or value.dtype != "float32":

@@ -58,7 +58,7 @@ def to_float16(graph: Graph) -> Graph:
     Raises:
         BadValue: a weight is beyond float16's largest value, 65504; all such are named.
     """
-    taken = {*graph.constants, *(v.name for v in graph.inputs), *(n for node in graph.nodes for n in node.outputs)}
+    taken = graph.names()
     inner = {
         v.name: unused_name(f"{v.name}/float16", taken) for v in (*graph.inputs, *graph.outputs) if v.dtype == "float32"
     }

@@ -31,8 +31,7 @@ def fold_scales(graph: Graph) -> Graph:
         for name in node.inputs:
             readers.setdefault(name, []).append(node)
     outputs = {v.name for v in graph.outputs}
-    constants, replaced = dict(graph.constants), {}
-    taken = {*constants, *(o for node in graph.nodes for o in node.outputs)}
+    constants, replaced, taken = dict(graph.constants), {}, graph.names()
     for node in graph.nodes:
         found = _begun(node, constants)
         if found is None:

@@ -59,6 +59,10 @@ class Graph:
         """Number of elements of all floating-point constants."""
         return sum(int(c.size) for c in self.constants.values() if c.dtype.kind == "f")
 
+    def names(self) -> set[str]:
+        """Give the names of all tensors: of inputs, constants and what nodes make. A new one needs another."""
+        return {*self.constants, *(v.name for v in self.inputs), *(o for node in self.nodes for o in node.outputs)}
+
 
 def unused_name(wanted: str, taken: Container[str]) -> str:
     """Give `wanted`, or with a number behind it when that name is taken."""

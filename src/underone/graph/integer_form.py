@@ -46,7 +46,7 @@ class _Rewriting:
         self.makers = {name: node for node in graph.nodes for name in node.outputs}
         self.reads = Counter(n for node in graph.nodes for n in node.inputs) + Counter(v.name for v in graph.outputs)
         self.readers = {name: node for node in graph.nodes for name in node.inputs}  # the only one where `reads` is 1
-        self.taken = {*self.makers, *self.constants, *(v.name for v in graph.inputs)}
+        self.taken = graph.names()
 
     def graph_of(self) -> Graph:
         matches = [m for n in self.graph.nodes if n.op == "Conv" and (m := self.match(n)) is not None]
@@ -94,10 +94,12 @@ class _Rewriting:
         return self.graph.constants[x.inputs[1]].size == 1 or (depthwise and self.has_fixed_scale(x))
 
     def has_fixed_scale(self, node: Node) -> bool:
-        """Whether a tensor has one scale, or one for each channel, and one zero point."""
+        """Whether a tensor has one finite scale above 0, or one for each channel, and one zero point."""
         if any(n not in self.graph.constants for n in node.inputs[1:]):
             return False
         scale, zero = (self.graph.constants[n] for n in node.inputs[1:])
+        if not np.all((scale > 0) & np.isfinite(scale)):  # bounds would change places, or be no numbers
+            return False
         return scale.size == 1 or (node.attrs.get("axis", 1) == 1 and bool(np.all(zero == zero.flat[0])))
 
     def only_reader(self, name: str, op: str) -> Node | None:

@@ -50,7 +50,7 @@ def fold_batch_norm(graph: Graph) -> Graph:
     """
     producers = {name: node for node in graph.nodes for name in node.outputs}
     readers = Counter(name for node in graph.nodes for name in node.inputs) + Counter(v.name for v in graph.outputs)
-    constants, folded, taken = dict(graph.constants), {}, {*graph.constants, *producers}
+    constants, folded, taken = dict(graph.constants), {}, graph.names()
     for norm in graph.nodes:
         conv = producers.get(norm.inputs[0]) if norm.op == "BatchNormalization" else None
         if (

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from ..graph import Node
+from ..graph import Graph, Node
 from ..graph.integer_form import whole_bounds
 from .finish import Finish, finish_of
 from .quantised import BYTES, Scale, scale_of, shifted
@@ -64,13 +64,22 @@ def rounding(readers: Readers, name: str) -> tuple[Scale, tuple[Node, ...]] | No
     return replace(scale, low=low + shift, high=high + shift), nodes
 
 
-def zero_of(readers: Readers, name: str) -> int | None:
-    """Give the zero point that a tensor of bytes is written with; None where nothing says it."""
-    node = readers.makers.get(name)
-    while node is not None and node.op in ("Clip", *MOVES):
-        node = readers.makers.get(node.inputs[0])
-    at = {"QuantizeLinear": 2, "QLinearConv": 7}.get(node.op) if node is not None else None
-    if node is None or at is None or at >= len(node.inputs):
-        return None
-    value = readers.graph.constants.get(node.inputs[at])
-    return None if value is None or value.size != 1 or value.dtype.name not in BYTES else shifted(value)
+def zeros_of(graph: Graph) -> dict[str, int | None]:
+    """Give the zero point that each tensor of bytes is written with: 0 where nothing says it, None where several do.
+
+    A Concat clears no border: each of its operands lies there with its own.
+    """
+    found: dict[str, int | None] = {}
+    for node in graph.nodes:
+        if node.op in ("Clip", *MOVES):
+            zeros = {found.get(name, 0) for name in (node.inputs if node.op == "Concat" else node.inputs[:1])}
+            found[node.outputs[0]] = zeros.pop() if len(zeros) == 1 else None
+        else:
+            found |= dict.fromkeys(node.outputs, _written_zero(graph, node))
+    return found
+
+
+def _written_zero(graph: Graph, node: Node) -> int:
+    at = {"QuantizeLinear": 2, "QLinearConv": 7}.get(node.op)
+    value = graph.constants.get(node.inputs[at]) if at is not None and at < len(node.inputs) else None
+    return 0 if value is None or value.size != 1 or value.dtype.name not in BYTES else shifted(value)

@@ -1,19 +1,17 @@
 """What stands behind a concatenation of convolutions, done by each of them: no second pass over the whole map."""
 
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from ..graph import Graph, Node
 from ..graph.graph import unused_name
-from .readers import node_name
+from .finish import FINISHES
+from .readers import Readers
 
-_FUNCTIONS = ("Relu", "Clip", "HardSwish", "HardSigmoid", "Sigmoid", "Gelu")  # of one element, and of one operand
 
-
-def part_concats(graph: Graph, apart: Collection[str] = ()) -> Graph:
+def part_concats(graph: Graph, apart: Container[str] = ()) -> Graph:
     """Let convolutions that are concatenated by channels have the batch norm and the function behind it.
 
     A batch norm is divided by channels. Where anything else reads in between, the concatenation stays as it is.
@@ -22,49 +20,40 @@ def part_concats(graph: Graph, apart: Collection[str] = ()) -> Graph:
         graph: with batch norms.
         apart: names of nodes that stay.
     """
-    uses = Counter(n for node in graph.nodes for n in node.inputs) + Counter(v.name for v in graph.outputs)
-    readers, producers = defaultdict(list), {n: node for node in graph.nodes for n in node.outputs}
-    for node in graph.nodes:
-        for name in node.inputs:
-            readers[name].append(node)
-    constants, taken = dict(graph.constants), {*graph.constants, *producers}
+    readers = Readers(graph, {}, apart)  # sizes are not known yet
+    constants, taken = dict(graph.constants), graph.names()
     placed: dict[int, list[Node]] = {}
     for node in graph.nodes:
-        widths = _widths(graph, node, uses, producers)
-        behind = list(_behind(graph, node, uses, readers)) if widths else []
-        if behind and not {node_name(n) for n in (node, *behind)} & {*apart}:
+        widths = _widths(readers, node)
+        behind = _behind(readers, node.outputs[0]) if widths else []
+        if behind:
             placed |= {id(n): [] for n in behind}
             placed[id(node)] = _parted(node, behind, widths, constants, taken)
     nodes = tuple(n for node in graph.nodes for n in placed.get(id(node), [node]))
     return replace(graph, nodes=nodes, constants=constants)
 
 
-def _widths(graph: Graph, node: Node, uses: Counter[str], producers: dict[str, Node]) -> list[int]:
-    """Give the channels of each operand; none where one is no convolution, or is read elsewhere too."""
-    if node.op != "Concat" or node.attrs.get("axis") != 1:
+def _widths(readers: Readers, node: Node) -> list[int]:
+    """Give the channels of each operand; none where one is no convolution of maps, or is read elsewhere too."""
+    if node.op != "Concat" or node.attrs.get("axis") not in (1, -3) or readers.is_apart(node):
         return []
-    made = [producers.get(name) for name in node.inputs]
-    weights = [graph.constants.get(n.inputs[1]) for n in made if n is not None and n.op == "Conv"]
-    alone = all(uses[name] == 1 for name in node.inputs)
+    made = [readers.makers.get(name) for name in node.inputs]
+    weights = [readers.graph.constants.get(n.inputs[1]) for n in made if n is not None and n.op == "Conv"]
+    alone = all(readers.uses[name] == 1 for name in node.inputs)
     found = [len(w) for w in weights if w is not None and w.ndim == 4]
     return found if alone and len(found) == len(node.inputs) else []
 
 
-def _behind(graph: Graph, node: Node, uses: Counter[str], readers: dict[str, list[Node]]) -> Iterator[Node]:
-    """Give the batch norm behind a node, then the function: one node, or the two of x * sigmoid(x)."""
-    name = node.outputs[0]
-    norm = readers[name][0] if len(readers[name]) == uses[name] == 1 else None
-    if norm is not None and norm.op == "BatchNormalization" and all(n in graph.constants for n in norm.inputs[1:]):
-        yield norm
-        name = norm.outputs[0]
-    after = readers[name]
-    if len(after) == uses[name] == 1 and after[0].op in _FUNCTIONS and len(after[0].inputs) == 1:
-        yield after[0]
-    if len(after) == uses[name] == 2 and {n.op for n in after} == {"Sigmoid", "Mul"}:
-        gate, product = sorted(after, key=lambda n: n.op, reverse=True)
-        if {*product.inputs} == {name, gate.outputs[0]} and uses[gate.outputs[0]] == 1:
-            yield gate
-            yield product
+def _behind(readers: Readers, name: str) -> list[Node]:
+    """Give the batch norm behind a tensor, then the function: one node, or the two of x * sigmoid(x)."""
+    norm = readers.only_reader(name)
+    fixed = norm is not None and all(n in readers.graph.constants for n in norm.inputs[1:])
+    nodes = [norm] if norm is not None and norm.op == "BatchNormalization" and fixed else []
+    name = nodes[0].outputs[0] if nodes else name
+    function = readers.only_reader(name)
+    if function is not None and function.op in FINISHES:
+        return [*nodes, function]
+    return [*nodes, *(readers.silu(name) or ())]
 
 
 def _parted(

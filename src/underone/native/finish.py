@@ -13,6 +13,7 @@ Types = Mapping[str, TensorType]
 
 # functions that the engine's kernels end with; bounds have an entry of their own
 _FUNCTIONS = {"HardSwish": "hardswish", "Sigmoid": "sigmoid", "HardSigmoid": "hardsigmoid", "Tanh": "tanh"}
+FINISHES = ("Relu", "Clip", "Gelu", *_FUNCTIONS)  # what `finish_of` knows
 
 
 @dataclass(frozen=True)

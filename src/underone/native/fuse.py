@@ -2,6 +2,7 @@
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from ..graph import Node
 from ..graph.ops import attributes
 from ..graph.shape_rules import window_pads
-from .byte_nodes import Joined, joined, zero_of
+from .byte_nodes import Joined, joined, zeros_of
 from .finish import Finish, finish_of
 from .quantised import Whole, whole_of
 from .readers import Readers
@@ -71,6 +72,11 @@ class Chain:
 class Fuser(Readers):
     """Looks along the graph from a convolution on; nodes of the names in `apart` are joined with nothing."""
 
+    @cached_property
+    def zeros(self) -> dict[str, int | None]:
+        """What the borders of maps of bytes hold (`zeros_of`)."""
+        return zeros_of(self.graph)
+
     def convolution(self, node: Node | None) -> Convolution | None:
         """Describe a convolution that runs on maps, or None."""
         if node is None or node.op not in ("Conv", "QLinearConv") or len(node.inputs) < 2 or self.is_apart(node):
@@ -110,8 +116,8 @@ class Fuser(Readers):
         return product and x[1] >= FEW_CHANNELS and x[2:] != (1, 1) and w[0] % _CELL_CHANNELS == 0
 
     def _borders_fit(self, node: Node, whole: Whole) -> bool:
-        """Whether the border of a map of bytes holds the zero of its reader; where nothing says a zero, it is 0."""
-        return (zero_of(self, node.inputs[0]) or 0) == whole.x_zero
+        """Whether the border of a map of bytes holds the zero of its reader."""
+        return self.zeros.get(node.inputs[0], 0) == whole.x_zero
 
     def finished(self, name: str) -> tuple[Finish, str, tuple[Node, ...]]:
         """Take the function behind a tensor with it, if nothing else reads in between.
@@ -123,17 +129,8 @@ class Fuser(Readers):
         found = finish_of(node, self.types) if node is not None else None
         if node is not None and found is not None:
             return found, node.outputs[0], (node,)
-        both = self.readers.get(name, [])  # x * sigmoid(x)
-        if self.uses[name] == len(both) == 2 and not any(map(self.is_apart, both)):
-            gate, product = sorted(both, key=lambda n: self.order[id(n)])
-            if (
-                gate.op == "Sigmoid"
-                and product.op == "Mul"
-                and set(product.inputs) == {name, gate.outputs[0]}
-                and self.uses[gate.outputs[0]] == 1
-            ):
-                return Finish(function="silu"), product.outputs[0], (gate, product)
-        return Finish(), name, ()
+        both = self.silu(name)
+        return (Finish(function="silu"), both[1].outputs[0], both) if both else (Finish(), name, ())
 
     def chain(self, node: Node, ready: Mapping[str, int], taken: Container[int] = ()) -> Chain | None:
         """Find what is computed together with a convolution.

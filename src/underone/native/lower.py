@@ -14,6 +14,7 @@ from .byte_steps import dequantize, quantize, reshape, sum_attrs
 from .channel_runs import concat, shuffle, slices, split
 from .composites import join_gelu
 from .concats import part_concats
+from .finish import FINISHES
 from .fuse import FEW_CHANNELS, Chain, Convolution, as_float, window_attrs
 from .join import join_stems
 from .map_steps import add, constant_pair, function, labels, mean, norm, pool, resize, scale
@@ -47,7 +48,7 @@ _ATTEMPTS: Mapping[str, Sequence[Callable[[Tensors, Node], bool]]] = {
     "Split": (split,),
     "Slice": (slices,),
     "Reshape": (shuffle,),
-    **dict.fromkeys(("Relu", "Clip", "HardSwish", "HardSigmoid", "Sigmoid", "Tanh", "Gelu"), (function,)),
+    **dict.fromkeys(FINISHES, (function,)),
 }
 
 

@@ -16,14 +16,13 @@ def repeat_channels(graph: Graph, apart: Collection[str] = ()) -> Graph:
     """Put a product that repeats channels before each depthwise convolution that multiplies them.
 
     Both then are one chain, where the convolution alone would be a grouped one of single channels. The results are the
-    same bit by bit, but for infinite numbers.
+    same bit by bit; but where a channel is infinite or NaN, every channel of that pixel becomes NaN.
 
     Args:
         graph: any.
         apart: names of nodes that stay.
     """
-    constants, nodes = dict(graph.constants), list[Node]()
-    taken = {*constants, *(name for node in graph.nodes for name in node.outputs)}
+    constants, nodes, taken = dict(graph.constants), list[Node](), graph.names()
     for node in graph.nodes:
         times = _multiplier(graph, node) if node_name(node) not in apart else 1
         if times > 1:

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..graph import Graph, Node
 from ..graph.graph import unused_name
+from ..graph.ops import attributes
 from ..graph.passes import drop_unused
 from .finish import Types
 from .fuse import FEW_CHANNELS, Fuser
@@ -43,7 +44,9 @@ def pooled_as_bias(graph: Graph, types: Types, apart: Container[str] = ()) -> Gr
 def _pair(fuser: Fuser, node: Node) -> tuple[Node, Node, int] | None:
     """Give a product, the concatenation that it alone reads, and which operand of that is the same everywhere."""
     concat = fuser.makers.get(node.inputs[0]) if node.op == "Conv" else None
-    if concat is None or (concat.op, concat.attrs.get("axis")) != ("Concat", 1) or fuser.is_apart(concat):
+    if concat is None or concat.op != "Concat" or fuser.is_apart(concat):
+        return None
+    if attributes("Concat", concat.attrs, [fuser.types[name].shape for name in concat.inputs])["axis"] != 1:
         return None
     if fuser.only_reader(concat.outputs[0]) is not node or not _fits(fuser, node):
         return None

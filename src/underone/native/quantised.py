@@ -51,14 +51,14 @@ class Whole:
 
 
 def scale_of(constants: Mapping[str, Array], operands: tuple[str, ...]) -> Scale | None:
-    """Give what a QuantizeLinear or DequantizeLinear says, when it is fixed and one for the tensor."""
+    """Give what a QuantizeLinear or DequantizeLinear says, when it is fixed, one for the tensor, and usable."""
     values = [constants.get(n) for n in operands[1:]]
     if len(values) != 2 or any(v is None or v.size != 1 for v in values):
         return None
     step, zero = values
     if step is None or zero is None or step.dtype != np.float32 or zero.dtype.name not in BYTES:
         return None
-    return Scale(float(step.item()), shifted(zero))
+    return Scale(float(step.item()), shifted(zero)) if 0 < step.item() < np.inf else None
 
 
 def shifted(zero: Array) -> int:
@@ -67,7 +67,10 @@ def shifted(zero: Array) -> int:
 
 
 def whole_of(constants: Mapping[str, Array], node: Node) -> Whole | None:
-    """Read a QLinearConv on bytes whose weights less their zero points fit into int8, and whose sums into int32."""
+    """Read a QLinearConv on bytes whose weights less their zero points fit into int8, and whose sums into int32.
+
+    ONNX asks for no positive scales; where a factor is below 0, or NaN, there is no kernel (bytes_simd.h).
+    """
     _, x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero, *rest = node.inputs
     names = (x_scale, x_zero, w, w_scale, w_zero, y_scale, y_zero, *rest)
     if any(n not in constants for n in names) or constants[w].ndim != 4:
@@ -82,7 +85,7 @@ def whole_of(constants: Mapping[str, Array], node: Node) -> Whole | None:
     factors = np.broadcast_to(np.asarray(factors, np.float32), (count,))
     largest = 255.0 * np.abs(weight).reshape(count, -1).sum(axis=1) + np.abs(bias)  # of a sum
     fits = weight.min() >= -128 and weight.max() <= 127
-    if not fits or max(largest.max(), (largest * factors).max()) >= 2.0**31:
+    if not fits or not np.all((factors >= 0) & (largest * np.maximum(1, factors) < 2.0**31)):
         return None
     zeros = (shifted(constants[n]) for n in (x_zero, y_zero))
     return Whole(np.ascontiguousarray(weight, np.int8), bias, factors, *zeros)

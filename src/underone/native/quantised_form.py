@@ -52,8 +52,7 @@ def _only_moves(node: Node) -> bool:
 
 def concat_bytes(graph: Graph) -> Graph:
     """Write a Concat of dequantised tensors that is quantised as one of bytes, which take its scale before."""
-    makers, uses = _makers(graph), _uses(graph)
-    taken = {*makers, *graph.constants, *(v.name for v in graph.inputs)}
+    makers, uses, taken = _makers(graph), _uses(graph), graph.names()
     nodes: list[Node] = []
     for node in graph.nodes:
         concat = makers.get(node.inputs[0]) if node.op == "QuantizeLinear" else None
@@ -90,11 +89,11 @@ def products_as_convolutions(graph: Graph) -> Graph:
     found = {id(p.gemm): p for node in graph.nodes if (p := _product(graph, node)) is not None}
     if not found:
         return graph
-    constants, nodes = dict(graph.constants), []
+    constants, nodes, taken = dict(graph.constants), [], graph.names()
     written = {id(p.rounding) for p in found.values()}
     for node in graph.nodes:
         if id(node) in found:
-            nodes += _convolution(found[id(node)], constants)
+            nodes += _convolution(found[id(node)], constants, taken)
         elif id(node) not in written:
             nodes.append(node)
     return drop_unused(replace(graph, nodes=tuple(nodes), constants=constants))
@@ -125,9 +124,8 @@ def _product(graph: Graph, node: Node) -> _Product | None:
     return _Product(node, x, weight, readers[0])
 
 
-def _convolution(p: _Product, constants: dict[str, Array]) -> list[Node]:
+def _convolution(p: _Product, constants: dict[str, Array], taken: set[str]) -> list[Node]:
     matrix, name = constants[p.weight.inputs[0]], p.gemm.outputs[0]
-    taken = {*constants, name}
     image, x, kernel, weight, y, rounded = (
         unused_name(f"{name}/{part}", taken) for part in ("bytes", "x", "kernel", "weight", "y", "rounded")
     )

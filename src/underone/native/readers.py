@@ -28,6 +28,15 @@ class Readers:
         found = self.readers[name][0] if self.uses[name] == 1 and self.readers.get(name) else None
         return None if found is None or self.is_apart(found) else found
 
+    def silu(self, name: str) -> tuple[Node, Node] | None:
+        """Give the two nodes that alone read a tensor and are x * sigmoid(x): the Sigmoid, and the product."""
+        both = self.readers.get(name, [])
+        if self.uses[name] != 2 or sorted(n.op for n in both) != ["Mul", "Sigmoid"] or any(map(self.is_apart, both)):
+            return None
+        product, gate = sorted(both, key=lambda n: n.op)
+        alone = {*product.inputs} == {name, gate.outputs[0]} and self.uses[gate.outputs[0]] == 1
+        return (gate, product) if alone else None
+
     def is_apart(self, node: Node) -> bool:
         """Whether a node was named to stay by itself."""
         return node_name(node) in self._apart

@@ -7,7 +7,6 @@ import numpy as np
 
 from ..graph import Graph, Node, TensorType
 from ..graph.ops import attributes, op_of
-from .byte_nodes import zero_of
 from .finish import Finish
 from .fuse import Fuser
 from .program import Program, Step
@@ -74,7 +73,7 @@ class Tensors:
             else:
                 plain = self.as_plain(name)
                 if self.is_bytes(name):
-                    bytes_as_they_are = Scale(1, zero_of(self.fuser, name) or 0).numbers()
+                    bytes_as_they_are = Scale(1, self._zero(name)).numbers()
                     self.step("cells.quantize", name, {"quantum": bytes_as_they_are}, [plain], [self.new_map(name)])
                 else:
                     self.step("cells.load", name, {}, [plain], [self.new_map(name)])
@@ -118,7 +117,10 @@ class Tensors:
 
     def border(self, name: str) -> dict[str, int]:
         """Give the attribute that says what a map's border holds: of bytes the zero."""
-        return {"border": zero_of(self.fuser, name) or 0} if self.is_bytes(name) else {}
+        return {"border": self._zero(name)} if self.is_bytes(name) else {}
+
+    def _zero(self, name: str) -> int:
+        return self.fuser.zeros.get(name) or 0  # where operands differ no window reads the border
 
     def same_border(self, a: int, b: int) -> None:
         """Require that two maps get the same border."""

@@ -28,7 +28,7 @@ class _Writing:
         self.constants = dict(graph.constants)
         self.layers = {layer.output: layer for layer in layers_of(graph)}
         self.readers = readers_of(graph)
-        self.taken = {*self.constants, *(v.name for v in graph.inputs), *(n for x in graph.nodes for n in x.outputs)}
+        self.taken = graph.names()
         self.nodes: list[Node] = []
         self.stored: dict[str, str] = {}  # what a tensor is called after it came back from uint8
 

@@ -93,8 +93,7 @@ def _with_probabilities(graph: Graph) -> tuple[Graph, str]:
     output = graph.spec.outputs[0]
     if output.meaning == "probabilities":
         return graph, output.name
-    taken = {v.name for v in graph.outputs} | {n for node in graph.nodes for n in (*node.inputs, *node.outputs)}
-    name = unused_name("probabilities", taken)
+    name = unused_name("probabilities", graph.names())
     nodes = (*graph.nodes, Node("Softmax", (output.name,), (name,), {"axis": -1}, name))
     return replace(graph, nodes=nodes, outputs=(*graph.outputs, Value(name, graph.outputs[0].shape))), name
 
