@@ -9,7 +9,7 @@ from ..files import make_folder
 from .figures import PROTOCOLS, figure
 from .plots import latencies, save, svg
 from .record import Record
-from .report import Report, Section, Table, instability_notes, write_report
+from .report import Report, Section, Table, instability_notes, machines_named, write_report
 
 _OTHERS = tuple(name for name in PROTOCOLS if name != "xcode")  # the median has a column of its own
 
@@ -45,13 +45,11 @@ def write_records_page(records: Sequence[Record], folder: Path) -> Path:
     groups: dict[tuple[str, str], list[Record]] = {}
     for record in records:
         groups.setdefault((record.machine.fingerprint, _fed(record)), []).append(record)
-    machines = {r.machine.fingerprint: str(r.machine) for r in records}
-    warning = f"Records of {len(machines)} machines: figures of different machines are in different tables."
     timed = [r for r in records if r.samples_ms]
     stable = sum(r.verdict == "stable" for r in timed)
     report = Report(
         title="What was measured",
-        intro=(*(f"{name}: {text}" for name, text in machines.items()), *((warning,) * (len(machines) > 1))),
+        intro=machines_named("Records", (r.machine for r in records)),
         tiles=[
             (str(len({r.model for r in records})), "networks"),
             (str(len(timed)), "Records with samples"),

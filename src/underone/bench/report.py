@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -12,6 +12,7 @@ from PIL import Image
 from ..compare import Verdict
 from ..errors import MissingExtra
 from ..files import atomic_write
+from .machine import Machine
 from .record import Record, ratio
 
 try:
@@ -75,6 +76,20 @@ def write_report(report: Report, path: Path) -> Path:
     with atomic_write(path) as temporary:
         temporary.write_text(page, "utf-8")
     return path
+
+
+def machines_named(what: str, machines: Iterable[Machine]) -> tuple[str, ...]:
+    """Introduce the machines of a page, with a warning where there are several.
+
+    Args:
+        what: that was measured on them, in the plural.
+        machines: of everything on the page.
+    """
+    named = {machine.fingerprint: str(machine) for machine in machines}
+    lines = tuple(f"{name}: {text}" for name, text in named.items())
+    if len(named) == 1:
+        return lines
+    return (*lines, f"{what} of {len(named)} machines: figures of different machines are in different tables.")
 
 
 def picture(image: Image.Image, alt: str, caption: str, width: int = 640) -> Picture:

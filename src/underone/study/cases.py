@@ -93,15 +93,10 @@ SCALING: Mapping[str, tuple[Case, ...]] = MappingProxyType(
     }
 )
 
-METAL = tuple(
-    Case(source=f"zoo:{name}", size=size)
-    for name, size in (
-        ("mobilenet_v1_100", 224),
-        ("mobilenet_v2_100", 224),
-        ("ssd300_mobilenet_v1_100", 300),
-        ("ssdlite300_mobilenet_v2_100", 300),
-        ("deeplabv3light_mobilenet_v2_100", 513),
-    )
+METAL = (
+    *_zoo("mobilenet_v1_100", "mobilenet_v2_100"),
+    *_zoo("ssd300_mobilenet_v1_100", "ssdlite300_mobilenet_v2_100", size=300),
+    *_zoo("deeplabv3light_mobilenet_v2_100", size=513),
 )
 # trained networks of other frameworks, the nearest to MetalNet's that can be fetched; the size is in the file
 CONVERTED = tuple(

@@ -6,7 +6,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from ..bench.plots import save
-from ..bench.report import Report, Section, write_report
+from ..bench.report import Report, Section, machines_named, write_report
 from ..files import make_folder
 from .sections import SECTIONS
 from .trial import Trial
@@ -32,16 +32,14 @@ def write_page(trials: Sequence[Trial], folder: Path) -> Path:
     plots = make_folder(make_folder(folder) / "plots")
     groups = _groups(trials)
     sections = [s for name, group in groups.items() for s in _sections(name, group, plots, len(groups) > 1)]
-    machines = {t.machine.fingerprint: str(t.machine) for t in trials}
     measured = [r for t in trials for r in t.engines.values() if r.samples_ms]
     stable = sum(r.verdict == "stable" for r in measured)
     refused = sum(r.error is not None for t in trials for r in t.engines.values()) + sum(
         t.error is not None for t in trials
     )
-    warning = [f"Trials of {len(machines)} machines: figures of different machines are in different tables."]
     report = Report(
         title=TITLE,
-        intro=(*(f"{name}: {text}" for name, text in machines.items()), *(warning if len(machines) > 1 else [])),
+        intro=machines_named("Trials", (t.machine for t in trials)),
         tiles=[
             (str(len({t.case.source for t in trials})), "networks"),
             (str(len(measured)), "Records"),
