@@ -20,10 +20,10 @@ from ..graph.layout_rules import slice_parts
 from ..graph.numpy_resize import axis_weights
 from ..graph.ops import attributes
 from ..graph.shape_rules import Dims, pad_pairs, reached_pads, window_pads, window_sizes
+from .walk import Bound
 
 Attrs = Mapping[str, Any]
 Operator = Callable[..., Any]
-Bound = Callable[..., Any]  # an operator with its attributes
 _NHWC, _NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
 
 

@@ -15,10 +15,10 @@ from ..graph.layout_rules import slice_parts
 from ..graph.numpy_resize import axis_weights
 from ..graph.ops import attributes
 from ..graph.shape_rules import reached_pads, window_pads
+from .walk import Bound
 
 Attrs = Mapping[str, Any]
 Operator = Callable[..., Any]
-Bound = Callable[..., Any]  # of the tensors alone
 Pairs = Sequence[tuple[int, int]]
 
 _CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
